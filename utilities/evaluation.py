@@ -1,0 +1,128 @@
+"""The evaluator's loop: questions grouped by task type, batches in, answers out, every batch timed."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NoReturn, Protocol, runtime_checkable
+
+from tqdm import tqdm
+
+from prompts.task_type import TaskType
+from utilities.errors import UserError
+from utilities.questions import Question
+
+MAX_BATCH_SIZE = 16
+SECONDS_PER_SAMPLE = 10.0
+
+
+class Model(Protocol):
+    """All that the evaluator asks of a `UserModel`."""
+
+    def get_batch_size(self) -> int:
+        """Return the size of the next batches, 1 to 16."""
+
+    def batch_predict(self, batch: dict[str, list[str]], is_multiple_choice: bool) -> list[str]:
+        """Answer `batch["prompt"]`, one string a prompt."""
+
+
+@runtime_checkable
+class CountsFallbacks(Protocol):
+    """A model that says how many questions it answered by a fallback, by reason."""
+
+    @property
+    def fallbacks(self) -> Mapping[str, int]:
+        """Reason to number of questions."""
+
+
+@runtime_checkable
+class DescribesItself(Protocol):
+    """A model that says what it is: the keys "settings" and "weights"."""
+
+    def describe(self) -> dict[str, object]:
+        """Return what scores.json keeps of the model."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One call of `batch_predict`: how many questions it held and how many seconds it took."""
+
+    questions: int
+    seconds: float
+
+    @property
+    def limit(self) -> float:
+        """The seconds after which the evaluator kills the submission."""
+        return self.questions * SECONDS_PER_SAMPLE
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The answers, in the order of the questions, and the batches that they came in."""
+
+    answers: tuple[str, ...]
+    batches: tuple[Batch, ...]
+
+    @property
+    def seconds(self) -> float:
+        """Time spent in `batch_predict`."""
+        return sum(batch.seconds for batch in self.batches)
+
+    @property
+    def slowest_batch(self) -> Batch:
+        """The batch that came nearest to its own limit."""
+        return max(self.batches, key=lambda batch: batch.seconds / batch.limit)
+
+
+def predict(model: Model, questions: Sequence[Question]) -> Prediction:
+    """Ask `model` all `questions`, at least one, in the evaluator's groups and batches.
+
+    Raises:
+        UserError: the model breaks the evaluator's contract.
+    """
+    answers: dict[int, str] = {}
+    batches = []
+    with tqdm(total=len(questions), desc="predicting", unit="question") as progress:
+        for task_type, indices in _groups(questions):
+            for members in _batches(indices, _batch_size(model)):
+                prompts = [questions[index].input_field for index in members]
+                started = time.perf_counter()
+                given = model.batch_predict({"prompt": prompts}, task_type is TaskType.MULTIPLE_CHOICE)
+                batches.append(Batch(len(members), time.perf_counter() - started))
+                answers.update(zip(members, _checked(given, len(members)), strict=True))
+                progress.update(len(members))
+    return Prediction(tuple(answers[index] for index in range(len(questions))), tuple(batches))
+
+
+def _groups(questions: Sequence[Question]) -> Iterator[tuple[TaskType, list[int]]]:
+    """Yield each task type that occurs, alphabetically like the evaluator, with its questions' indices."""
+    for task_type in sorted(TaskType):
+        indices = [i for i, question in enumerate(questions) if question.task_type is task_type]
+        if indices:
+            yield task_type, indices
+
+
+def _batches(indices: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+    for start in range(0, len(indices), size):
+        yield indices[start : start + size]
+
+
+def _batch_size(model: Model) -> int:
+    size: object = model.get_batch_size()
+    if not isinstance(size, int) or isinstance(size, bool) or not 1 <= size <= MAX_BATCH_SIZE:
+        _broken(f"get_batch_size() returned {size!r}: return an int from 1 to {MAX_BATCH_SIZE}")
+    return size
+
+
+def _checked(answers: object, expected: int) -> list[str]:
+    if not isinstance(answers, list):
+        _broken(f"batch_predict() returned a {type(answers).__name__}: return a list of {expected} strings")
+    if len(answers) != expected:
+        _broken(f"batch_predict() returned {len(answers)} answers to {expected} prompts: return one a prompt")
+    for position, answer in enumerate(answers):
+        if not isinstance(answer, str):
+            _broken(f"batch_predict() returned {answer!r} for prompt {position} of its batch: return a string")
+    return answers
+
+
+def _broken(what: str) -> NoReturn:
+    raise UserError(f"the UserModel breaks the evaluator's contract: {what}")

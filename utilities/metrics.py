@@ -1,0 +1,159 @@
+"""The evaluator's metrics: what a parsed answer is worth against its reference.
+
+Each row of `METRICS` scores many questions at once, because embeddings are made in batches.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prompts.task_type import TaskType
+from utilities.embeddings import ENGLISH, MULTILINGUAL, NotScorableError, load_encoder
+from utilities.parsers import RETRIEVED_ITEMS
+from utilities.reference_shapes import NUMBER, NUMBERS, PHRASES, TEXT, TEXTS, WEIGHTS, Shape
+
+
+class Counts(NamedTuple):
+    """True positives, false positives and false negatives of one question or, summed, of a task."""
+
+    tp: int
+    fp: int
+    fn: int
+
+
+Score = float | Counts
+
+
+def accuracy(choice: int, truth: int) -> float:
+    """Return 1 for the right option, else 0."""
+    return float(choice == truth)
+
+
+def hit_rate_at_3(retrieved: Sequence[int], relevant: Sequence[int]) -> float:
+    """Return the share of the relevant items that is among the first three retrieved."""
+    return len(set(relevant) & set(retrieved[:RETRIEVED_ITEMS])) / len(relevant)
+
+
+def ndcg(ranked: Sequence[int], weights: Sequence[float]) -> float:
+    """Return the normalised discounted cumulative gain: gains 2^w - 1, discount log2(rank + 1).
+
+    `ranked` are item numbers from 1, best first; `weights` belong to the items in list order. Item 0 earns
+    the last item's gain (it is Python's index -1), an item beyond the list nothing; no gain at all scores 0.
+    """
+    gains = [np.power(2.0, weight) - 1 for weight in weights]
+    gained = [gains[item - 1] if item <= len(gains) else 0.0 for item in ranked[: len(gains)]]
+    ideal = _discounted(sorted(gains, reverse=True))
+    return _discounted(gained) / ideal if ideal else 0.0
+
+
+def _discounted(gains: Sequence[float]) -> float:
+    return float(sum(gain / np.log2(rank + 1) for rank, gain in enumerate(gains, start=1)))
+
+
+def match_phrases(phrases: Sequence[str], truth: Sequence[str]) -> Counts:
+    """Count the different phrases found, ignoring case; a phrase given twice is a false positive."""
+    found = {phrase.lower().strip() for phrase in phrases} & {phrase.lower() for phrase in truth}
+    return Counts(len(found), len(phrases) - len(found), len(truth) - len(found))
+
+
+def micro_f1(counts: Sequence[Counts]) -> float:
+    """Return the F1 of the summed counts, 0 when nothing was found."""
+    tp, fp, fn = (sum(count[kind] for count in counts) for kind in range(3))
+    if not tp:
+        return 0.0
+    precision, recall = tp / (tp + fp), tp / (tp + fn)
+    return 2 * precision * recall / (precision + recall)
+
+
+def rouge_l(text: str, truth: str) -> float:
+    """Return the F-measure of ROUGE-L over stemmed words (package rouge-score)."""
+    return float(_rouge_scorer().score(text, truth)["rougeL"].fmeasure)
+
+
+@cache
+def _rouge_scorer() -> Any:
+    from rouge_score.rouge_scorer import RougeScorer
+
+    return RougeScorer(["rougeL"], use_stemmer=True)
+
+
+def bleu(text: str, truth: str, tokenizer: str = "13a") -> float:
+    """Return the BLEU (0 to 1) of the first line of `text`: a lower-cased corpus of one sentence (sacrebleu).
+
+    Exponential smoothing and all four n-gram orders, so that a sentence of fewer than four tokens scores 0.
+
+    Raises:
+        NotScorableError: the tokenizer's dictionary is not installed.
+    """
+    first_line = text.strip("\n").split("\n")[0]
+    return float(_bleu_scorer(tokenizer).corpus_score([first_line], [[truth]]).score) / 100
+
+
+@cache
+def _bleu_scorer(tokenizer: str) -> Any:
+    from sacrebleu.metrics.bleu import BLEU
+
+    try:
+        return BLEU(lowercase=True, tokenize=tokenizer, smooth_method="exp", effective_order=False)
+    except RuntimeError:
+        raise NotScorableError(f"the tokenizer {tokenizer} is missing: run `pip install 'sacrebleu[ja]'`") from None
+
+
+def cosines(texts: Sequence[str], truths: Sequence[str | Sequence[str]], model_name: str) -> list[float]:
+    """Return the mean cosine between each text and its reference or references, floored at 0.
+
+    Raises:
+        NotScorableError: the embedding model is not on this machine.
+    """
+    references = [[truth] if isinstance(truth, str) else list(truth) for truth in truths]
+    different = sorted({*texts, *(reference for group in references for reference in group)})
+    embeddings = dict(zip(different, load_encoder(model_name)(different), strict=True))
+
+    def mean_cosine(text: str, group: Sequence[str]) -> float:
+        return float(np.mean([_cosine(embeddings[text], embeddings[reference]) for reference in group]))
+
+    return [max(mean_cosine(text, group), 0.0) for text, group in zip(texts, references, strict=True)]
+
+
+def _cosine(a: NDArray[np.float32], b: NDArray[np.float32]) -> np.float32:
+    return np.float32(np.dot(a, b) / (np.linalg.norm(a) * np.linalg.norm(b)))
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How answers of some task types are scored: predictions and references in, scores out."""
+
+    task_types: frozenset[TaskType]
+    reference: Shape
+    score: Callable[[Sequence[Any], Sequence[Any]], list[Score]]
+
+
+def _each(score: Callable[[Any, Any], Score]) -> Callable[[Sequence[Any], Sequence[Any]], list[Score]]:
+    return lambda predictions, references: [score(p, r) for p, r in zip(predictions, references, strict=True)]
+
+
+def _embedded(model_name: str) -> Callable[[Sequence[Any], Sequence[Any]], list[Score]]:
+    return lambda predictions, references: [*cosines(predictions, references, model_name)]
+
+
+MICRO_F1 = "micro f1"
+_CHOICE = frozenset({TaskType.MULTIPLE_CHOICE})
+_ITEMS = frozenset({TaskType.RETRIEVAL, TaskType.RANKING})
+_PHRASES = frozenset({TaskType.NAMED_ENTITY_RECOGNITION})
+_TEXT = frozenset({TaskType.GENERATION})
+
+METRICS: Mapping[str, Metric] = {
+    "accuracy": Metric(_CHOICE, NUMBER, _each(accuracy)),
+    "hit rate@3": Metric(_ITEMS, NUMBERS, _each(hit_rate_at_3)),
+    "ndcg": Metric(_ITEMS, WEIGHTS, _each(ndcg)),
+    MICRO_F1: Metric(_PHRASES, PHRASES, _each(match_phrases)),
+    "rougel": Metric(_TEXT, TEXT, _each(rouge_l)),
+    "bleu": Metric(_TEXT, TEXT, _each(bleu)),
+    "jp-bleu": Metric(_TEXT, TEXT, _each(partial(bleu, tokenizer="ja-mecab"))),
+    "sent-transformer": Metric(_TEXT, TEXTS, _embedded(ENGLISH)),
+    "multilingual-sent-transformer": Metric(_TEXT, TEXTS, _embedded(MULTILINGUAL)),
+}

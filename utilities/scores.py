@@ -1,0 +1,150 @@
+"""From answers to scores: parsed, compared, averaged over tasks, task types and tracks."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, cast
+
+import numpy as np
+
+from prompts.task_type import TaskType
+from utilities.embeddings import NotScorableError
+from utilities.metrics import METRICS, MICRO_F1, Counts, Score, micro_f1
+from utilities.parsers import parse
+from utilities.questions import Question
+
+
+class Row(NamedTuple):
+    """A question and an answer that the evaluator scores it with."""
+
+    question: Question
+    answer: str
+
+
+@dataclass(frozen=True)
+class TaskScore:
+    """One task's score, 0 to 1; `score` is None when `not_scored` says why.
+
+    Type, metric and track are those of the task's first question, as the evaluator has it; `questions` counts
+    rows (see `join_answers`).
+    """
+
+    name: str
+    task_type: TaskType
+    metric: str
+    track: str
+    questions: int
+    score: float | None
+    not_scored: str | None = None
+
+    def to_json(self) -> dict[str, object]:
+        """Return the fields as they stand in scores.json; `not_scored` only where it applies."""
+        fields: dict[str, object] = {
+            "score": self.score,
+            "metric": self.metric,
+            "task_type": self.task_type.value,
+            "questions": self.questions,
+        }
+        return fields if self.not_scored is None else {**fields, "not_scored": self.not_scored}
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The scores of all tasks, in the order of the data; means leave out tasks not scored."""
+
+    tasks: tuple[TaskScore, ...]
+
+    @property
+    def overall(self) -> float | None:
+        """The mean over all tasks; None when no task was scored."""
+        return _mean(self.tasks)
+
+    @property
+    def task_types(self) -> dict[str, float | None]:
+        """The mean over the tasks of each type."""
+        return _means(self.tasks, lambda task: task.task_type.value)
+
+    @property
+    def tracks(self) -> dict[str, float | None]:
+        """The mean over the tasks of each track."""
+        return _means(self.tasks, lambda task: task.track)
+
+    def to_json(self) -> dict[str, object]:
+        """Return the part of scores.json that this object knows."""
+        return {
+            "overall": self.overall,
+            "tasks": {task.name: task.to_json() for task in self.tasks},
+            "task_types": self.task_types,
+            "tracks": self.tracks,
+        }
+
+
+def score_answers(questions: Sequence[Question], answers: Sequence[str]) -> Scores:
+    """Score `answers`, one a question and in the same order."""
+    rows = join_answers(questions, answers)
+    values = _score_rows(rows)
+    tasks: dict[str, list[int]] = defaultdict(list)
+    for index, row in enumerate(rows):
+        tasks[row.question.task_name].append(index)
+    return Scores(tuple(_task_score([rows[i].question for i in of], [values[i] for i in of]) for of in tasks.values()))
+
+
+def join_answers(questions: Sequence[Question], answers: Sequence[str]) -> list[Row]:
+    """Pair each question with every answer given to a question of the same text.
+
+    The evaluator joins by `input_field` alone, so a text that occurs n times makes n x n rows.
+    """
+    given: dict[str, list[str]] = defaultdict(list)
+    for question, answer in zip(questions, answers, strict=True):
+        given[question.input_field].append(answer)
+    return [Row(question, answer) for question in questions for answer in given[question.input_field]]
+
+
+def _score_rows(rows: Sequence[Row]) -> list[Score | NotScorableError]:
+    """Score each row by its own question's metric, all rows of a metric at once."""
+    by_metric: dict[str, list[int]] = defaultdict(list)
+    for index, row in enumerate(rows):
+        by_metric[row.question.metric].append(index)
+    values: dict[int, Score | NotScorableError] = {}
+    for metric, indices in by_metric.items():
+        values.update(zip(indices, _score_by(metric, [rows[i] for i in indices]), strict=True))
+    return [values[index] for index in range(len(rows))]
+
+
+def _score_by(metric: str, rows: Sequence[Row]) -> Sequence[Score | NotScorableError]:
+    predictions = [parse(row.question.task_type, row.answer) for row in rows]
+    try:
+        return METRICS[metric].score(predictions, [row.question.output_field for row in rows])
+    except NotScorableError as missing:
+        return [missing] * len(rows)
+
+
+def _task_score(questions: Sequence[Question], values: Sequence[Score | NotScorableError]) -> TaskScore:
+    """Aggregate by the first question's metric; one row that cannot be scored leaves the task unscored."""
+    first = questions[0]
+    missing = next((value for value in values if isinstance(value, NotScorableError)), None)
+    return TaskScore(
+        name=first.task_name,
+        task_type=first.task_type,
+        metric=first.metric,
+        track=first.track,
+        questions=len(questions),
+        score=None if missing else _aggregate(first.metric, cast(Sequence[Score], values)),
+        not_scored=str(missing) if missing else None,
+    )
+
+
+def _aggregate(metric: str, values: Sequence[Score]) -> float:
+    return micro_f1(cast(Sequence[Counts], values)) if metric == MICRO_F1 else float(np.mean(values))
+
+
+def _means(tasks: Iterable[TaskScore], key: Callable[[TaskScore], str]) -> dict[str, float | None]:
+    groups: dict[str, list[TaskScore]] = defaultdict(list)
+    for task in tasks:
+        groups[key(task)].append(task)
+    return {name: _mean(group) for name, group in sorted(groups.items())}
+
+
+def _mean(tasks: Iterable[TaskScore]) -> float | None:
+    scores = [task.score for task in tasks if task.score is not None]
+    return float(np.mean(scores)) if scores else None
