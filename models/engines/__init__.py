@@ -1,0 +1,1 @@
+"""Engines: a request goes in, a member of its answer space comes out."""

@@ -1,0 +1,146 @@
+"""A causal language model from a local folder: tokens in, log-probabilities and key-value caches out."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
+
+from models.engines.token_tree import TokenTree, batches_by_budget, pack_trees
+
+_LOGIT_ROWS = 256  # 256 x 49,152 float32 logits are 50 MB: large enough for full speed, small enough for a laptop
+
+
+_LOCAL = {"local_files_only": True, "trust_remote_code": False}
+
+
+@dataclass(frozen=True)
+class PrefixCache:
+    """Keys and values of the tokens that several prompts begin with, a pair of [1, heads, tokens, size] a layer."""
+
+    tokens: tuple[int, ...]
+    layers: tuple[tuple[torch.Tensor, torch.Tensor], ...]
+
+    def expanded(self, rows: int) -> DynamicCache:
+        """Return a fresh cache for `rows` rows; the tensors are shared until the model appends to them."""
+        cache = DynamicCache()
+        for index, (keys, values) in enumerate(self.layers):
+            cache.update(keys.expand(rows, -1, -1, -1), values.expand(rows, -1, -1, -1), index)
+        return cache
+
+
+class CausalLM:
+    """Weights, tokenizer and device of one model."""
+
+    def __init__(self, folder: Path, dtype: torch.dtype, device: str) -> None:
+        self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, **_LOCAL)
+        self.model = _load(folder, dtype, device)
+        self.device = self.model.device
+        self.ends = _ends(self.tokenizer, self.model)
+        self.pad = self.tokenizer.pad_token_id or self.tokenizer.eos_token_id or 0
+        self._prefixes: dict[tuple[int, ...], PrefixCache] = {}
+
+    def encode(self, text: str) -> list[int]:
+        """Return the tokens of `text` without any special token around them."""
+        return list(self.tokenizer.encode(text, add_special_tokens=False))
+
+    @torch.inference_mode()
+    def prefix(self, tokens: Sequence[int]) -> PrefixCache:
+        """Return the cache of a prefix, computed at the first call and kept."""
+        key = tuple(tokens)
+        if key not in self._prefixes:
+            cache: Any = DynamicCache()
+            ids = torch.tensor([key], device=self.device)
+            self.model.base_model(input_ids=ids, past_key_values=cache, use_cache=True)
+            layers = tuple((layer.keys, layer.values) for layer in cache.layers)
+            self._prefixes[key] = PrefixCache(key, layers)
+        return self._prefixes[key]
+
+    @torch.inference_mode()
+    def forward(
+        self, ids: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor, cache: DynamicCache | None
+    ) -> torch.Tensor:
+        """Return the last hidden states, [batch, length, size], and append keys and values to `cache`.
+
+        `ids` and `positions` are [batch, length], `mask` is [batch, 1, length, past + length], true where a
+        token looks.
+        """
+        output = self.model.base_model(
+            input_ids=ids.to(self.device),
+            position_ids=positions.to(self.device),
+            attention_mask=mask.to(self.device),
+            past_key_values=cache,
+            use_cache=cache is not None,
+        )
+        states: torch.Tensor = output.last_hidden_state
+        return states
+
+    @torch.inference_mode()
+    def log_probabilities(self, states: torch.Tensor) -> Iterator[torch.Tensor]:
+        """Yield log-probabilities over the vocabulary, [rows, vocabulary] in float32, for [n, size] hidden states."""
+        head = self.model.get_output_embeddings()
+        for rows in torch.split(states, _LOGIT_ROWS):
+            yield head(rows).float().log_softmax(-1)
+
+    def score(self, trees: Sequence[TokenTree], prefix: PrefixCache | None, budget: int) -> list[list[list[float]]]:
+        """Return the log-probability of every token of every continuation of every tree.
+
+        Trees are sorted by length and batched so that a padded batch holds at most `budget` tokens.
+        """
+        scores: list[list[list[float]]] = [[] for _ in trees]
+        for group in batches_by_budget([tree.length for tree in trees], budget):
+            chosen = [trees[index] for index in group]
+            for index, result in zip(group, self._score_batch(chosen, prefix), strict=True):
+                scores[index] = result
+        return scores
+
+    def _score_batch(self, trees: Sequence[TokenTree], prefix: PrefixCache | None) -> list[list[list[float]]]:
+        packed = pack_trees(trees, len(prefix.tokens) if prefix else 0, self.pad)
+        cache = prefix.expanded(len(trees)) if prefix else None
+        states = self.forward(packed.input_ids, packed.position_ids, packed.mask, cache)
+        rows, columns, tokens = _predictions(trees, packed.columns)
+        picked = states[rows, columns]
+        wanted = torch.tensor(tokens, device=picked.device)
+        values: list[float] = []
+        for block in self.log_probabilities(picked):
+            index = wanted[len(values) : len(values) + len(block)]
+            values.extend(block.gather(1, index[:, None]).squeeze(1).tolist())
+        return _along_paths(trees, values)
+
+
+def _load(folder: Path, dtype: torch.dtype, device: str) -> Any:
+    model: Any = AutoModelForCausalLM
+    return model.from_pretrained(
+        folder, dtype=dtype, device_map=device, use_safetensors=True, attn_implementation="sdpa", **_LOCAL
+    ).eval()
+
+
+def _ends(tokenizer: Any, model: Any) -> list[int]:
+    """Return the tokens that end an answer, the tokenizer's own first."""
+    configured = model.generation_config.eos_token_id
+    listed = configured if isinstance(configured, list) else [configured]
+    return [token for token in dict.fromkeys([tokenizer.eos_token_id, *listed]) if token is not None]
+
+
+def _predictions(
+    trees: Sequence[TokenTree], columns: Sequence[Mapping[int, int]]
+) -> tuple[list[int], list[int], list[int]]:
+    """List for every node of every tree: its row, the column that predicts it, its token."""
+    rows, where, tokens = [], [], []
+    for row, (tree, column) in enumerate(zip(trees, columns, strict=True)):
+        for parent, token in zip(tree.parents, tree.tokens, strict=True):
+            rows.append(row)
+            where.append(column[parent])
+            tokens.append(token)
+    return rows, where, tokens
+
+
+def _along_paths(trees: Sequence[TokenTree], values: Sequence[float]) -> list[list[list[float]]]:
+    scores = []
+    start = 0
+    for tree in trees:
+        scores.append([[values[start + node] for node in path] for path in tree.paths])
+        start += len(tree.tokens)
+    return scores

@@ -1,0 +1,79 @@
+"""Greedy decoding in batches, with a say for each row in which tokens may come next."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from transformers import DynamicCache
+
+from models.engines.causal_lm import CausalLM, PrefixCache
+from models.engines.scoring import by_head
+from models.engines.token_tree import batches_by_budget, grow_tree, pack_trees
+
+_WIDER = 4
+
+AllowedTokens = Callable[[Sequence[int]], Sequence[int] | None]
+"""Given the tokens decoded so far: the tokens that may follow, none when the row is done, `None` for any."""
+
+
+@dataclass
+class Row:
+    """One prompt while it is decoded: at most `limit` tokens, the first of them none of `never_first`."""
+
+    prompt: Sequence[int]
+    allowed: AllowedTokens
+    limit: int
+    never_first: Sequence[int] = ()
+    tokens: list[int] = field(default_factory=list)
+    done: bool = False
+
+    def choose(self, scores: torch.Tensor) -> int:
+        """Take the likeliest allowed token from `scores`, [vocabulary], or mark the row as done."""
+        allowed = self.allowed(self.tokens)
+        if len(self.tokens) >= self.limit or (allowed is not None and not allowed):
+            self.done = True
+            return 0
+        if allowed is None:
+            if not self.tokens and self.never_first:
+                scores = scores.index_fill(0, torch.tensor(self.never_first, device=scores.device), -torch.inf)
+            token = int(scores.argmax())
+        else:
+            token = allowed[int(scores[torch.tensor(allowed, device=scores.device)].argmax())]
+        self.tokens.append(token)
+        return token
+
+
+@torch.inference_mode()
+def decode(model: CausalLM, rows: Sequence[Row], prefix: PrefixCache | None) -> None:
+    """Decode all `rows` behind the tokens of `prefix`, one token a step, until each is done.
+
+    Rows are padded on the left, so that every row's next token stands in the same column.
+    """
+    past = len(prefix.tokens) if prefix else 0
+    packed = pack_trees([grow_tree(row.prompt, []) for row in rows], past, model.pad)
+    cache = prefix.expanded(len(rows)) if prefix else DynamicCache()
+    states = model.forward(packed.input_ids, packed.position_ids, packed.mask, cache)
+    seen = packed.mask[:, :, -1:, :]
+    positions = packed.position_ids[:, -1:]
+    while True:
+        scores = next(model.log_probabilities(states[:, -1]))
+        chosen = [row.choose(line) if not row.done else 0 for row, line in zip(rows, scores, strict=True)]
+        if all(row.done for row in rows):
+            return
+        seen = torch.cat([seen, torch.ones(len(rows), 1, 1, 1, dtype=torch.bool)], dim=-1)
+        positions = positions + 1
+        states = model.forward(torch.tensor(chosen)[:, None], positions, seen, cache)
+
+
+def decode_behind_head(model: CausalLM, systems: Sequence[str], rows: Sequence[Row], budget: int) -> None:
+    """Decode all `rows`; what chats with one system message share is computed once.
+
+    Rows are sorted by length, so that the padded prompts of a batch hold at most `_WIDER` times `budget` tokens: every
+    step reads all weights once whatever the batch, so few large batches are faster than many small ones.
+    """
+    for shared, indices in by_head(model, systems, [row.prompt for row in rows]):
+        prefix = model.prefix(shared) if shared else None
+        for index in indices:
+            rows[index].prompt = rows[index].prompt[len(shared) :]
+        for group in batches_by_budget([len(rows[index].prompt) for index in indices], _WIDER * budget):
+            decode(model, [rows[indices[member]] for member in group], prefix)

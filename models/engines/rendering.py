@@ -1,0 +1,42 @@
+"""Messages to tokens, with the model's own chat template where it has one."""
+
+from collections.abc import Sequence
+
+from models.engines.causal_lm import CausalLM
+from prompts.prompt import Message, Prompt
+
+
+def render(model: CausalLM, messages: Sequence[Message], cue: str = "") -> str:
+    """Return the text after which the assistant speaks, ending in `cue`."""
+    template = model.tokenizer.chat_template
+    if template is None:
+        return "\n\n".join(message.content for message in messages) + f"\n{cue}"
+    turns = [{"role": message.role, "content": message.content} for message in messages]
+    text: str = model.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+    return text + cue
+
+
+def head(model: CausalLM, system: str) -> list[int]:
+    """Return the tokens that every chat with this system message begins with."""
+    first, second = (model.encode(render(model, (Message("system", system), Message("user", u)))) for u in "ab")
+    size = next(i for i, (a, b) in enumerate(zip(first, second, strict=False)) if a != b)
+    return first[:size]
+
+
+def fit(tokens: Sequence[int], limit: int) -> list[int]:
+    """Cut the middle out of a prompt that is longer than `limit`: its first and last tokens carry the task."""
+    if len(tokens) <= limit:
+        return list(tokens)
+    tail = limit // 2
+    return [*tokens[: limit - tail], *tokens[len(tokens) - tail :]]
+
+
+def question_tokens(model: CausalLM, prompt: Prompt, user: str, limit: int) -> list[int]:
+    """Return the tokens of `prompt` with `user` as the user's turn, at most `limit` of them."""
+    messages = (Message("system", prompt.system), Message("user", user))
+    return fit(model.encode(render(model, messages, prompt.cue)), limit)
+
+
+def statement_tokens(model: CausalLM, prompt: Prompt, limit: int) -> list[int]:
+    """Return the tokens of the bare question and its cue as plain text, whose natural continuation is the answer."""
+    return fit(model.tokenizer.encode(f"{prompt.bare.strip()}\n{prompt.cue}".strip()) or [model.pad], limit)

@@ -1,0 +1,110 @@
+"""From a batch of questions to a batch of answers: detect, retrieve, prompt, engine, answer."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+from models.base_model import ShopBenchBaseModel
+from models.engines.interface import Answer, Engine
+from models.engines.registry import create_engine
+from models.failures import FailureLog
+from models.fusion import fused_answer
+from models.settings import Settings, load_settings
+from prompts.answer_space import admits
+from prompts.detection import detect_task_type
+from prompts.plain import plain_prompt
+from prompts.prompt import Prompt
+from prompts.registry import BUILDERS
+from prompts.settings import PromptSettings
+from prompts.task_type import TaskType
+
+_LOG = logging.getLogger("shopalign")
+
+
+class ShopBenchModel(ShopBenchBaseModel):
+    """Answers ShopBench questions with one engine; nothing that goes wrong reaches the evaluator."""
+
+    def __init__(self, settings: Settings | None = None, engine: Engine | None = None) -> None:
+        """Load settings and engine.
+
+        Raises:
+            UserError: a setting is wrong or the weights are missing.
+        """
+        self.settings = settings or load_settings()
+        check_variants(self.settings.prompts)
+        self._engine = engine or create_engine(self.settings.engine)
+        self._failures = FailureLog()
+
+    @property
+    def fallbacks(self) -> Mapping[str, int]:
+        """Questions that were answered without the model, by reason."""
+        return self._failures.counts
+
+    def describe(self) -> dict[str, object]:
+        """Return settings and engine, for the record beside the scores."""
+        return {"settings": asdict(self.settings), "weights": dict(self._engine.describe())}
+
+    def get_batch_size(self) -> int:
+        """Return the batch size of the settings, 1 to 16."""
+        return self.settings.batch_size
+
+    def batch_predict(self, batch: Mapping[str, Sequence[str]], is_multiple_choice: bool) -> list[str]:
+        """Answer `batch["prompt"]`: one string a prompt, in order, whatever happens."""
+        questions = batch["prompt"]
+        task_types = [self._task_type(question, is_multiple_choice) for question in questions]
+        prompts = [self._prompt(*pair) for pair in zip(questions, task_types, strict=True)]
+        answers = self._answers(prompts)
+        return [self._settled(*each) for each in zip(prompts, answers, task_types, strict=True)]
+
+    def _task_type(self, question: str, is_multiple_choice: bool) -> TaskType:
+        try:
+            return detect_task_type(question, is_multiple_choice)
+        except Exception as error:  # noqa: BLE001 - the evaluator ends a submission at the first exception
+            self._failures.add("task type not detected", 1, error)
+            return TaskType.MULTIPLE_CHOICE if is_multiple_choice else TaskType.GENERATION
+
+    def _prompt(self, question: str, task_type: TaskType) -> Prompt:
+        try:
+            return BUILDERS[task_type](question, self.settings.prompts)
+        except Exception as error:  # noqa: BLE001 - the evaluator ends a submission at the first exception
+            self._failures.add("prompt not built", 1, error)
+            return plain_prompt(question, task_type)
+
+    def _answers(self, prompts: Sequence[Prompt]) -> list[Answer | None]:
+        """Ask for all at once; when that fails, for each alone, so that a failure costs only its own question."""
+        answers = self._asked(prompts)
+        if answers is not None:
+            return list(answers)
+        alone = [self._asked([prompt]) if len(prompts) > 1 else None for prompt in prompts]
+        return [answer[0] if answer else None for answer in alone]
+
+    def _asked(self, prompts: Sequence[Prompt]) -> list[Answer] | None:
+        try:
+            answers = self._engine.answer(prompts)
+        except Exception as error:  # noqa: BLE001 - the evaluator ends a submission at the first exception
+            _LOG.warning("the engine failed on %d prompts: %s: %s", len(prompts), type(error).__name__, error)
+            return None
+        return answers if len(answers) == len(prompts) else None
+
+    def _settled(self, prompt: Prompt, answer: Answer | None, task_type: TaskType) -> str:
+        if answer is None:
+            self._failures.add("engine failed", 1)
+            return prompt.fallback
+        try:
+            text = fused_answer(prompt, answer, self.settings.prompts.evidence_share(task_type))
+            if admits(prompt.space, text):
+                return text
+            self._failures.add("answer outside its space", 1)
+        except Exception as error:  # noqa: BLE001 - the evaluator ends a submission at the first exception
+            self._failures.add("answer not read", 1, error)
+        return prompt.fallback
+
+
+def check_variants(settings: PromptSettings) -> None:
+    """Build one prompt a task type, so that a misspelt variant is reported at the start.
+
+    Raises:
+        UserError: a variant does not exist.
+    """
+    for build in BUILDERS.values():
+        build("", settings)

@@ -1,0 +1,91 @@
+"""Multiple choice: one of the numbers that the question prints, or of the steps of a rating."""
+
+import re
+from collections.abc import Mapping
+
+from prompts.answer_space import Choice
+from prompts.plain import plain_prompt
+from prompts.prompt import Prompt
+from prompts.reading import NumberedList, read_numbered_list, read_rating_range
+from prompts.settings import PromptSettings
+from prompts.statement import without_list, without_marker
+from prompts.task_type import TaskType
+from prompts.wording import ASSISTANT, variant
+from utilities.retrieval import best_first, relevance
+
+VARIANTS: Mapping[str, str] = {
+    "base": ASSISTANT,
+    "cautious": f"{ASSISTANT} Think cautiously, the answers are very important.",
+    "relation_rewriting": ASSISTANT,
+}
+
+_RELATIONS: Mapping[str, str] = {
+    "complement": "Users who buy {first} may also buy {second}.",
+    "irrelevant": "{first} and {second} are irrelevant.",
+    "substitute": "{first} and {second} are similar.",
+    "narrowing": "{first} is a further search of {second}.",
+}
+_QUOTED = re.compile(r"[\"“”「]([^\"“”「」\n]{1,200})[\"“”」]")
+_SENTIMENTS = ("very negative", "negative", "neutral", "positive", "very positive")
+_RATING_CUE = "Overall, the customer's rating is"
+
+
+def build(question: str, settings: PromptSettings) -> Prompt:
+    """Offer the printed options; a rating offers its steps; a question without either offers 0 to 3."""
+    system = variant(settings.multiple_choice, VARIANTS, "multiple_choice")
+    listed = read_numbered_list(question)
+    options = _one_digit(listed) if listed else {}
+    if listed and options:
+        return _from_list(question, listed, options, system, settings)
+    rating = read_rating_range(question)
+    if rating:
+        return _from_rating(question, rating, system)
+    return plain_prompt(question, TaskType.MULTIPLE_CHOICE, system)
+
+
+def _one_digit(listed: NumberedList) -> dict[str, str]:
+    """Keep the options that the evaluator can read: it takes an answer's first character for the number."""
+    return {item.label: item.text for item in listed.items if len(item.label) == 1}
+
+
+def _from_list(
+    question: str, listed: NumberedList, options: dict[str, str], system: str, settings: PromptSettings
+) -> Prompt:
+    if settings.multiple_choice == "relation_rewriting":
+        sentences = _as_sentences(listed.before, options)
+        question = _rewritten(question, options, sentences)
+        options = sentences
+    texts = tuple(options.values()) if all(options.values()) else ()
+    evidence = relevance(listed.before, list(options.values()))
+    likeliest = list(options)[best_first(evidence)[0]]
+    return Prompt(system, question, Choice(tuple(options), texts), fallback=likeliest, bare=without_list(listed))
+
+
+def _from_rating(question: str, rating: tuple[int, int], system: str) -> Prompt:
+    steps = tuple(str(step) for step in range(max(rating[0], 0), min(rating[1], 9) + 1))
+    texts = _SENTIMENTS if len(steps) == len(_SENTIMENTS) else ()
+    middle = steps[len(steps) // 2]
+    bare = without_marker(question)
+    space = Choice(steps, texts)
+    return Prompt(system, question, space, fallback=middle, bare=bare, cue=_RATING_CUE, as_statement=True)
+
+
+def _as_sentences(before: str, options: dict[str, str]) -> dict[str, str]:
+    """Turn relation labels into sentences about the two quoted queries; other options stay as they are."""
+    quoted = _QUOTED.findall(before)
+    first, second = (f'"{text}"' for text in quoted[:2]) if len(quoted) > 1 else ("query 1", "query 2")
+    return {
+        label: _RELATIONS.get(text.strip().lower(), text).format(first=first, second=second)
+        if text.strip().lower() in _RELATIONS
+        else text
+        for label, text in options.items()
+    }
+
+
+def _rewritten(question: str, options: dict[str, str], sentences: dict[str, str]) -> str:
+    for label, text in options.items():
+        line = re.compile(rf"^(\W*{label}\W{{1,3}}){re.escape(text)}", re.MULTILINE)
+        found = line.search(question)
+        if found:
+            question = question[: found.end(1)] + sentences[label] + question[found.end() :]
+    return question

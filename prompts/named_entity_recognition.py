@@ -1,0 +1,45 @@
+"""Named entity recognition: phrases of a query that are of the asked entity type."""
+
+from collections.abc import Mapping
+
+from prompts.answer_space import Spans
+from prompts.phrases import phrases
+from prompts.plain import plain_prompt
+from prompts.prompt import Prompt
+from prompts.reading import read_entity_type, read_query, read_source_text
+from prompts.settings import PromptSettings
+from prompts.task_type import TaskType
+from prompts.wording import ASSISTANT, variant
+
+VARIANTS: Mapping[str, str] = {
+    "base": ASSISTANT,
+    "linguist": f"{ASSISTANT} You are a linguist too: answer with words of the query only.",
+}
+
+_MOST_WORDS = 5
+_MOST_PHRASES = 3
+
+
+def build(question: str, settings: PromptSettings) -> Prompt:
+    """Offer the phrases of the query; a question whose query cannot be read is answered in free text."""
+    system = variant(settings.named_entity_recognition, VARIANTS, "named_entity_recognition")
+    source = read_query(question) or read_source_text(question)
+    space = Spans(source, _MOST_PHRASES, _MOST_WORDS) if source and source.strip() else None
+    candidates = phrases(space) if space else []
+    if space is None or not candidates:
+        return plain_prompt(question, TaskType.NAMED_ENTITY_RECOGNITION, system)
+    return Prompt(
+        system,
+        question,
+        space,
+        fallback=_longest(candidates),
+        bare=f"Query: {source}",
+        cue=f"The {read_entity_type(question) or 'entity'} in the query is",
+        neutral_cue="The phrase in the query is",
+        as_statement=True,
+    )
+
+
+def _longest(candidates: list[str]) -> str:
+    """Return the longest phrase of one or two words: most entities are that short."""
+    return max((phrase for phrase in candidates if len(phrase.split()) <= 2), key=len)

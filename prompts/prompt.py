@@ -1,0 +1,47 @@
+"""A prompt as plain data: what to say, what may be answered, what is known."""
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from prompts.answer_space import AnswerSpace
+
+
+class Message(NamedTuple):
+    """One turn of a chat."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What a prompt builder makes of a question.
+
+    Attributes:
+        system: the role that the model is given.
+        user: the question as the model reads it, with its options.
+        space: what may be answered.
+        fallback: the best member of the space that is known without a model.
+        bare: the question without its printed options, for scoring the options' texts; empty when there is none.
+        cue: the words that the answer follows, such as "Answer:".
+        neutral_cue: a cue that asks for nothing special, for what a phrase of the question is worth in any case.
+        neutral_share: how much of that is taken off, 0 to 1.
+        as_statement: show `bare` and `cue` as running text that the answer continues, not as a turn of a chat.
+        evidence: a score for each label of the space, higher is better, or nothing.
+    """
+
+    system: str
+    user: str
+    space: AnswerSpace
+    fallback: str
+    bare: str = ""
+    cue: str = "Answer:"
+    neutral_cue: str = ""
+    neutral_share: float = 0.5
+    as_statement: bool = False
+    evidence: tuple[float, ...] = ()
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """The chat that shows the whole question."""
+        return (Message("system", self.system), Message("user", self.user))

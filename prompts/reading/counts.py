@@ -1,0 +1,108 @@
+"""How many answers a question asks for, and the steps of a rating."""
+
+import re
+
+from prompts.languages import COUNTERS, NUMBER_WORDS, SELECT
+from prompts.reading.labels import own_words
+from prompts.reading.lists import read_numbered_list
+
+_NUMBER = r"\d{1,2}|" + "|".join(sorted(map(re.escape, NUMBER_WORDS), key=len, reverse=True))
+_COUNT = re.compile(rf"(?<![\w.,/-])({_NUMBER})(?![\w%/-]|[.,]\d)", re.IGNORECASE)
+_COUNTED = re.compile(rf"([0-9０-９一二三四五六七八九十两]{{1,2}}) ?(?:{COUNTERS})")
+_TELLS_A_SIZE = re.compile(
+    r"(?:\b(?:of|the|these|those|following|given|contains?|with|from|below|to|and|through|bis|und|den|die|dei|dagli|delle"
+    r"|les|des|los|las|parmi|aus|von|entre|de|di|à|al?|os|as|step|product|item|option|query|size|page)\s*|[:#(-]\s*)$",
+    re.IGNORECASE,
+)
+_TELLS_A_LIMIT = re.compile(
+    r"\b(?:top|best|up to|at most|exactly|only|bis zu|genau|höchstens|jusqu'à|exactement|hasta|exactamente|fino a"
+    r"|esattamente|até)[ -]?$",
+    re.IGNORECASE,
+)
+_COUNTS_ANSWERS = re.compile(
+    r"\s*(?:[\w-]+ )?(?:numbers?|integers|digits|ind(?:ices|exes|izes|ici)|índices|nummern?|zahlen|ziffern|numéros|chiffres"
+    r"|números|numeri|cifre|nummers|most|best|likel|wichtigst|wahrscheinlich|plus|más|più|mais)\b",
+    re.IGNORECASE,
+)
+_COUNTS_SOMETHING_ELSE = re.compile(
+    r"[ -]*(?:[\w-]+ )?(?:keywords?|key ?phrases?|words?|sentences?|paragraphs?|stars?|points?|schlagw|schlüssel|wört|wort|sätze?"
+    r"|stern|mots?\b|phrases? clés?|étoile|palabras?|frases?|estrella|parol|frasi|stell|語|文)|[ -]*phrase\b",
+    re.IGNORECASE,
+)
+_ENDS_NO_COUNT = re.compile(
+    r"(?:\b(?:to|from|of the|separat\w+|between|every|each|zwischen|tra|fra)|[-–])\s*$", re.IGNORECASE
+)
+_CHOSEN = re.compile(r"\w\s+(?:the|those|die|les|los|las|i|gli|le|os|as)\s+$", re.IGNORECASE)
+_REACH = 60
+_RANGE_JOINTS = r"to|through|and|bis|und|à|a|al|et|y|e|ed|até|tot|en|から|到|至|~|〜|～|-|–|—"
+_STEP = rf"(\d{{1,2}}|{'|'.join(word for word in NUMBER_WORDS if word.isalpha())})"
+_RANGE = re.compile(
+    rf"(?<![\w.,]){_STEP}(?:[ -]?(?:stars?|sterne?n?|étoiles?|estrellas?|stell[ae]|星))?(?: ?[(（][^()（）\n]{{0,40}}[)）])?"
+    rf"\s*(?:{_RANGE_JOINTS})\s*{_STEP}(?![\w%]|[.,]\d)",
+    re.IGNORECASE,
+)
+_TOP_OF_STARS = re.compile(
+    rf"(?:out of|von|sur|de|su|tot)? ?{_STEP}[ -]?(?:stars?\b|sterne|étoiles|estrellas|stelle|つ星)", re.IGNORECASE
+)
+_NO_RATING = re.compile(r"permutation|number(?:s|ed)? (?:from )?$", re.IGNORECASE)
+_HIGHEST_STEP = 10
+
+
+def read_count(prompt: str) -> int | None:
+    """Return how many candidates are to be named; None where the question's own words do not say.
+
+    The size of the list is no such count.
+    """
+    return count_in(own_words(prompt, read_numbered_list(prompt)))
+
+
+def count_in(words: str) -> int | None:
+    """Return how many candidates a question's own `words` ask for."""
+    counted = _COUNTED.search(words)
+    if counted and _value(counted[1]):
+        return _value(counted[1])
+    weighed = [(_weight(words, match), _value(match[1])) for match in _COUNT.finditer(words)]
+    best = max((weight for weight, value in weighed if value), default=0)
+    return next((value for weight, value in weighed if value and weight == best), None) if best else None
+
+
+def _weight(words: str, count: re.Match[str]) -> int:
+    """Weigh a number: of answers (3), behind a verb of choice (2), "pick the three" (1), else (0)."""
+    before = words[max(0, count.start() - _REACH) : count.start()]
+    sentence = re.split(r"[.!?。\n]\s", before)[-1]
+    if _ENDS_NO_COUNT.search(before) or _COUNTS_SOMETHING_ELSE.match(words, count.end()):
+        return 0
+    if _COUNTS_ANSWERS.match(words, count.end()):
+        return 3
+    if _CHOSEN.search(before) and SELECT.search(before.split()[-2]):
+        return 1
+    if _TELLS_A_SIZE.search(before) and not _TELLS_A_LIMIT.search(before):
+        return 0
+    return 2 if SELECT.search(sentence) or _TELLS_A_LIMIT.search(before) else 0
+
+
+def _value(text: str) -> int | None:
+    """Return the value of digits or of a number word; None for zero and for a word that is none."""
+    return int(text) or None if text.isdecimal() else NUMBER_WORDS.get(text.lower())
+
+
+def read_rating_range(prompt: str) -> tuple[int, int] | None:
+    """Return the lowest and the highest step of the rating that a question asks for; None where it asks for none."""
+    for text in (own_words(prompt, None), prompt):
+        found = (_steps(text, match) for match in _RANGE.finditer(text))
+        steps = next((pair for pair in found if pair), None)
+        if steps:
+            return steps
+    top = _TOP_OF_STARS.search(own_words(prompt, None))
+    highest = _value(top[1]) if top else None
+    return (1, highest) if highest and 1 < highest <= _HIGHEST_STEP else None
+
+
+def _steps(text: str, match: re.Match[str]) -> tuple[int, int] | None:
+    if _NO_RATING.search(text[max(0, match.start() - 25) : match.start()]):
+        return None
+    lowest = 0 if match[1].isdecimal() and int(match[1]) == 0 else _value(match[1])
+    highest = _value(match[2])
+    if lowest is None or highest is None or lowest > 1 or not lowest < highest <= _HIGHEST_STEP:
+        return None
+    return lowest, highest

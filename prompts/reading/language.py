@@ -1,0 +1,62 @@
+"""The language that a question wants a text in."""
+
+import re
+
+from prompts.languages import LANGUAGE_NAMES, SHOP, TRANSLATE
+from prompts.reading.labels import own_words
+from prompts.reading.lists import read_numbered_list
+
+
+def _bounded(name: str) -> str:
+    return rf"\b{name}\b" if name.isascii() or (name[0].isalpha() and name[0] < "Ā") else name
+
+
+_NAMES = re.compile(
+    "|".join(
+        f"(?P<{code}>{'|'.join(_bounded(name) for name in names.split('|'))})" for code, names in LANGUAGE_NAMES.items()
+    ),
+    re.IGNORECASE,
+)
+_TO = re.compile(
+    r"\b(?:into|to|ins?|im|auf|nach|en|à l'|al|all'|in lingua|para(?: o)?|em|naar het|in het)(?: an?(?:\(n\))?)?\s*$",
+    re.IGNORECASE,
+)
+_FROM = re.compile(r"\b(?:from(?: the)?|aus dem|vom|von|du|de l'|del|dal|dall'|do|uit het)\s*$", re.IGNORECASE)
+_TO_BEHIND = re.compile("へ|に|で|版|成")
+_FROM_BEHIND = re.compile("から")
+
+
+def read_target_language(prompt: str) -> str | None:
+    """Return the ISO 639-1 code of the language that a title or text is to be translated into; None without one.
+
+    A language that the text is in, or that is merely mentioned, is no target.
+    """
+    return target_language_in(own_words(prompt, read_numbered_list(prompt)))
+
+
+def target_language_in(words: str) -> str | None:
+    """Return the target language that a question's own `words` name."""
+    mentions = list(_NAMES.finditer(words))
+    translates = bool(TRANSLATE.search(words))
+    if not mentions or not (translates or _names_a_shop(words, mentions)):
+        return None
+    weighed = [(_weight(words, mention), mention.start(), mention.lastgroup) for mention in mentions]
+    weight, _, code = max(weighed, key=lambda entry: entry[:2])
+    return code if weight > 0 else None
+
+
+def _names_a_shop(words: str, mentions: list[re.Match[str]]) -> bool:
+    """Tell whether a shop or a title of a language is spoken of, right before or behind the language's name."""
+    return any(
+        SHOP.search(words[mention.end() : mention.end() + 30])
+        or SHOP.search(words[max(0, mention.start() - 30) : mention.start()])
+        for mention in mentions
+    )
+
+
+def _weight(words: str, mention: re.Match[str]) -> int:
+    """Weigh a mention: behind "into" (3), as an adjective (1), behind "from" (0)."""
+    before = words[max(0, mention.start() - 20) : mention.start()]
+    if _FROM.search(before) or _FROM_BEHIND.match(words, mention.end()):
+        return 0
+    return 3 if _TO.search(before) or _TO_BEHIND.match(words, mention.end()) else 1

@@ -1,0 +1,82 @@
+"""What a question of the shop names: a category to explain, a product bought, a session's actions."""
+
+import re
+
+from prompts.languages import BOUGHT, SESSION, family
+from prompts.reading.labels import labelled_line, own_words, read_labels
+from prompts.reading.lists import read_numbered_list
+from prompts.reading.quotes import read_quoted
+from prompts.reading.source import asked_quotations, unquoted
+
+_EXPLAINED = re.compile(
+    r"\b(?:product (?:type|category|attribute)(?: name)?|category|attribute|produkttyp|produktkategorie|kategorie"
+    r"|type de produit|catégorie|tipo de producto|categoría|tipo di prodotto|categoria)s? (?:named |called )?"
+    r"(?!is\b|name\b|below\b|means\b|of\b|from\b|that\b|and\b|or\b)([^\W\d][^\n.?!:,;]{0,40}?)\s*(?:[\n.?!:,;]|$)"
+    r"|\b(?:what (?:is|are)|was (?:ist|sind)|qu'est-ce qu(?:e|'|’)|qué (?:es|son)|che cos(?:a sono|'è|a è)|explain what"
+    r"|erkläre[^.\n]{0,20} was|what) (?:an? |the |eine?[nr]? |une? |una? |uno )?([^\W\d][^\n.?!:,;]{0,30}?)"
+    r"(?: (?:is|are|ist|means|y para|et à)\b|\s*[\n.?!:,;]|$)",
+    re.IGNORECASE,
+)
+_INPUT = family(
+    stems="input category product_type type attribute name term item kategorie produkttyp begriff catégorie type_de categor"
+    " tipo término termine eingabe entrée entrada",
+    unspaced="入力 カテゴリ 用語",
+)
+_LONGEST_CATEGORY = 6
+_PRODUCT = family(
+    stems="product item artikel produkt produit article producto artículo prodotto articolo cart warenkorb",
+    unspaced="商品 购买",
+)
+_NO_PRODUCT = family(stems="list type categor typ kategorie", unspaced="リスト")
+_NEARBY = 40
+
+
+def read_category(prompt: str) -> str | None:
+    """Return the category, type or attribute that a short question asks about; None where there is none."""
+    labelled = labelled_line(prompt, _INPUT, family(stems="instruct entity query"))
+    named = _EXPLAINED.search(labelled or own_words(prompt, None))
+    found = next((group for group in named.groups() if group), None) if named else None
+    quoted = [part.text for part in read_quoted(prompt)][:1]
+    candidates = [found, *([labelled] if labelled and not found else []), *quoted]
+    return next((text for candidate in candidates if (text := _short(candidate))), None)
+
+
+def _short(candidate: str | None) -> str | None:
+    text = unquoted((candidate or "").strip()).strip().rstrip(".?!") if candidate else ""
+    return text if text.strip("▢ ") and len(text.split()) <= _LONGEST_CATEGORY else None
+
+
+def read_product(prompt: str) -> str | None:
+    """Return the product that a customer bought or looks at: quoted, or labelled; None without one."""
+    parts = asked_quotations(prompt)
+    near = [
+        part.text
+        for part in parts
+        if any(named.search(prompt[max(0, part.start - _NEARBY) : part.start]) for named in (_PRODUCT, BOUGHT))
+        or BOUGHT.search(prompt[part.end : part.end + _NEARBY // 2])
+    ]
+    if near:
+        return near[0]
+    labelled = labelled_line(prompt, _PRODUCT, _NO_PRODUCT)
+    return unquoted(labelled) if labelled else None
+
+
+def read_actions(prompt: str) -> tuple[str, ...]:
+    """Return the queries and products of a session, in order; empty where the question tells of no session."""
+    listed = read_numbered_list(prompt)
+    if not SESSION.search(own_words(prompt, listed)):
+        return ()
+    before = listed.before if listed else prompt
+    labels = [label.content for label in read_labels(before) if SESSION.search(label.name)]
+    told = before[labels[-1] :] if labels else before
+    lines = (line for line in told.split("\n") if line.strip())
+    actions = [text for line in lines for text in _quoted_in(line)]
+    return tuple(actions)
+
+
+def _quoted_in(line: str) -> list[str]:
+    """Return what a line quotes; what is quoted to the line's end may hold quotation marks itself."""
+    whole = re.match(r"[^'\"“「]{0,60}(['\"])(.+)\1[^'\"]{0,20}$", line.strip())
+    parts = [part.text for part in read_quoted(line)]
+    joined = whole and len(re.findall(r"(?<![^\s(])" + whole[1], line)) <= 1
+    return [whole[2]] if whole and joined else parts

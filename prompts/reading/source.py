@@ -1,0 +1,113 @@
+"""What a question works on: a query, a title or text, and the type of the phrases to be named."""
+
+import re
+
+from prompts.languages import ATTRIBUTE, ENTITY, SEARCH, TITLE, family
+from prompts.reading.labels import labelled_block, labelled_line, own_words
+from prompts.reading.lists import read_numbered_list
+from prompts.reading.quotes import Quoted, read_quoted
+
+_NEARBY = 30
+_LIST = family(stems="list candidat product artikel prod articul articol options", unspaced="リスト 候補 商品")
+_LOOKS_FOR = family(
+    stems="look search typed enter keyword quer want shown such anfrage recherch cherch tap[é] busc consult cerc digit",
+    words="looking_for hits_for results_for shown_for für pour para per",
+    unspaced="検索 クエリ 查询 搜索",
+)
+_SOURCE = family(
+    stems="title titel produkttitel titre título titolo sentence text satz phrase_suivante frase product item entitled name"
+    " produkt artikel produit article producto artículo prodotto articolo listing",
+    unspaced="タイトル 商品 文 标题",
+)
+_LONG_SOURCE = family(stems="description beschreibung descripción descrizione", unspaced="説明 描述")
+_ENTITY_CUE = family(
+    stems="entität attribut type typ tipo slot label category kategorie catégorie categoría categoria",
+    words="entity entities entité entidad entità",
+    unspaced="エンティティ タイプ 实体 类型",
+)
+_NO_ENTITY = family(stems="quer search title titel titre título titolo suche consulta ricerca", unspaced="クエリ 検索")
+_OF_TYPE = re.compile(
+    r"\b(?:entity type|entity|type d'entité|entité de type|entidad de tipo|tipo de entidad|tipo di entità|entitätstyp"
+    r"|vom typ|of type)[ :=]+(?:is |the |de |la |le )?([^\W\d][\w/-]*(?: [\w/-]+)?)",
+    re.IGNORECASE,
+)
+_LONGEST_ENTITY = 6
+
+
+def read_query(prompt: str) -> str | None:
+    """Return the search query: labelled, or quoted near a word of searching; None without one."""
+    labelled = labelled_line(prompt, SEARCH, family(stems="list candidat next"))
+    if labelled:
+        return unquoted(labelled)
+    parts = asked_quotations(prompt)
+    near = [part for part in parts if _LOOKS_FOR.search(_before(prompt, part)) and not _is_entity(prompt, part)]
+    if near:
+        return near[0].text
+    behind = [
+        part for part in parts[:1] if len(parts) == 1 and _LOOKS_FOR.search(prompt[part.end : part.end + _NEARBY // 2])
+    ]
+    return behind[0].text if behind else None
+
+
+def read_source_text(prompt: str) -> str | None:
+    """Return the title or text that is to be worked on: labelled, or the longest quoted one; None without one."""
+    labelled = labelled_line(prompt, TITLE) or labelled_line(prompt, _SOURCE, _LIST)
+    if labelled:
+        return unquoted(labelled)
+    parts = [part for part in asked_quotations(prompt) if not _is_entity(prompt, part)]
+    named = [part for part in parts if _SOURCE.search(_before(prompt, part))] or parts
+    if named:
+        return max(named, key=lambda part: len(part.text)).text
+    return labelled_block(prompt, _LONG_SOURCE) or _behind_last_colon(prompt)
+
+
+def read_entity_type(prompt: str) -> str | None:
+    """Return the type of the phrases that are to be named, such as "brand"; None where it cannot be read."""
+    quoted = asked_quotations(prompt)
+    types = [part.text for part in quoted if _is_entity(prompt, part)]
+    free = [part.text for part in quoted if not _NO_ENTITY.search(_before(prompt, part)[-15:])]
+    short = [text for text in types + free if len(text.split()) <= _LONGEST_ENTITY]
+    if short and len(short[0]) < len(prompt) // 3:
+        return short[0]
+    labelled = labelled_line(prompt, ENTITY) or labelled_line(prompt, family(stems="slot attribut"))
+    if labelled:
+        return unquoted(labelled).rstrip(".")
+    words = own_words(prompt, None)
+    found = _OF_TYPE.search(words)
+    attribute = ATTRIBUTE.search(words)
+    return found[1] if found else attribute[0].strip() if attribute else None
+
+
+def asked_quotations(prompt: str) -> list[Quoted]:
+    """Return the quoted parts of a question outside its candidates."""
+    listed = read_numbered_list(prompt)
+    parts = read_quoted(prompt)
+    if not listed:
+        return parts
+    first, last = len(listed.before), len(prompt) - len(listed.after)
+    return [part for part in parts if part.end <= first or part.start >= last]
+
+
+def unquoted(text: str) -> str:
+    """Return `text` without quotation marks around all of it."""
+    parts = read_quoted(text)
+    return parts[0].text if parts and parts[0].start == 0 and parts[0].end >= len(text) - 1 else text
+
+
+def _before(prompt: str, part: Quoted) -> str:
+    return prompt[max(0, part.start - _NEARBY) : part.start]
+
+
+def _is_entity(prompt: str, part: Quoted) -> bool:
+    """Tell whether the nearest cue before a quotation says that it names a type."""
+    before = _before(prompt, part)
+    types = [match.start() for match in _ENTITY_CUE.finditer(before)]
+    sources = [match.start() for match in _NO_ENTITY.finditer(before)]
+    return bool(types) and max(types) > max(sources, default=-1)
+
+
+def _behind_last_colon(prompt: str) -> str | None:
+    """Return the rest of the line behind the question's last colon: "Translate this title: ..."."""
+    line = prompt.strip().rpartition("\n")[2] if "\n" not in prompt.strip() else ""
+    behind = re.split(r"[:：]\s", line, maxsplit=1)
+    return behind[1].strip() or None if len(behind) > 1 else None

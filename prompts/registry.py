@@ -1,0 +1,16 @@
+"""Which builder makes the prompt of which task type."""
+
+from collections.abc import Callable, Mapping
+
+from prompts import generation, multiple_choice, named_entity_recognition, ranking, retrieval
+from prompts.prompt import Prompt
+from prompts.settings import PromptSettings
+from prompts.task_type import TaskType
+
+BUILDERS: Mapping[TaskType, Callable[[str, PromptSettings], Prompt]] = {
+    TaskType.MULTIPLE_CHOICE: multiple_choice.build,
+    TaskType.RETRIEVAL: retrieval.build,
+    TaskType.RANKING: ranking.build,
+    TaskType.GENERATION: generation.build,
+    TaskType.NAMED_ENTITY_RECOGNITION: named_entity_recognition.build,
+}
