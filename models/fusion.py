@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Sequence
 
 from models.engines.interface import Answer
-from prompts.answer_space import Selection
+from prompts.answer_space import Choice, Selection
 from prompts.prompt import Prompt
 from utilities.retrieval import best_first
 
@@ -16,13 +16,14 @@ def standardised(scores: Sequence[float]) -> list[float]:
 
 
 def fused_answer(prompt: Prompt, answer: Answer, share: float) -> str:
-    """Order a selection by (1 - share) x model + share x evidence; anything else stays the engine's answer.
+    """Order labels by (1 - share) x model + share x evidence; anything else stays the engine's answer.
 
     `share` is 0 to 1. A decoded answer carries no scores and is left as it is.
     """
     space = prompt.space
-    if not isinstance(space, Selection) or not answer.scores or not any(prompt.evidence):
+    if not isinstance(space, Choice | Selection) or not answer.scores or not any(prompt.evidence):
         return answer.text
     model, evidence = standardised(answer.scores), standardised(prompt.evidence)
     order = best_first([(1 - share) * m + share * e for m, e in zip(model, evidence, strict=True)])
-    return ", ".join(space.labels[index] for index in order[: space.count])
+    count = space.count if isinstance(space, Selection) else 1
+    return ", ".join(space.labels[index] for index in order[:count])

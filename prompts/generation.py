@@ -16,6 +16,7 @@ from prompts.reading import (
     read_target_language,
 )
 from prompts.settings import PromptSettings
+from prompts.trimming import trim
 from prompts.wording import ASSISTANT, PREVIOUS_KNOWLEDGE, variant
 
 VARIANTS: Mapping[str, str] = {
@@ -42,12 +43,12 @@ SUB_TYPES: Mapping[str, SubType] = {
     "post": SubType(
         _words("e-?mail", "social media", "newsletter", "hashtag", r"\bpost\b", "correo", "courriel", "メール", "投稿"),
         "You write for an online shop: a post has an opening, the product's features, hashtags and a call to action.",
-        80,
+        60,
     ),
     "review": SubType(
         _words(r"write [^.\n]{0,60}review", r"schreibe[^.\n]{0,60}(?:rezension|bewertung)", r"レビューを書"),
         "You are a satisfied customer who reviews a product.",
-        60,
+        50,
     ),
     "recommendation": SubType(
         _words("recommend", "suggest", "empfiehl", "recommand", "recomiend", "consiglia", "おすすめ"),
@@ -58,7 +59,7 @@ SUB_TYPES: Mapping[str, SubType] = {
         _words("product description", "describe the product", "produktbeschreibung", "description du produit",
                "descripción del producto", "descrizione del prodotto", "商品説明"),
         "You are a marketing specialist who writes product descriptions.",
-        60,
+        50,
     ),
     "answer": SubType(
         _words(r"\?", "question", "frage", "pregunta", "domanda", "質問", "？"),
@@ -73,6 +74,7 @@ _TRANSLATOR = (
     "Answer with the title only."
 )
 _KEYPHRASE_WORDS = 5
+_MOST_TITLE_WORDS = 60
 _SPARE_WORDS = 4  # German and French titles are longer than English ones
 _KEPT = re.compile(r"\S*\d\S*|\b[A-Z]{2,}[A-Za-z]*\b")
 _NO_ANSWER = "No information is available."
@@ -120,16 +122,15 @@ def _translation(question: str) -> Prompt | None:
     source = read_source_text(question) if language else None
     if not source or not source.strip():
         return None
-    system = _TRANSLATOR
-    limit = len(source.split()) * 5 // 4 + _SPARE_WORDS
-    space = Text(max_words=limit, keep=_protected(source))
-    return Prompt(system, question, space, fallback=" ".join(source.split()), cue="")
+    limit = min(len(source.split()) * 5 // 4 + _SPARE_WORDS, _MOST_TITLE_WORDS)
+    space = Text(max_words=limit, keep=_protected(source, limit))
+    return Prompt(_TRANSLATOR, question, space, fallback=trim(" ".join(source.split()), space) or _NO_ANSWER, cue="")
 
 
-def _protected(source: str) -> tuple[str, ...]:
-    """Return numbers, measures, model names and the brand at the beginning: they stay as they are in any language."""
-    found = [match[0].strip(",;:()[]'\"") for match in _KEPT.finditer(source)]
-    return tuple(dict.fromkeys(phrase for phrase in found if phrase))
+def _protected(source: str, limit: int) -> tuple[str, ...]:
+    """Return numbers, measures and model names, as far as they fit: they stay as they are in any language."""
+    found = (match[0].strip(",;:()[]'\"") for match in _KEPT.finditer(source))
+    return tuple(dict.fromkeys(phrase for phrase in found if phrase))[:limit]
 
 
 def _free_text(question: str, wording: str) -> Prompt:

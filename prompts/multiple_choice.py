@@ -58,7 +58,14 @@ def _from_list(
     texts = tuple(options.values()) if all(options.values()) else ()
     evidence = relevance(listed.before, list(options.values()))
     likeliest = list(options)[best_first(evidence)[0]]
-    return Prompt(system, question, Choice(tuple(options), texts), fallback=likeliest, bare=without_list(listed))
+    return Prompt(
+        system,
+        question,
+        Choice(tuple(options), texts),
+        fallback=likeliest,
+        bare=without_list(listed),
+        evidence=evidence,
+    )
 
 
 def _from_rating(question: str, rating: tuple[int, int], system: str) -> Prompt:

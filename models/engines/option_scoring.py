@@ -10,9 +10,12 @@ from dataclasses import replace
 
 from models.engines.causal_lm import CausalLM
 from models.engines.rendering import question_tokens, statement_tokens
-from models.engines.scoring import ScoringSettings, score_behind_head
+from models.engines.scoring import ScoringRow, ScoringSettings, score_behind_head
 from prompts.answer_space import Choice, Selection
 from prompts.prompt import Prompt
+
+_MOST_OPTION_TOKENS = 128  # what the question adds to an option shows early; a whole description only costs time
+_FEWEST_OPTION_TOKENS = 4
 
 LogProbabilities = list[list[list[float]]]
 """For each prompt, each of its texts, each of the text's tokens."""
@@ -41,14 +44,7 @@ def text_log_probabilities(
     model: CausalLM, prompts: Sequence[Prompt], texts: Sequence[Sequence[str]], settings: ScoringSettings
 ) -> LogProbabilities:
     """Return the log-probabilities of the tokens of each prompt's texts behind its bare question."""
-    rows = [
-        (
-            prompt.system,
-            _bare_tokens(model, prompt, settings),
-            [_option_tokens(model, prompt, text) for text in options],
-        )
-        for prompt, options in zip(prompts, texts, strict=True)
-    ]
+    rows = [_row(model, prompt, options, settings) for prompt, options in zip(prompts, texts, strict=True)]
     return score_behind_head(model, rows, settings)
 
 
@@ -61,6 +57,12 @@ def _bare_tokens(model: CausalLM, prompt: Prompt, settings: ScoringSettings) -> 
 def _options(prompt: Prompt) -> tuple[str, ...]:
     assert isinstance(prompt.space, Choice | Selection)
     return prompt.space.texts
+
+
+def _row(model: CausalLM, prompt: Prompt, options: Sequence[str], settings: ScoringSettings) -> ScoringRow:
+    most = max(_FEWEST_OPTION_TOKENS, min(_MOST_OPTION_TOKENS, settings.max_prompt_tokens // len(options)))
+    tokens = [_option_tokens(model, prompt, option)[:most] for option in options]
+    return prompt.system, _bare_tokens(model, prompt, settings), tokens
 
 
 def _option_tokens(model: CausalLM, prompt: Prompt, text: str) -> list[int]:

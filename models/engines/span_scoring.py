@@ -17,6 +17,8 @@ from prompts.prompt import Prompt
 from utilities.retrieval import best_first
 
 _MOST_STARTS = 16  # of a review's hundred words, those that could begin the phrase by their first token
+_MOST_PHRASES = 2000  # five hundred words; the tail of a longer text is not read
+_MOST_COMPARED = 400
 _CLOSE = 0.25  # nats: another phrase is given only beside an equal, for most questions have one answer
 _END = "\n"
 
@@ -36,7 +38,7 @@ def answer_spans(model: CausalLM, prompts: Sequence[Prompt], settings: ScoringSe
 
 def _candidates(prompt: Prompt) -> list[str]:
     assert isinstance(prompt.space, Spans)
-    return phrases(prompt.space)
+    return phrases(prompt.space)[:_MOST_PHRASES]
 
 
 def _tokens(model: CausalLM, phrase: str) -> list[int]:
@@ -54,7 +56,8 @@ def _promising(
     found = _scores(model, [prompts[index] for index in long], starts, settings)
     for index, tokens, scores in zip(long, starts, found, strict=True):
         best = {tokens[rank][0] for rank in best_first(scores)[:_MOST_STARTS]}
-        kept[index] = [phrase for phrase, first in zip(candidates[index], firsts[index], strict=True) if first in best]
+        pairs = zip(candidates[index], firsts[index], strict=True)
+        kept[index] = [phrase for phrase, first in pairs if first in best][:_MOST_COMPARED]
     return kept
 
 

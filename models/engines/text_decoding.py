@@ -11,7 +11,7 @@ from prompts.answer_space import AnswerSpace, Text
 from prompts.prompt import Prompt
 from prompts.trimming import trim
 
-_TOKENS_PER_WORD = 3  # product titles in other languages, with numbers, take two to three tokens a word
+_TOKENS_PER_WORD = 2  # English takes 1.3 tokens a word, product titles with numbers about two
 _LEAST_TOKENS = 16
 
 

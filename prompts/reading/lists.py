@@ -47,7 +47,9 @@ _STYLES = (
     r"([①-⑳])",
 )
 _NOUN = r"(?:(?:option|item|product|candidate|query|snippet)[ \t])?"
-_LINE_STYLES = tuple(re.compile(rf"^[ \t]*(?:[-*•#][ \t]*)?{_NOUN}{style}", re.MULTILINE | re.IGNORECASE) for style in _STYLES)
+_LINE_STYLES = tuple(
+    re.compile(rf"^[ \t]*(?:[-*•#][ \t]*)?{_NOUN}{style}", re.MULTILINE | re.IGNORECASE) for style in _STYLES
+)
 _FIRST_STYLES = tuple(re.compile(rf"[:：][ \t]*{style.replace('1,3', '1')}") for style in _STYLES)
 _INNER_STYLES = (*(re.compile(rf"(?<![^\s,;、，。：:]){style}") for style in _STYLES[:-1]), re.compile(_STYLES[-1]))
 _LARGEST_GAP = 2
