@@ -2,11 +2,11 @@
 #
 # A plain Python base is enough for a GPU: torch's wheels on PyPI bring the CUDA libraries that they were built
 # with, and the driver comes from the host. torch 2.13's are of CUDA 13, which needs driver 580 or newer and still
-# covers the T4 (compute capability 7.5). For a host with an older driver (525 or newer) build with
-#   --build-arg TORCH_INDEX=https://download.pytorch.org/whl/cu126
+# covers the T4 (compute capability 7.5). For a host with an older driver (525 or newer) pass --build-arg TORCH_INDEX
+# with the address of PyTorch's own index of builds for CUDA 12.6.
 FROM python:3.11-slim-bookworm
 
-ARG TORCH_INDEX=https://pypi.org/simple
+ARG TORCH_INDEX=""
 
 ENV LANG=C.UTF-8 \
     PYTHONUNBUFFERED=1 \
@@ -28,5 +28,5 @@ WORKDIR /home/aicrowd
 # The environment is the user's own, so that the evaluator can add its client to it.
 RUN python -m venv venv
 COPY --chown=1001:1001 requirements.txt requirements.txt
-RUN pip install "$(grep '^torch==' requirements.txt)" --index-url "$TORCH_INDEX" --extra-index-url https://pypi.org/simple \
+RUN pip install "$(grep '^torch==' requirements.txt)" ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} \
     && pip install -r requirements.txt

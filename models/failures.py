@@ -8,7 +8,7 @@ _LOG = logging.getLogger("shopalign")
 
 
 class FailureLog:
-    """Counts questions that were answered without the model, by reason."""
+    """Counts questions that something failed for, by reason: their answers rest on less than the whole method."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()

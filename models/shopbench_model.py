@@ -11,6 +11,7 @@ from models.failures import FailureLog
 from models.fusion import fused_answer
 from models.settings import Settings, load_settings
 from prompts.answer_space import admits
+from prompts.clipping import clipped
 from prompts.detection import detect_task_type
 from prompts.plain import plain_prompt
 from prompts.prompt import Prompt
@@ -37,7 +38,7 @@ class ShopBenchModel(ShopBenchBaseModel):
 
     @property
     def fallbacks(self) -> Mapping[str, int]:
-        """Questions that were answered without the model, by reason."""
+        """Questions that something failed for, by reason; without a failure it is empty."""
         return self._failures.counts
 
     def describe(self) -> dict[str, object]:
@@ -50,7 +51,7 @@ class ShopBenchModel(ShopBenchBaseModel):
 
     def batch_predict(self, batch: Mapping[str, Sequence[str]], is_multiple_choice: bool) -> list[str]:
         """Answer `batch["prompt"]`: one string a prompt, in order, whatever happens."""
-        questions = batch["prompt"]
+        questions = [clipped(question) for question in batch["prompt"]]
         task_types = [self._task_type(question, is_multiple_choice) for question in questions]
         prompts = [self._prompt(*pair) for pair in zip(questions, task_types, strict=True)]
         answers = self._answers(prompts)
@@ -80,11 +81,11 @@ class ShopBenchModel(ShopBenchBaseModel):
 
     def _asked(self, prompts: Sequence[Prompt]) -> list[Answer] | None:
         try:
-            answers = self._engine.answer(prompts)
+            answers = list(self._engine.answer(prompts))
+            return answers if len(answers) == len(prompts) else None
         except Exception as error:  # noqa: BLE001 - the evaluator ends a submission at the first exception
             _LOG.warning("the engine failed on %d prompts: %s: %s", len(prompts), type(error).__name__, error)
             return None
-        return answers if len(answers) == len(prompts) else None
 
     def _settled(self, prompt: Prompt, answer: Answer | None, task_type: TaskType) -> str:
         if answer is None:

@@ -93,7 +93,9 @@ def _are_spans(space: Spans, answer: str) -> bool:
     phrases = _SEPARATOR.split(answer)
     if len(phrases) > space.max_spans or len({phrase.lower() for phrase in phrases}) != len(phrases):
         return False
-    return all(phrase and phrase in space.source and len(phrase.split()) <= space.max_words for phrase in phrases)
+    return all(
+        phrase.strip() and phrase in space.source and len(phrase.split()) <= space.max_words for phrase in phrases
+    )
 
 
 def _is_text(space: Text, answer: str) -> bool:

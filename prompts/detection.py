@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from prompts import languages as say
+from prompts.clipping import clipped
 from prompts.reading.counts import count_in
 from prompts.reading.labels import QUOTE_MARK, own_words
 from prompts.reading.language import target_language_in
@@ -86,9 +87,11 @@ def _names_entity(question: _Question) -> bool:
 def _copies_from_query(question: _Question) -> bool:
     if question.size or question.says(say.REVIEW) or question.says(say.SUMMARY) or question.wants_a_text:
         return False
+    if question.says(say.ATTRIBUTE, say.VERBATIM):
+        return True
     if not (question.says(say.SEARCH) or question.says(say.TITLE)):
         return False
-    if question.says(say.ATTRIBUTE, say.COPIED):
+    if question.says(say.ATTRIBUTE, say.COPIED) or question.says(say.FROM_A_SOURCE, say.EXTRACT):
         return True
     has_slot = question.says(say.ATTRIBUTE) or question.says(say.COPIED) or question.words.count(QUOTE_MARK) > 1
     return has_slot and (question.says(say.EXTRACT) or question.says(say.WHICH_PART))
@@ -118,6 +121,7 @@ def explain_detection(prompt: str, is_multiple_choice: bool) -> tuple[TaskType, 
     """Return the task type and the name of the first rule that applies: of `RULES`, the flag or the fallback."""
     if is_multiple_choice:
         return TaskType.MULTIPLE_CHOICE, FLAG_RULE
+    prompt = clipped(prompt)
     listed = read_numbered_list(prompt)
     question = _Question(own_words(prompt, listed), listed)
     applying = ((task_type, name) for name, applies, task_type in RULES if applies(question))

@@ -20,17 +20,23 @@ def _alternatives(listed: str) -> str:
 
 
 ORDER = family(
-    stems="rank rerank re-rank prioriti priorisier prioris prioriz reorder re-order reordonn réordonn ordonn umsortier reihenfolge rangliste rangfolge rangord sortier classement classez jerarquiz graduatori"
+    stems="rank rerank re-rank prioriti priorisier prioris prioriz reorder re-order reordonn réordonn ordonn"
+    " umsortier reihenfolge rangliste rangfolge rangord sortier classement classez jerarquiz graduatori"
     " rangschik sorteer volgorde",
-    words="trier triez ordena ordene ordenar ordénalos orden_de clasifica clasifique ordina ordinare ordinate classifica"
-    " full_ordering relevance_ordering ordering_of sort_the sort_these sort_all sort_them sort_by order_the order_these order_all order_them order_by"
+    words="trier triez ordena ordene ordenar ordénalos orden_de clasifica clasifique ordina ordinare ordinate"
+    " classifica"
+    " full_ordering relevance_ordering ordering_of sort_the sort_these sort_all sort_them sort_by order_the"
+    " order_these order_all order_them order_by"
     " in_order_of arrange arranged descending_order ascending_order ordne ordnen trie classe classer hiérarchise"
-    " the_order best_order right_order order_in_which l'ordre el_orden l'ordine riordina reordena par_ordre ordre_de metti_in_ordine in_ordine",
+    " starting_with beginning_with comenzando empezando beginnend commençant cominciando iniziando"
+    " sequence_of the_order best_order right_order order_in_which l'ordre el_orden l'ordine riordina reordena"
+    " par_ordre ordre_de metti_in_ordine in_ordine",
     unspaced="並べ替え 並び替え 並べ 順番 順に 順位 ランキング ランク付け 順列 い順 度順 性順 排序 排列 排名 순위",
 )
 SELECT = family(
     stems="select choos pick identif retriev mark_ take_ wähl auswähl such find kreuz markier sélectionn choisi retien"
-    " repèr coch selecciona elige elegir escog marca_ señal indica_ scegli scelg selezion individua indic escolh selecion"
+    " repèr coch selecciona elige elegir escog marca_ señal indica_ scegli scelg selezion individua indic escolh"
+    " selecion"
     " kies selecteer",
     words="mark name which find recommend nenne nennen welche trouve trouvez donne quels quelles cuáles identifique"
     " quali indica trova choix chosen quais",
@@ -43,7 +49,8 @@ NUMBERS = family(
     unspaced="番号 数字 编号 序号 번호",
 )
 SEVERAL_NUMBERS = family(
-    words="numbers indices indexes index_numbers integers nummern zahlen indizes numéros chiffres indices índices números"
+    words="numbers indices indexes index_numbers integers nummern zahlen indizes numéros chiffres indices"
+    " índices números"
     " numeri indici cifre nummers ids artikelnummern",
     unspaced="番号 编号 序号",
 )
@@ -56,7 +63,8 @@ PICK_FROM = family(
 RELEVANCE = family(stems="relevan pertinen rilevan relevân best_match passend", unspaced="関連 適切 適合 相关 匹配")
 PERMUTATION = family(stems="permutation permutación permutatie permutazion permutaç", unspaced="順列 排列")
 CHOOSE = family(
-    stems="select choos pick wähl auswähl sélectionn choisi selecciona elige elegir escog scegli selezion escolh selecion"
+    stems="select choos pick wähl auswähl sélectionn choisi selecciona elige elegir escog scegli selezion escolh"
+    " selecion"
     " kies selecteer",
     unspaced="選ん 選び 選択 选出 选择 挑选",
 )
@@ -67,7 +75,8 @@ ALL_NUMBERS = re.compile(
     re.IGNORECASE,
 )
 FROM_BEST_TO_WORST = re.compile(
-    r"\b(?:most|best|highest)\b[^\n]{1,120}?\b(?:least|worst|lowest)\b|\bvo[nm]\b[^.\n]{1,80}?\b(?:bis|zu[mr]?)\b[^.\n]"
+    r"\bfrom \w+est to \w+est\b|\b(?:most|best|highest)\b[^\n]{1,120}?\b(?:least|worst|lowest)\b"
+    r"|\bvo[nm]\b[^.\n]{1,80}?\b(?:bis|zu[mr]?)\b[^.\n]"
     r"{1,40}?(?:wenigsten|schlecht|niedrig|unwichtig)|\bdu (?:plus|meilleur)\b[^.\n]{0,60}?\bau (?:moins|pire)"
     r"|\bde (?:más|mayor|mejor)\b[^.\n]{0,60}?\ba (?:menos|menor|peor)|\bd(?:al|a) (?:più|miglior)[^.\n]{0,60}?"
     r"\b(?:al meno|al peggior|a meno)|\bd[oe] (?:mais|melhor)\b[^.\n]{0,60}?\b(?:menos|pior)\b|van (?:meest|best)",
@@ -79,12 +88,27 @@ REASONING = re.compile(
     re.IGNORECASE,
 )
 EXTRACT = family(
-    stems="extract annotat verbatim word_for_word exactly_as wörtlich unverändert übernimm pull isolat copy copi identif pinpoint locat determin quot recogni detect tag label read_off extrahier"
+    stems="extract annotat verbatim word_for_word exactly_as wörtlich unverändert übernimm pull isolat copy copi"
+    " identif pinpoint locat determin quot recogni detect tag label read_off extrahier"
     " nenn erkenn zitier kopier extra relev repèr identifi recopi détermin cit estra individua riporta ricopia trascriv"
-    " encuentr determin señal extrai retir tel_quel telle_quelle textuel mot_pour_mot sin_cambi tal_cual literal senza_modif esattament",
+    " encuentr determin señal extrai retir tel_quel telle_quelle textuel mot_pour_mot sin_cambi tal_cual literal"
+    " senza_modif esattament",
     words="find list name choose select spot provide write_down give finde gib trouve trouvez donne copie copia copie"
     " cita trova busca present_in haal citeer geef",
     unspaced="そのまま 抽出 抜き出 書き出 特定 引用 見つけ 提取 抽取 找出 摘录",
+)
+VERBATIM = family(
+    stems="verbatim word_for_word exactly_as exact_words as_written unchanged unmodified wörtlich unverändert"
+    " wortwörtlich"
+    " tel_quel telle_quelle textuel mot_pour_mot sin_cambi tal_cual literal fragmento_exacto senza_modif senza_cambi"
+    " esattament",
+    unspaced="そのまま 原文 原样",
+)
+FROM_A_SOURCE = re.compile(
+    r"\b(?:in|from|of|within|im|in der|aus dem|aus der|dans|du|de|del|nel|dal|della|dalla|nella|uit)\s+(?:\w+\s+){0,2}"
+    r"(?:title|query|search|titel|produkttitel|suchanfrage|suche|anfrage|titre|requête|recherche|título|titulo|consulta"
+    r"|búsqueda|titolo|ricerca)\b|(?:タイトル|クエリ|検索語|検索)(?:から|の中)",
+    re.IGNORECASE,
 )
 WHICH_PART = re.compile(
     r"\b(?:which|what)\b|\bwelche[rsn]?\b|\bquel(?:le)?s?\b|\bqu[ée] (?:palabras?|parte|términos?)|\bcuál|\bqual[ie]?\b"
@@ -100,8 +124,10 @@ WRITE = family(
     unspaced="翻訳 要約 説明して 作成 書いてください 翻译 总结 描述",
 )
 SET_ASIDE = re.compile(
-    r"\b(?:do not|don't|never|without|no|not|kein\w*|ohne|nicht|ne|pas|sans|aucune?|sin|no|senza|non|nessuna?|sem|não|geen"
-    r"|zonder)\b[^.!?;:\n]{0,60}|\bschreib\w*[^.!?\n]{0,40} (?:heraus|ab)\b|\b(?:write|schreib\w*|écri\w*|escrib\w*|scriv\w*) (?:down|out|only|just|nur|genau|solo"
+    r"\b(?:do not|don't|never|without|no|not|kein\w*|ohne|nicht|ne|pas|sans|aucune?|sin|no|senza|non|nessuna?"
+    r"|sem|não|geen"
+    r"|zonder)\b[^.!?;:\n]{0,60}|\bschreib\w*[^.!?\n]{0,40} (?:heraus|ab)\b|\b(?:write|schreib\w*|écri\w*"
+    r"|escrib\w*|scriv\w*) (?:down|out|only|just|nur|genau|solo"
     r"|uniquement|soltanto)|説明[^。\n]{0,4}(?:不要|しない|なし)|不要解释",
     re.IGNORECASE,
 )
@@ -120,16 +146,20 @@ TITLE = family(
     unspaced="タイトル 商品名 标题",
 )
 ATTRIBUTE = family(
-    stems="brand colo[u]r colour color material size product_type attribut audience flavo scent capacit occasion pattern"
+    stems="brand colo[u]r colour color material size product_type attribut audience flavo scent capacit occasion"
+    " pattern"
     " marke farbe größe produkttyp produktart zielgruppe marque couleur matièr taille type_de_produit public_cible goût"
     " marca talla tamaño tipo_de_producto público sabor colore taglia tipo_di_prodotto gusto cor_ kleur merk maat",
-    words="theme thème tema thema weight gewicht poids peso compatible kompatible number_of_pieces style shape weight length width fabric model cor matière",
+    words="theme thème tema thema weight gewicht poids peso compatible kompatible number_of_pieces style shape"
+    " weight length width fabric model cor matière",
     unspaced="ブランド 色 素材 サイズ 商品タイプ 対象 型番 品牌 颜色 材质 尺寸",
 )
 COPIED = family(
-    stems="phrase fragment span snippet expression value component element wort wörter ausdr begriff bezeichn mot_ mots_ término"
+    stems="phrase fragment span snippet expression value component element wort wörter ausdr begriff bezeichn"
+    " mot_ mots_ término"
     " expresion expresión parole espression termin wendung",
-    words="teil teile partie parties parte partes word words term terms part text mot mots palabra palabras frase frases parola palavras woorden element value",
+    words="teil teile partie parties parte partes word words term terms part text mot mots palabra palabras"
+    " frase frases parola palavras woorden element value",
     unspaced="語句 単語 語 部分 フレーズ 词语 短语",
 )
 REVIEW = family(
@@ -138,7 +168,8 @@ REVIEW = family(
     unspaced="レビュー 口コミ 评论 评价 感想",
 )
 KEYPHRASE = family(
-    stems="keyphrase key_phrase phrase snippet quot passage excerpt expression schlüsselphras kernaussag phrase textstell"
+    stems="keyphrase key_phrase phrase snippet quot passage excerpt expression schlüsselphras kernaussag phrase"
+    " textstell"
     " formulierung wendung expressi expres citation cita_ frase fragment espression citazion",
     words="words span wortlaut frase frases expression passage extrait brano",
     unspaced="キーフレーズ フレーズ 語句 文言 箇所 短语 关键词组",
@@ -158,7 +189,8 @@ TRANSLATE = family(
     unspaced="翻訳 訳して 訳し 翻译 译成 번역",
 )
 SHOP = family(
-    stems="marketplace marktplatz webshop website webseite onlineshop boutique tienda negozio winkel store market listing",
+    stems="marketplace marktplatz webshop website webseite onlineshop boutique tienda negozio winkel store"
+    " market listing",
     words="shop shops site sito sitio title titel titre título titolo version",
     unspaced="サイト ショップ マーケット タイトル 商店 标题",
 )
@@ -202,8 +234,10 @@ LANGUAGE_NAMES: Mapping[str, str] = {
     "en": r"english|englisch\w*|anglais\w*|ingl[eé]s\w*|inglese|engels|英語|英文|英语|영어",
     "de": r"german|deutsch\w*|allemand\w*|alem[aá]n\w*|alemão|tedesc\w+|duits|ドイツ語|德文|德语|독일어",
     "fr": r"french|französisch\w*|français\w*|franc[eé]s\w*|francês|frances[ei]|frans|フランス語|法文|法语|프랑스어",
-    "es": r"spanish|spanisch\w*|espagnol\w*|español\w*|castellano|espanhol|spagnol\w+|spaans|スペイン語|西班牙文|西班牙语|스페인어",
-    "it": r"italian|italienisch\w*|italien|italienne|italiano|italiana|italiaans|イタリア語|意大利文|意大利语|이탈리아어",
+    "es": r"spanish|spanisch\w*|espagnol\w*|español\w*|castellano"
+    r"|espanhol|spagnol\w+|spaans|スペイン語|西班牙文|西班牙语|스페인어",
+    "it": r"italian|italienisch\w*|italien|italienne|italiano|italiana"
+    r"|italiaans|イタリア語|意大利文|意大利语|이탈리아어",
     "ja": r"japanese|japanisch\w*|japonais\w*|japon[eé]s\w*|japonês|giapponese|japans|日本語|日文|日语|일본어",
     "pt": r"portuguese|portugiesisch\w*|portugais\w*|portugu[eéê]s\w*|portoghese|portugees|ポルトガル語|葡萄牙语",
     "zh": r"chinese|chinesisch\w*|chinois\w*|chin[oê]\w*|cinese|中国語|中文|汉语|중국어",

@@ -7,7 +7,7 @@ from prompts.answer_space import Spans
 
 _WORD = re.compile(r"[゠-ヿー]+|[一-鿿々]+|[ぁ-ゟ]+|[^\s゠-ヿ一-鿿ぁ-ゟ、。「」【】]+")
 _CLAUSE_END = re.compile(r"[.!?;:…、。！？]['\"”’)]*$|[、。！？,]")
-_EDGE = " \t\r\n.,;:!?…'\"“”‘’«»()[]{}*#|/\\"
+_EDGES = re.compile(r"^[\s.,;:!?…'\"“”‘’«»()\[\]{}*#|/\\]+|[\s.,;:!?…'\"“”‘’«»()\[\]{}*#|/\\]+$")
 
 
 def phrases(space: Spans) -> list[str]:
@@ -22,7 +22,7 @@ def phrases(space: Spans) -> list[str]:
         for last in range(first, min(first + space.max_words, len(words))):
             if last > first and _CLAUSE_END.search(space.source[words[last - 1][0] : words[last][0]].rstrip()):
                 break
-            phrase = space.source[words[first][0] : words[last][1]].strip(_EDGE)
+            phrase = _EDGES.sub("", space.source[words[first][0] : words[last][1]])
             if phrase and "," not in phrase:
                 found.setdefault(phrase.lower(), phrase)
     return list(found.values())

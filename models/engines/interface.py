@@ -13,7 +13,7 @@ class EngineError(RuntimeError):
 
 @dataclass(frozen=True)
 class Answer:
-    """A member of a prompt's answer space.
+    """A member of a prompt's answer space, or an empty text where the model wrote nothing that lies in it.
 
     `scores` are the labels' scores in the order of the space (log-probabilities or differences of them, higher is
     better), empty for spans, for text and for answers that were decoded.

@@ -1,6 +1,7 @@
 """How many answers a question asks for, and the steps of a rating."""
 
 import re
+from itertools import islice
 
 from prompts.languages import COUNTERS, NUMBER_WORDS, SELECT
 from prompts.reading.labels import own_words
@@ -10,7 +11,8 @@ _NUMBER = r"\d{1,2}|" + "|".join(sorted(map(re.escape, NUMBER_WORDS), key=len, r
 _COUNT = re.compile(rf"(?<![\w.,/-])({_NUMBER})(?![\w%/-]|[.,]\d)", re.IGNORECASE)
 _COUNTED = re.compile(rf"([0-9０-９一二三四五六七八九十两]{{1,2}}) ?(?:{COUNTERS})")
 _TELLS_A_SIZE = re.compile(
-    r"(?:\b(?:of|the|these|those|following|given|contains?|with|from|below|to|and|through|bis|und|den|die|dei|dagli|delle"
+    r"(?:\b(?:of|the|these|those|following|given|contains?|with|from|below|to|and|through|bis|und|den|die|dei"
+    r"|dagli|delle"
     r"|les|des|los|las|parmi|aus|von|entre|de|di|à|al?|os|as|step|product|item|option|query|size|page)\s*|[:#(-]\s*)$",
     re.IGNORECASE,
 )
@@ -20,12 +22,14 @@ _TELLS_A_LIMIT = re.compile(
     re.IGNORECASE,
 )
 _COUNTS_ANSWERS = re.compile(
-    r"\s*(?:[\w-]+ )?(?:numbers?|integers|digits|ind(?:ices|exes|izes|ici)|índices|nummern?|zahlen|ziffern|numéros|chiffres"
+    r"\s*(?:[\w-]+ )?(?:numbers?|integers|digits|ind(?:ices|exes|izes|ici)|índices|nummern?|zahlen|ziffern"
+    r"|numéros|chiffres"
     r"|números|numeri|cifre|nummers|most|best|likel|wichtigst|wahrscheinlich|plus|más|più|mais)\b",
     re.IGNORECASE,
 )
 _COUNTS_SOMETHING_ELSE = re.compile(
-    r"[ -]*(?:[\w-]+ )?(?:keywords?|key ?phrases?|words?|sentences?|paragraphs?|stars?|points?|schlagw|schlüssel|wört|wort|sätze?"
+    r"[ -]*(?:[\w-]+ )?(?:keywords?|key ?phrases?|words?|sentences?|paragraphs?|stars?|points?|schlagw|schlüssel"
+    r"|wört|wort|sätze?"
     r"|stern|mots?\b|phrases? clés?|étoile|palabras?|frases?|estrella|parol|frasi|stell|語|文)|[ -]*phrase\b",
     re.IGNORECASE,
 )
@@ -34,10 +38,12 @@ _ENDS_NO_COUNT = re.compile(
 )
 _CHOSEN = re.compile(r"\w\s+(?:the|those|die|les|los|las|i|gli|le|os|as)\s+$", re.IGNORECASE)
 _REACH = 60
+_MOST_NUMBERS = 200
 _RANGE_JOINTS = r"to|through|and|bis|und|à|a|al|et|y|e|ed|até|tot|en|から|到|至|~|〜|～|-|–|—"
 _STEP = rf"(\d{{1,2}}|{'|'.join(word for word in NUMBER_WORDS if word.isalpha())})"
 _RANGE = re.compile(
-    rf"(?<![\w.,]){_STEP}(?:[ -]?(?:stars?|sterne?n?|étoiles?|estrellas?|stell[ae]|星))?(?: ?[(（][^()（）\n]{{0,40}}[)）])?"
+    rf"(?<![\w.,]){_STEP}(?:[ -]?(?:stars?|sterne?n?|étoiles?|estrellas?|stell[ae]|星))?"
+    rf"(?: ?[(（][^()（）\n]{{0,40}}[)）])?"
     rf"\s*(?:{_RANGE_JOINTS})\s*{_STEP}(?![\w%]|[.,]\d)",
     re.IGNORECASE,
 )
@@ -61,7 +67,7 @@ def count_in(words: str) -> int | None:
     counted = _COUNTED.search(words)
     if counted and _value(counted[1]):
         return _value(counted[1])
-    weighed = [(_weight(words, match), _value(match[1])) for match in _COUNT.finditer(words)]
+    weighed = [(_weight(words, match), _value(match[1])) for match in islice(_COUNT.finditer(words), _MOST_NUMBERS)]
     best = max((weight for weight, value in weighed if value), default=0)
     return next((value for weight, value in weighed if value and weight == best), None) if best else None
 

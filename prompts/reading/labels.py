@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from prompts.languages import INSTRUCTION, NUMBERS, ORDER, OUTPUT, SELECT, family
+from prompts.languages import EXTRACT, INSTRUCTION, NUMBERS, ORDER, OUTPUT, SELECT, VERBATIM, family
 from prompts.reading.lists import NumberedList, read_numbered_list
 from prompts.reading.quotes import Quoted, read_quoted
 
@@ -13,12 +13,20 @@ QUOTE_MARK = "▢"
 _LABEL = re.compile(r"^[ \t]*([^\s:：=.!?。,;、「\"'“‘][^:：=.!?。,;、「\"“\n]{0,40}?)[ \t]*[:：=][ \t]*", re.MULTILINE)
 _MOST_LABEL_WORDS = 5
 _MOST_TRIES = 3
+_LONGEST_END = 5_000
 _ENDS_A_PART = family(
     stems="output answer response ausgabe antwort sortie réponse salida respuesta risposta uscita resposta saída"
     " antwoord aspect aspekt aspecto aspetto review rating label title titel titre título titolo query question frage"
     " pregunta domanda description instruction task list topics claim snippet phrase feedback",
     unspaced="出力 回答 答え 観点 評価 質問 レビュー リスト タイトル クエリ 商品 答案 输出 评论",
 )
+_HOLDS_SENTENCES = family(
+    stems="review descri text feedback testimonial comment claim sentence statement input bewertung rezension"
+    " kundenmeinung"
+    " beschreib satz avis phrase reseña opini recensione testo texto customer kund client",
+    unspaced="レビュー 口コミ 説明 文 评论 描述",
+)
+_SENTENCE_END = re.compile(r"(?<=\w{3})[.。?？!！](?:\s+(?=[A-ZÀ-Ý])|(?<=[。？！]))")
 
 
 @dataclass(frozen=True)
@@ -80,10 +88,16 @@ def _begins_another_part(line: str) -> bool:
 def own_words(prompt: str, listed: NumberedList | None) -> str:
     """Return the question's own words: without candidates, quotations (a mark stands for each) and labelled content.
 
-    What a review or a title says cannot sway a reading of these words.
+    What a review or a title says cannot sway a reading of these words. Of a very long question they are taken from
+    its beginning and its end, where instructions stand.
     """
     text = f"{listed.before}\n{QUOTE_MARK}\n{listed.after}" if listed else prompt
+    text = _both_ends(text)
     return _without_content(_without_quoted(text, read_quoted(text)))
+
+
+def _both_ends(text: str) -> str:
+    return text if len(text) <= 2 * _LONGEST_END else f"{text[:_LONGEST_END]}\n{text[-_LONGEST_END:]}"
 
 
 def _without_quoted(text: str, quoted: list[Quoted]) -> str:
@@ -101,8 +115,17 @@ def _without_content(text: str) -> str:
         if label.start < at or is_quoted or _introduces_instruction(label.name):
             continue
         pieces += [text[at : label.content], QUOTE_MARK]
-        at = label.end
+        at = _content_end(text, label)
     return "".join([*pieces, text[at:]])
+
+
+def _content_end(text: str, label: Labelled) -> int:
+    """Return where labelled content ends: with its line, or where an instruction follows a query or a name there."""
+    sentence = None if _HOLDS_SENTENCES.search(label.name) else _SENTENCE_END.search(text, label.content, label.end)
+    if not sentence:
+        return label.end
+    rest = text[sentence.end() : label.end]
+    return sentence.end() if EXTRACT.match(rest) or VERBATIM.search(rest) or OUTPUT.match(rest) else label.end
 
 
 def _introduces_instruction(name: str) -> bool:

@@ -3,8 +3,10 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
 
-from prompts.languages import INSTRUCTION, NUMBERS, ORDER, OUTPUT, SELECT, family
+from prompts.languages import CHOOSE, INSTRUCTION, NUMBERS, ORDER, OUTPUT, family
 
 
 @dataclass(frozen=True)
@@ -24,34 +26,34 @@ class NumberedList:
     after: str
 
 
-@dataclass(frozen=True)
-class _Marker:
-    """A number that may begin an item: its value, where it begins, where the item's text begins."""
+class _Marker(NamedTuple):
+    """A number that may begin an item: its value, where it begins, where the item's text begins, how it is written."""
 
     number: int
     start: int
     end: int
+    style: str
 
 
 _Chain = tuple[_Marker, ...]
 _End = Callable[[str, _Chain], int]
 
-_STYLES = (
-    r"(\d{1,3})[.．](?!\d)",
-    r"(\d{1,3})[)）]",
-    r"[(（](\d{1,3})[)）]",
-    r"[\[【](\d{1,3})[\]】]",
-    r"(\d{1,3})[:：](?!\S)",
-    r"(\d{1,3})[ \t]?[-–—](?!\S)",
-    r"(\d{1,3})、",
-    r"([①-⑳])",
+_STYLES = "|".join(
+    (
+        r"(?P<dot>\d{1,3})[.．](?!\d)",
+        r"(?P<parenthesis>\d{1,3})[)）]",
+        r"[(（](?P<parentheses>\d{1,3})[)）]",
+        r"[\[【](?P<brackets>\d{1,3})[\]】]",
+        r"(?P<colon>\d{1,3})[:：](?!\S)",
+        r"(?P<dash>\d{1,3})[ \t]?[-–—](?!\S)",
+        r"(?P<comma>\d{1,3})、",
+    )
 )
+_CIRCLE = "(?P<circle>[①-⑳])"
 _NOUN = r"(?:(?:option|item|product|candidate|query|snippet)[ \t])?"
-_LINE_STYLES = tuple(
-    re.compile(rf"^[ \t]*(?:[-*•#][ \t]*)?{_NOUN}{style}", re.MULTILINE | re.IGNORECASE) for style in _STYLES
-)
-_FIRST_STYLES = tuple(re.compile(rf"[:：][ \t]*{style.replace('1,3', '1')}") for style in _STYLES)
-_INNER_STYLES = (*(re.compile(rf"(?<![^\s,;、，。：:]){style}") for style in _STYLES[:-1]), re.compile(_STYLES[-1]))
+_AT_LINE_START = re.compile(rf"^[ \t]*(?:[-*•#][ \t]*)?{_NOUN}(?:{_STYLES}|{_CIRCLE})", re.MULTILINE | re.IGNORECASE)
+_BEHIND_A_COLON = re.compile(rf"(?<=[:：])[ \t]*(?:{_STYLES}|{_CIRCLE})")
+_IN_A_LINE = re.compile(rf"(?<![^\s,;、，。：:])(?:{_STYLES})|{_CIRCLE}")
 _LARGEST_GAP = 2
 _FEWEST_LINES = 2
 _FEWEST_WITHIN_A_LINE = 3
@@ -64,49 +66,52 @@ _HEADS_NO_CANDIDATES = family(
     unspaced="仕様 特徴 ルール 条件",
 )
 _TEXT_LABEL = re.compile(
-    r"[ \t]*[^:：\n]{0,20}(?:review|description|feedback|bewertung|rezension|beschreibung|avis|description|reseña|opinión|recensione"
+    r"[ \t]*[^:：\n]{0,20}(?:review|description|feedback|bewertung|rezension|beschreibung|avis|description|reseña"
+    r"|opinión|recensione"
     r"|descripción|descrizione|レビュー|口コミ|説明|评论|描述)[^:：\n]{0,10}[:：]|input[:：]",
     re.IGNORECASE,
 )
 _LABEL_LINE = re.compile(r"^[ \t]*\w[^:：.!?\n]{0,40}[:：]", re.MULTILINE)
 _REACH = 4_000
+_MOST_TRIES = 4
 
 
 def read_numbered_list(prompt: str) -> NumberedList | None:
     """Read the question's candidates: numbers at line starts, else numbers within a line; None without any.
 
     Of several lists the one that ends the question counts, else the longest, unless its heading speaks of features
-    or rules.
+    or rules. Numbered lines of a review or a description are no candidates.
     """
-    chains = _chains((_line_markers(prompt, *styles) for styles in _LINE_PAIRS), _FEWEST_LINES, _LARGEST_GAP)
-    chains = [chain for chain in chains if not _is_in_a_text(prompt, chain)]
-    if chains:
-        return _best(prompt, chains, _end_by_lines)
-    chains = _chains((_markers(prompt, style) for style in _INNER_STYLES), _FEWEST_WITHIN_A_LINE, gap=1)
-    chains = [chain for chain in chains if not _TEXT_LABEL.match(_heading(prompt, chain, _REACH))]
-    return _best(prompt, chains, _end_by_sentence) if chains else None
+    lines = _chains(_line_markers(prompt), _FEWEST_LINES, _LARGEST_GAP)
+    by_lines = (_list(prompt, chain, _end_by_lines) for chain in _likeliest(prompt, lines, _end_by_lines))
+    listed = next((listed for listed in by_lines if not _is_in_a_text(listed)), None)
+    if listed or lines:
+        return listed
+    inner = _chains(_markers(prompt, _IN_A_LINE), _FEWEST_WITHIN_A_LINE, gap=1)
+    free = [chain for chain in inner if not _TEXT_LABEL.match(_label(_heading(prompt, chain, _REACH)))]
+    likeliest = _likeliest(prompt, free, _end_by_sentence)
+    return _list(prompt, likeliest[0], _end_by_sentence) if likeliest else None
 
 
-_LINE_PAIRS = tuple(zip(_LINE_STYLES, _FIRST_STYLES, strict=True))
+def _markers(prompt: str, styles: re.Pattern[str]) -> Iterator[_Marker]:
+    for match in styles.finditer(prompt):
+        digits = match[match.lastgroup or 0]
+        number = ord(digits) - ord("①") + 1 if "①" <= digits <= "⑳" else int(digits)
+        yield _Marker(number, match.start(), match.end(), match.lastgroup or "")
 
 
-def _markers(prompt: str, style: re.Pattern[str]) -> Iterator[_Marker]:
-    for match in style.finditer(prompt):
-        number = ord(match[1]) - ord("①") + 1 if "①" <= match[1] <= "⑳" else int(match[1])
-        yield _Marker(number, match.start(), match.end())
-
-
-def _line_markers(prompt: str, line: re.Pattern[str], first: re.Pattern[str]) -> list[_Marker]:
+def _line_markers(prompt: str) -> list[_Marker]:
     """Return numbers at line starts, and the number of a first item that stands behind its heading's colon."""
-    behind_colon = [
-        _Marker(marker.number, marker.start + 1, marker.end) for marker in _markers(prompt, first) if marker.number <= 1
-    ]
-    return sorted([*_markers(prompt, line), *behind_colon], key=lambda marker: marker.end)
+    behind_colon = [marker for marker in _markers(prompt, _BEHIND_A_COLON) if marker.number <= 1]
+    return sorted([*_markers(prompt, _AT_LINE_START), *behind_colon], key=lambda marker: marker.end)
 
 
-def _chains(styles: Iterable[Iterable[_Marker]], fewest: int, gap: int) -> list[_Chain]:
+def _chains(markers: Iterable[_Marker], fewest: int, gap: int) -> list[_Chain]:
     """Return the runs of growing numbers of one style, in order of their beginning."""
-    runs = [run for markers in styles for run in _growing(markers, gap)]
+    by_style: dict[str, list[_Marker]] = {}
+    for marker in markers:
+        by_style.setdefault(marker.style, []).append(marker)
+    runs = [run for style in by_style.values() for run in _growing(style, gap)]
     return sorted((run for run in runs if len(run) >= fewest), key=lambda run: run[0].start)
 
 
@@ -122,29 +127,34 @@ def _growing(markers: Iterable[_Marker], gap: int) -> list[_Chain]:
     return [tuple(run) for run in runs]
 
 
-def _best(prompt: str, chains: Sequence[_Chain], end: _End) -> NumberedList:
-    chosen = [chain for chain in chains if not _HEADS_NO_CANDIDATES.search(_heading(prompt, chain))] or chains
-    last = _list(prompt, chosen[-1], end)
-    if len(last.after.split()) <= _WORDS_OF_A_CUE:
-        return last
-    longest = max(reversed(chosen), key=len)
-    return _list(prompt, longest, end)
+def _likeliest(prompt: str, chains: Sequence[_Chain], end: _End) -> list[_Chain]:
+    """Return the chains that may be the candidates, likeliest first, as many as are worth a look."""
+    if not chains:
+        return []
+    free = [chain for chain in chains if not _HEADS_NO_CANDIDATES.search(_heading(prompt, chain))] or chains
+    by_length = sorted(free, key=len)[::-1]
+    ends_question = len(prompt[end(prompt, free[-1]) :].split()) <= _WORDS_OF_A_CUE
+    return [*([free[-1]] if ends_question else []), *by_length][:_MOST_TRIES]
 
 
-def _is_in_a_text(prompt: str, chain: _Chain) -> bool:
+def _is_in_a_text(listed: NumberedList) -> bool:
     """Tell whether numbered lines belong to a review or description: text follows that asks for nothing."""
-    start = chain[0].start
-    labels = list(_LABEL_LINE.finditer(prompt, max(0, start - _REACH), start))
-    if not labels or not _TEXT_LABEL.match(labels[-1][0]):
+    labels = _LABEL_LINE.findall(listed.before[-_REACH:])
+    if not labels or not _TEXT_LABEL.match(labels[-1]):
         return False
-    after = prompt[_end_by_lines(prompt, chain) :]
-    asks = NUMBERS.search(after) or ORDER.search(after) or SELECT.search(after)
-    return len(after[:_REACH].split()) > _WORDS_OF_A_CUE and not asks
+    after = listed.after[:_REACH]
+    asks = NUMBERS.search(after) or ORDER.search(after) or CHOOSE.search(after)
+    return len(after.split()) > _WORDS_OF_A_CUE and not asks
 
 
 def _heading(prompt: str, chain: _Chain, reach: int = 80) -> str:
     """Return the end of the line above the first item, or of what stands before it on its line."""
     return prompt[max(0, chain[0].start - reach) : chain[0].start].rstrip().rpartition("\n")[2]
+
+
+def _label(heading: str) -> str:
+    """Return the label that a list within a line belongs to: the one right before it, else the line's first."""
+    return re.split(r"[.!?\"”»]\s+", heading)[-1] if heading.endswith((":", "：")) else heading
 
 
 def _list(prompt: str, chain: _Chain, end: _End) -> NumberedList:
@@ -159,7 +169,7 @@ def _list(prompt: str, chain: _Chain, end: _End) -> NumberedList:
 
 def _end_by_lines(prompt: str, chain: _Chain) -> int:
     """Return where the last item ends: with its line, or as many lines later as other items go on for."""
-    between = zip(chain, chain[1:], strict=False)
+    between = pairwise(chain)
     more = max(_further_lines(prompt[marker.end : following.start]) for marker, following in between)
     at = _line_end(prompt, chain[-1].end)
     for _ in range(more):

@@ -14,6 +14,9 @@ _STEPS = {opener: re.compile("[\n" + "".join(set(closers + opener)) + "]") for o
 _LATIN = re.compile(r"[A-Za-z0-9À-ɏ]")
 _POSSESSIVE = re.compile(r"[sS]['’]\s+\w")
 _AFTER_AN_END = frozenset(" \t\r\n,.;:!?)]")
+_DEEPEST = 3  # this and the next two bound how often a mark is looked at, so that reading stays linear
+_MOST_DOUBTFUL = 4
+_MOST_OPENERS = 1_000
 
 
 @dataclass(frozen=True)
@@ -28,11 +31,15 @@ class Quoted:
 def read_quoted(text: str) -> list[Quoted]:
     """Return the quoted parts of `text` in order, none inside another, none over several lines.
 
-    An apostrophe ("men's", "boys' shoes") an inch and a foot mark (4") end no quotation as long as a better end follows.
+    An apostrophe ("men's", "boys' shoes") an inch and a foot mark (4") end no quotation as long as a better end
+    follows.
     """
     found: list[Quoted] = []
     at = 0
-    while opener := _OPENER.search(text, at):
+    for _ in range(_MOST_OPENERS):
+        opener = _OPENER.search(text, at)
+        if not opener:
+            break
         start = opener.start()
         end = _closing(text, start) if _opens(text, start) else None
         if end is None or end == start + 1:
@@ -57,14 +64,14 @@ def _closing(text: str, start: int) -> int | None:
     """Return where the quotation that opens at `start` closes, before its line ends or another one opens."""
     opener = text[start]
     doubtful: int | None = None
-    depth = 0
+    depth = looked = 0
     for step in _STEPS[opener].finditer(text, start + 1):
         at = step.start()
         if step[0] == "\n" or step[0] not in _CLOSERS[opener]:
             return doubtful
         if not _closes(text, at):
             if _opens(text, at):
-                if doubtful is not None:
+                if doubtful is not None or depth == _DEEPEST:
                     return doubtful
                 depth += 1
             continue
@@ -72,6 +79,9 @@ def _closing(text: str, start: int) -> int | None:
             return at
         doubtful = at if doubtful is None or depth else doubtful
         depth = max(depth - 1, 0)
+        looked += 1
+        if looked == _MOST_DOUBTFUL:
+            return doubtful
     return doubtful
 
 

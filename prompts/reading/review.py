@@ -14,7 +14,8 @@ _INPUT = family(stems="input text eingabe entrée entrada testo texto", unspaced
 _NEARBY = 40
 _NAMED_ASPECT = re.compile(
     r"\b(?:on|about|of|regarding|concerning) the ([\w-]+(?: [\w-]+){0,3}) aspect\b"
-    r"|\b(?:about|concerning|regarding|on|addresses|mentions|discusses) (?:the )?([\w-]+(?: [\w-]+)?) (?:out of|in|from|of)"
+    r"|\b(?:about|concerning|regarding|on|addresses|mentions|discusses) (?:the )?([\w-]+(?: [\w-]+)?) (?:out of"
+    r"|in|from|of)"
     r"|(?:speaks|talks|is) about (?:the )?([\w-]+(?: [\w-]+)?)[.,:\n]",
     re.IGNORECASE,
 )

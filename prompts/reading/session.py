@@ -18,7 +18,8 @@ _EXPLAINED = re.compile(
     re.IGNORECASE,
 )
 _INPUT = family(
-    stems="input category product_type type attribute name term item kategorie produkttyp begriff catégorie type_de categor"
+    stems="input category product_type type attribute name term item kategorie produkttyp begriff catégorie"
+    " type_de categor"
     " tipo término termine eingabe entrée entrada",
     unspaced="入力 カテゴリ 用語",
 )

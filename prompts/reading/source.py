@@ -15,7 +15,8 @@ _LOOKS_FOR = family(
     unspaced="検索 クエリ 查询 搜索",
 )
 _SOURCE = family(
-    stems="title titel produkttitel titre título titolo sentence text satz phrase_suivante frase product item entitled name"
+    stems="title titel produkttitel titre título titolo sentence text satz phrase_suivante frase product item"
+    " entitled name"
     " produkt artikel produit article producto artículo prodotto articolo listing",
     unspaced="タイトル 商品 文 标题",
 )

@@ -1,0 +1,176 @@
+"""How fast this machine could read the questions at best: every question token once through the model's matrices.
+
+floor seconds = 2 x parameters outside the embeddings x question tokens / measured rate of matrix products
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.common import (
+    Json,
+    Results,
+    add_questions,
+    add_threads,
+    conditions,
+    make_parser,
+    model_folder,
+    print_table,
+    set_threads,
+    weights_of,
+)
+from models.settings import EngineSettings, load_settings
+from utilities.errors import exit_code
+from utilities.evaluation_record import describe_data
+from utilities.questions import read_questions
+
+if TYPE_CHECKING:
+    import torch
+
+EXAMPLES = """\
+  python -m benchmarks.floor
+  python -m benchmarks.floor --data FILE --threads 1
+"""
+_ROWS = 1024
+_WARM_UPS = 3
+_RUNS = 20
+_LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+
+
+@dataclass(frozen=True)
+class Floor:
+    """The least time that a dense model needs for reading the questions, in float operations and seconds."""
+
+    question_tokens: int
+    parameters: int
+    flop_per_second: float
+
+    @property
+    def flop(self) -> float:
+        """A multiplication and an addition for each parameter and token."""
+        return 2.0 * self.parameters * self.question_tokens
+
+    @property
+    def seconds(self) -> float:
+        """The operations at the measured rate."""
+        return self.flop / self.flop_per_second
+
+    def to_json(self) -> Json:
+        """Return fields and results."""
+        return {**asdict(self), "flop": self.flop, "seconds": self.seconds}
+
+
+def measure_floor(settings: EngineSettings, questions: Sequence[str]) -> Floor:
+    """Count the questions' tokens and the model's parameters, and measure the machine."""
+    folder = model_folder(settings)
+    return Floor(count_tokens(folder, questions), count_parameters(folder), matrix_rate(folder, settings))
+
+
+def count_tokens(folder: Path, questions: Sequence[str]) -> int:
+    """Return how many tokens the questions' own texts have, without chat template or special tokens."""
+    from transformers import AutoTokenizer
+
+    tokenizer: Any = AutoTokenizer.from_pretrained(folder, **_LOCAL)
+    return sum(len(tokenizer.encode(question, add_special_tokens=False)) for question in questions)
+
+
+def count_parameters(folder: Path) -> int:
+    """Return the parameters that take part in a matrix product for every token: all but both embeddings.
+
+    The vocabulary projection is left out, because a score needs it at few positions; nothing is loaded.
+    """
+    # Here and below: torch and transformers take seconds to import, which `--help` need not wait for.
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    kind: Any = AutoModelForCausalLM
+    config: Any = AutoConfig.from_pretrained(folder, **_LOCAL)
+    with torch.device("meta"):
+        model = kind.from_config(config)
+    embeddings = {id(part.weight): part.weight.numel() for part in _embeddings(model)}
+    return int(sum(parameter.numel() for parameter in model.parameters()) - sum(embeddings.values()))
+
+
+def _embeddings(model: Any) -> list[Any]:
+    return [model.get_input_embeddings(), model.get_output_embeddings()]
+
+
+def matrix_rate(folder: Path, settings: EngineSettings) -> float:
+    """Return float operations a second: the best of several products of the shapes of the model's MLP."""
+    import torch
+
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    hidden, intermediate = int(config["hidden_size"]), int(config["intermediate_size"])
+    device = _device(settings)
+    dtype = getattr(torch, settings.dtype)
+    rows = torch.randn(_ROWS, hidden, device=device, dtype=dtype)
+    matrix = torch.randn(hidden, intermediate, device=device, dtype=dtype)
+    seconds = best_seconds(lambda: _multiply(rows, matrix))
+    return 2.0 * _ROWS * hidden * intermediate / seconds
+
+
+def best_seconds(work: Callable[[], object], warm_ups: int = _WARM_UPS, runs: int = _RUNS) -> float:
+    """Return the shortest of `runs` runs after `warm_ups` that do not count."""
+    for _ in range(warm_ups):
+        work()
+    shortest = float("inf")
+    for _ in range(runs):
+        started = time.perf_counter()
+        work()
+        shortest = min(shortest, time.perf_counter() - started)
+    return shortest
+
+
+def _multiply(rows: "torch.Tensor", matrix: "torch.Tensor") -> None:
+    # Reading one number waits for a GPU to finish.
+    (rows @ matrix)[0, 0].item()
+
+
+def _device(settings: EngineSettings) -> str:
+    if settings.device != "auto":
+        return settings.device
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure the floor by the options of the command line; print a table and return 0."""
+    parser = make_parser("floor", __doc__, EXAMPLES)
+    add_questions(parser)
+    add_threads(parser)
+    options = parser.parse_args(argv)
+    questions = read_questions(options.data)[: options.limit]
+    settings = load_settings().engine
+    results = Results(options.results, conditions(set_threads(options.threads), None), fresh=options.fresh)
+    floor = measure_floor(settings, [question.input_field for question in questions])
+    results.finish(
+        {
+            "floor": floor.to_json(),
+            "weights": weights_of(settings),
+            "data": describe_data(options.data, len(questions)),
+        }
+    )
+    print_floor(floor, len(questions))
+    return 0
+
+
+def print_floor(floor: Floor, questions: int) -> None:
+    """Print the floor and what it is made of."""
+    rows = [
+        ("questions", str(questions)),
+        ("question tokens", f"{floor.question_tokens:,}"),
+        ("parameters outside the embeddings", f"{floor.parameters:,}"),
+        ("TFLOP", f"{floor.flop / 1e12:.2f}"),
+        ("measured GFLOP/s", f"{floor.flop_per_second / 1e9:.1f}"),
+        ("floor seconds", f"{floor.seconds:.2f}"),
+    ]
+    print_table(("floor", "value"), rows)
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code(main))

@@ -1,0 +1,75 @@
+"""A sample of questions by task, without those that share wording with questions that must stay unseen."""
+
+import random
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from utilities.questions import Question
+from utilities.tokens import words
+
+WORDS = 8
+
+
+class Overlap:
+    """The 8-grams of words of some questions.
+
+    An 8-gram that two or more of these questions hold is an instruction's wording, not what is asked about, and does
+    not count.
+    """
+
+    def __init__(self, questions: Sequence[str]) -> None:
+        held = Counter(gram for question in questions for gram in set(grams(question)))
+        self._grams = frozenset(gram for gram, count in held.items() if count == 1)
+
+    def touches(self, text: str) -> bool:
+        """Tell whether `text` has one of these 8-grams."""
+        return any(gram in self._grams for gram in grams(text))
+
+
+def grams(text: str) -> Iterator[tuple[str, ...]]:
+    """Yield every eight words in a row, folded; a shorter text is one gram of all its words."""
+    found = words(text)
+    for start in range(max(1, len(found) - WORDS + 1)):
+        yield tuple(found[start : start + WORDS])
+
+
+class Sample(NamedTuple):
+    """Questions by task, and how many were left out of each task for sharing words with other questions."""
+
+    tasks: dict[str, list[Question]]
+    refused: dict[str, int]
+
+
+def draw_sample(questions: Sequence[Question], per_task: int, seed: int, overlap: Overlap) -> Sample:
+    """Draw up to `per_task` different questions of each task; those that touch `overlap` are passed over."""
+    tasks: dict[str, list[Question]] = {}
+    refused: Counter[str] = Counter()
+    for task, members in sorted(_by_task(questions).items()):
+        # A generator for each task: another task's rows do not change this one's sample.
+        random.Random(f"{seed} {task}").shuffle(members)
+        kept: list[Question] = []
+        for question in members:
+            if len(kept) == per_task:
+                break
+            if overlap.touches(question.input_field):
+                refused[task] += 1
+            else:
+                kept.append(question)
+        if kept:
+            tasks[task] = kept
+    return Sample(tasks, dict(refused))
+
+
+def _by_task(questions: Sequence[Question]) -> dict[str, list[Question]]:
+    """Group different questions by task; a task of several task types or metrics is told apart by them."""
+    different = {question.input_field: question for question in questions}.values()
+    kinds: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    for question in different:
+        kinds[question.task_name].add((question.task_type, question.metric))
+    tasks: dict[str, list[Question]] = defaultdict(list)
+    for question in different:
+        mixed = len(kinds[question.task_name]) > 1
+        name = f"{question.task_name} ({question.metric})" if mixed else question.task_name
+        tasks[name].append(question)
+    return tasks

@@ -1,0 +1,120 @@
+"""Reading: lists in any style come back as they were printed; parts of a question are found or nothing is."""
+
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prompts.reading import (
+    asks_to_extract,
+    read_actions,
+    read_aspect,
+    read_category,
+    read_count,
+    read_entity_type,
+    read_numbered_list,
+    read_product,
+    read_query,
+    read_rating_range,
+    read_review,
+    read_source_text,
+    read_target_language,
+)
+
+WORDS = st.lists(st.text(string.ascii_lowercase, min_size=2, max_size=8), min_size=1, max_size=4).map(" ".join)
+READERS = [
+    asks_to_extract, read_actions, read_aspect, read_category, read_count, read_entity_type, read_numbered_list,
+    read_product, read_query, read_rating_range, read_review, read_source_text, read_target_language,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("style", ["{}. ", "{}) ", "({}) ", "[{}] ", " {}. ", "{}."])
+@given(texts=st.lists(WORDS, min_size=3, max_size=15, unique=True), first=st.sampled_from([0, 1]))
+def test_a_list_in_any_style_comes_back_as_printed(style: str, texts: list[str], first: int) -> None:
+    lines = [style.format(number) + text for number, text in enumerate(texts, first)]
+    listed = read_numbered_list("Which of these fits?\n" + "\n".join(lines) + "\nAnswer: ")
+    assert listed is not None
+    assert [item.text for item in listed.items] == texts
+    assert [item.label for item in listed.items] == [str(number) for number in range(first, first + len(texts))]
+
+
+def test_options_with_gaps_keep_their_numbers() -> None:
+    listed = read_numbered_list("Which one?\n0. red\n1. blue\n3. green\nAnswer:")
+    assert listed is not None
+    assert [item.label for item in listed.items] == ["0", "1", "3"]
+
+
+def test_numbers_inside_titles_are_no_items() -> None:
+    listed = read_numbered_list('Pick one.\n1. 2.5" Lift Kit 12 x 57 g\n2. 3.5 mm jack, 4-pack\nOutput:')
+    assert listed is not None
+    assert [item.text for item in listed.items] == ['2.5" Lift Kit 12 x 57 g', "3.5 mm jack, 4-pack"]
+
+
+def test_the_instruction_behind_the_list_is_no_part_of_the_last_item() -> None:
+    listed = read_numbered_list("List:\n1. pan\n2. pot\nYou should output two numbers.\nOutput:")
+    assert listed is not None
+    assert listed.items[-1].text == "pot"
+    assert "You should output" in listed.after
+
+
+def test_what_stands_around_the_list_is_unchanged() -> None:
+    prompt = "Before.\n1. pan\n2. pot\nAfter."
+    listed = read_numbered_list(prompt)
+    assert listed is not None
+    assert prompt.startswith(listed.before)
+    assert prompt.endswith(listed.after)
+
+
+def test_a_list_inside_a_review_gives_way_to_the_options() -> None:
+    prompt = (
+        "Review: 1. too small 2. too late 3. torn\nWhich aspects?\n1. size\n2. delivery\n3. colour\n4. smell\nOutput:"
+    )
+    listed = read_numbered_list(prompt)
+    assert listed is not None
+    assert [item.text for item in listed.items] == ["size", "delivery", "colour", "smell"]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "language"),
+    [
+        ("Write the title of 'Red Mug' for a German online shop.", "de"),
+        ("Translate this English title into Japanese: Red Mug", "ja"),
+        ("Übersetze den Titel 'Red Mug' ins Französische.", "fr"),
+        ("Traduce al italiano el título 'Red Mug'.", "it"),
+        ("What is a mug?", None),
+    ],
+)
+def test_the_target_language_is_read(prompt: str, language: str | None) -> None:
+    assert read_target_language(prompt) == language
+
+
+@pytest.mark.parametrize(
+    ("prompt", "steps"),
+    [
+        ("Rate the review on a scale of 1 to 5.", (1, 5)),
+        ("Bewerte die Rezension von 1 bis 5 Sternen.", (1, 5)),
+        ("What is a mug?", None),
+    ],
+)
+def test_a_rating_range_is_read(prompt: str, steps: tuple[int, int] | None) -> None:
+    assert read_rating_range(prompt) == steps
+
+
+def test_the_query_is_read_with_its_apostrophe() -> None:
+    prompt = "Rank the products for the query 'men's trail shoes'.\n1. a shoe\n2. a boot\n3. a hat\nOutput:"
+    assert read_query(prompt) == "men's trail shoes"
+
+
+def test_review_and_aspect_are_read() -> None:
+    prompt = "Quote the keyphrase for the aspect from the review.\nReview: Soft sole, bad laces.\nAspect: sole\nOutput:"
+    assert read_review(prompt) == "Soft sole, bad laces."
+    assert read_aspect(prompt) == "sole"
+    assert asks_to_extract(prompt)
+
+
+@pytest.mark.parametrize("reader", READERS)
+@given(text=st.text(max_size=300))
+def test_no_reader_raises_on_any_text(reader: object, text: str) -> None:
+    assert callable(reader)
+    reader(text)

@@ -1,0 +1,230 @@
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from models.engines.registry import ENGINES, create_engine
+from models.engines.scripted import ScriptedEngine
+from models.settings import (
+    DEFAULT_FILE,
+    FILE_VARIABLE,
+    SCORINGS,
+    WEIGHTS_VARIABLE,
+    EngineSettings,
+    Settings,
+    load_settings,
+    weights_folder,
+)
+from models.shopbench_model import ShopBenchModel
+from prompts import generation, multiple_choice, named_entity_recognition, ranking, retrieval
+from prompts.settings import PromptSettings
+from prompts.task_type import TaskType
+from utilities.errors import UserError
+
+MODULES: dict[str, ModuleType] = {
+    "multiple_choice": multiple_choice,
+    "retrieval": retrieval,
+    "ranking": ranking,
+    "generation": generation,
+    "named_entity_recognition": named_entity_recognition,
+}
+EVERY_VARIANT = [(field, name) for field, module in MODULES.items() for name in module.VARIANTS]
+
+
+@pytest.fixture(autouse=True)
+def _without_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(FILE_VARIABLE, raising=False)
+    monkeypatch.delenv(WEIGHTS_VARIABLE, raising=False)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "mine.yaml"
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(UserError) as caught:
+        load_settings(path)
+    return str(caught.value)
+
+
+def prompts_with(field: str, value: Any) -> PromptSettings:
+    return replace(PromptSettings(), **{field: value})
+
+
+def test_the_default_file_gives_settings_that_work() -> None:
+    settings = load_settings()
+    assert 1 <= settings.batch_size <= 16
+    assert settings.engine.name in ENGINES
+    ShopBenchModel(settings, ScriptedEngine())
+
+
+def test_every_key_of_the_default_file_is_a_field_and_every_field_is_a_key() -> None:
+    """Whoever opens the file sees all that can be set."""
+    text = DEFAULT_FILE.read_text(encoding="utf-8")
+    fields = [*EngineSettings.__dataclass_fields__, *PromptSettings.__dataclass_fields__]
+    assert [field for field in fields if f"  {field}:" not in text] == []
+
+
+def test_an_empty_file_gives_the_defaults(path: Path) -> None:
+    path.write_text("# nothing yet\n", encoding="utf-8")
+    assert load_settings(path) == Settings()
+
+
+def test_values_reach_their_fields(path: Path) -> None:
+    path.write_text("batch_size: 4\nengine: {choice: label}\nprompts: {ranking_evidence: 1}\n", encoding="utf-8")
+    settings = load_settings(path)
+    assert (settings.batch_size, settings.engine.choice) == (4, "label")
+    assert settings.prompts.ranking_evidence == pytest.approx(1.0)
+    assert isinstance(settings.prompts.ranking_evidence, float)
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        ("batchsize: 4", "batchsize"),
+        ("engine: {wieghts: x}", "wieghts"),
+        ("prompts: {rnking: base}", "rnking"),
+        ("1: 2", "1"),
+        ("batch_size: four", "batch_size"),
+        ("batch_size: 4.0", "batch_size"),
+        ("batch_size: true", "batch_size"),
+        ("batch_size:", "batch_size"),
+        ("batch_size: [4]", "batch_size"),
+        ("engine: transformers", "engine"),
+        ("engine:", "engine"),
+        ("engine: {token_budget: '1024'}", "token_budget"),
+        ("engine: {weights: 3}", "weights"),
+        ("engine: {weights: 2024-01-01}", "weights"),
+        ("prompts: {ranking_evidence: half}", "ranking_evidence"),
+        ("prompts: {ranking_evidence: true}", "ranking_evidence"),
+        ("prompts: {external_information: 1.5}", "external_information"),
+        ("batch_size: 0", "batch_size"),
+        ("batch_size: 17", "batch_size"),
+        ("engine: {token_budget: 63}", "token_budget"),
+        ("engine: {max_prompt_tokens: 0}", "max_prompt_tokens"),
+        ("engine: {dtype: float8}", "dtype"),
+        ("engine: {device: tpu}", "device"),
+        ("engine: {choice: guess}", "choice"),
+        ("engine: {selection: PMI}", "selection"),
+        ("prompts: {external_information: -1}", "external_information"),
+        ("prompts: {choice_evidence: 2}", "choice_evidence"),
+        ("prompts: {ranking_evidence: 1.01}", "ranking_evidence"),
+        ("prompts: {retrieval_evidence: -0.1}", "retrieval_evidence"),
+        ("prompts: {retrieval_evidence: .nan}", "retrieval_evidence"),
+    ],
+)
+def test_a_wrong_key_or_value_is_named_in_one_line(path: Path, content: str, named: str) -> None:
+    path.write_text(content, encoding="utf-8")
+    message = refusal(path)
+    assert named in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"batch_size: [", b"a: b: c", b"\tbatch_size: 4", b"- 1\n- 2", b"4", b"text", b"\xff\xfe\x00", b"x: \x00"],
+)
+def test_a_file_that_holds_no_settings_is_named_in_one_line(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    message = refusal(path)
+    assert str(path) in message
+    assert "\n" not in message
+
+
+def test_a_file_that_asks_to_run_code_is_refused(path: Path) -> None:
+    path.write_text("batch_size: !!python/object/apply:os.getpid []", encoding="utf-8")
+    assert str(path) in refusal(path)
+
+
+@pytest.mark.parametrize("name", ["missing.yaml", "."])
+def test_a_file_that_cannot_be_read_is_named_with_the_variable_that_names_another(tmp_path: Path, name: str) -> None:
+    message = refusal(tmp_path / name)
+    assert str(tmp_path / name) in message
+    assert FILE_VARIABLE in message
+
+
+def test_a_variable_names_the_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path.write_text("batch_size: 3", encoding="utf-8")
+    monkeypatch.setenv(FILE_VARIABLE, str(path))
+    assert load_settings().batch_size == 3
+    monkeypatch.setenv(FILE_VARIABLE, str(path) + "x")
+    with pytest.raises(UserError, match=r"mine\.yamlx"):
+        load_settings()
+
+
+def test_a_path_that_is_given_goes_before_the_variable(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path.write_text("batch_size: 3", encoding="utf-8")
+    monkeypatch.setenv(FILE_VARIABLE, str(DEFAULT_FILE))
+    assert load_settings(path).batch_size == 3
+
+
+def test_a_variable_replaces_the_weights_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = load_settings()
+    monkeypatch.setenv(WEIGHTS_VARIABLE, str(tmp_path))
+    after = load_settings()
+    assert weights_folder(after.engine) == tmp_path
+    assert replace(after, engine=replace(after.engine, weights=before.engine.weights)) == before
+
+
+def test_relative_weights_lie_in_the_repository() -> None:
+    folder = weights_folder(EngineSettings(weights="models/weights/some"))
+    assert folder == DEFAULT_FILE.parent / "weights" / "some"
+
+
+@pytest.mark.parametrize(("field", "name"), EVERY_VARIANT)
+def test_every_listed_variant_builds(field: str, name: str) -> None:
+    settings = Settings(prompts=prompts_with(field, name))
+    model = ShopBenchModel(settings, ScriptedEngine())
+    assert model.settings.prompts == settings.prompts
+
+
+@pytest.mark.parametrize("field", MODULES)
+def test_a_variant_that_is_not_listed_is_refused_at_the_start_with_those_there_are(field: str) -> None:
+    with pytest.raises(UserError) as caught:
+        ShopBenchModel(Settings(prompts=prompts_with(field, "bsae")), ScriptedEngine())
+    message = str(caught.value)
+    assert f"prompts.{field}" in message
+    assert "'bsae'" in message
+    assert all(name in message for name in MODULES[field].VARIANTS)
+
+
+def test_there_is_a_setting_for_every_task_type() -> None:
+    assert {task_type.name.lower() for task_type in TaskType} == set(MODULES)
+
+
+def test_an_unknown_engine_is_refused_with_those_there_are() -> None:
+    with pytest.raises(UserError) as caught:
+        create_engine(EngineSettings(name="transfromers"))
+    assert "'transfromers'" in str(caught.value)
+    assert all(name in str(caught.value) for name in ENGINES)
+
+
+def test_missing_weights_are_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        create_engine(EngineSettings(weights=str(tmp_path / "none")))
+    assert str(tmp_path / "none") in str(caught.value)
+
+
+def test_the_scripted_engine_needs_no_weights(tmp_path: Path) -> None:
+    assert create_engine(EngineSettings(name="scripted", weights=str(tmp_path / "none"))).describe()
+
+
+@pytest.mark.parametrize("way", SCORINGS)
+def test_every_way_of_scoring_can_be_set_for_both_kinds_of_options(path: Path, way: str) -> None:
+    path.write_text(f"engine: {{choice: {way}, selection: {way}}}", encoding="utf-8")
+    engine = load_settings(path).engine
+    assert (engine.choice, engine.selection) == (way, way)
+
+
+def test_evidence_has_a_share_of_its_own_where_something_is_ordered() -> None:
+    settings = PromptSettings(choice_evidence=0.125, ranking_evidence=0.25, retrieval_evidence=0.75)
+    assert {task_type: settings.evidence_share(task_type) for task_type in TaskType} == {
+        TaskType.MULTIPLE_CHOICE: 0.125,
+        TaskType.RANKING: 0.25,
+        TaskType.RETRIEVAL: 0.75,
+        TaskType.GENERATION: 0.0,
+        TaskType.NAMED_ENTITY_RECOGNITION: 0.0,
+    }
