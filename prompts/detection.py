@@ -67,7 +67,7 @@ def _selects(question: _Question) -> bool:
         return question.says(say.SELECT, say.NUMBERS, say.PICK_FROM) and question.count is not None
     if question.says(say.SEVERAL_NUMBERS) or question.says(say.SELECT, say.NUMBERS):
         return True
-    if question.asks_for_some and (question.says(say.SELECT) or question.says(say.NUMBERS)):
+    if question.asks_for_some and (question.says(say.SELECT) or not question.wants_a_text):
         return True
     return question.says(say.CHOOSE, say.PICK_FROM) and not question.wants_a_text
 

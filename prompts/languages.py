@@ -24,48 +24,50 @@ ORDER = family(
     " umsortier reihenfolge rangliste rangfolge rangord sortier classement classez jerarquiz graduatori"
     " rangschik sorteer volgorde",
     words="trier triez ordena ordene ordenar ordénalos orden_de clasifica clasifique ordina ordinare ordinate"
-    " classifica"
-    " full_ordering relevance_ordering ordering_of sort_the sort_these sort_all sort_them sort_by order_the"
-    " order_these order_all order_them order_by"
-    " in_order_of arrange arranged descending_order ascending_order ordne ordnen trie classe classer hiérarchise"
-    " starting_with beginning_with comenzando empezando beginnend commençant cominciando iniziando"
-    " sequence_of the_order best_order right_order order_in_which l'ordre el_orden l'ordine riordina reordena"
+    " classifica full_ordering relevance_ordering ordering_of sort_the sort_these sort_all sort_them"
+    " sort_by order_the order_these order_all order_them order_by in_order_of arrange arranged"
+    " descending_order ascending_order ordne ordnen trie classe classer hiérarchise starting_with"
+    " beginning_with comenzando empezando beginnend commençant cominciando iniziando sequence_of"
+    " the_order best_order right_order order_in_which l'ordre el_orden l'ordine riordina reordena"
     " par_ordre ordre_de metti_in_ordine in_ordine",
-    unspaced="並べ替え 並び替え 並べ 順番 順に 順位 ランキング ランク付け 順列 い順 度順 性順 排序 排列 排名 순위",
+    unspaced="並べ替え 並び替え 並べ 順番 順に 順位 ランキング ランク付け 順列 い順 度順 性順 排序 排列 排名",
 )
 SELECT = family(
-    stems="select choos pick identif retriev mark_ take_ wähl auswähl such find kreuz markier sélectionn choisi retien"
-    " repèr coch selecciona elige elegir escog marca_ señal indica_ scegli scelg selezion individua indic escolh"
-    " selecion"
-    " kies selecteer",
-    words="mark name which find recommend nenne nennen welche trouve trouvez donne quels quelles cuáles identifique"
-    " quali indica trova choix chosen quais",
+    stems="select choos pick identif retriev mark_ take_ wähl auswähl such find kreuz markier sélectionn"
+    " choisi retien repèr coch selecciona elige elegir escog marca_ señal indica_ scegli scelg selezion"
+    " individua indic escolh selecion kies selecteer",
+    words="mark name which find recommend nenne nennen welche trouve trouvez donne quels quelles cuáles"
+    " identifique quali indica trova choix chosen quais",
     unspaced="選ん 選び 選択 選べ 選出 挙げ 选出 选择 挑选 选",
 )
 NUMBERS = family(
     stems="index indic indiz indíc número numéro",
-    words="number numbers integers digits option_numbers nummer nummern zahlen zahl ziffern chiffre chiffres numero"
-    " numeri cifre cifras nummers getallen ids",
-    unspaced="番号 数字 编号 序号 번호",
+    words="number numbers integers digits option_numbers nummer nummern zahlen zahl ziffern chiffre chiffres"
+    " numero numeri cifre cifras nummers getallen ids",
+    unspaced="番号 数字 编号 序号",
 )
 SEVERAL_NUMBERS = family(
-    words="numbers indices indexes index_numbers integers nummern zahlen indizes numéros chiffres indices"
-    " índices números"
-    " numeri indici cifre nummers ids artikelnummern",
+    words="numbers indices indexes index_numbers integers nummern zahlen indizes numéros chiffres índices"
+    " números numeri indici cifre nummers ids artikelnummern",
     unspaced="番号 编号 序号",
 )
 PICK_FROM = family(
-    words="from_the_list from_the_following from_the_numbered out_of from_the listed from_these of_the_following list"
-    " candidates aus_der_liste der_folgenden liste folgenden parmi de_la_liste suivants de_la_lista lista siguientes"
-    " dall'elenco elenco dalla_lista seguenti",
+    words="from_the_list from_the_following from_the_numbered out_of from_the listed from_these"
+    " of_the_following list candidates aus_der_liste der_folgenden liste folgenden parmi de_la_liste"
+    " suivants de_la_lista lista siguientes dall'elenco elenco dalla_lista seguenti",
     unspaced="リスト 候補 次の 以下 列表 下面 下列",
 )
-RELEVANCE = family(stems="relevan pertinen rilevan relevân best_match passend", unspaced="関連 適切 適合 相关 匹配")
-PERMUTATION = family(stems="permutation permutación permutatie permutazion permutaç", unspaced="順列 排列")
+RELEVANCE = family(
+    stems="relevan pertinen rilevan relevân best_match passend",
+    unspaced="関連 適切 適合 相关 匹配",
+)
+PERMUTATION = family(
+    stems="permutation permutación permutatie permutazion permutaç",
+    unspaced="順列 排列",
+)
 CHOOSE = family(
-    stems="select choos pick wähl auswähl sélectionn choisi selecciona elige elegir escog scegli selezion escolh"
-    " selecion"
-    " kies selecteer",
+    stems="select choos pick wähl auswähl sélectionn choisi selecciona elige elegir escog scegli selezion"
+    " escolh selecion kies selecteer",
     unspaced="選ん 選び 選択 选出 选择 挑选",
 )
 ALL_NUMBERS = re.compile(
@@ -76,8 +78,8 @@ ALL_NUMBERS = re.compile(
 )
 FROM_BEST_TO_WORST = re.compile(
     r"\bfrom \w+est to \w+est\b|\b(?:most|best|highest)\b[^\n]{1,120}?\b(?:least|worst|lowest)\b"
-    r"|\bvo[nm]\b[^.\n]{1,80}?\b(?:bis|zu[mr]?)\b[^.\n]"
-    r"{1,40}?(?:wenigsten|schlecht|niedrig|unwichtig)|\bdu (?:plus|meilleur)\b[^.\n]{0,60}?\bau (?:moins|pire)"
+    r"|\bvo[nm]\b[^.\n]{1,80}?\b(?:bis|zu[mr]?)\b[^.\n]{1,40}?(?:wenigsten|schlecht|niedrig|unwichtig)"
+    r"|\bdu (?:plus|meilleur)\b[^.\n]{0,60}?\bau (?:moins|pire)"
     r"|\bde (?:más|mayor|mejor)\b[^.\n]{0,60}?\ba (?:menos|menor|peor)|\bd(?:al|a) (?:più|miglior)[^.\n]{0,60}?"
     r"\b(?:al meno|al peggior|a meno)|\bd[oe] (?:mais|melhor)\b[^.\n]{0,60}?\b(?:menos|pior)\b|van (?:meest|best)",
     re.IGNORECASE,
@@ -88,20 +90,19 @@ REASONING = re.compile(
     re.IGNORECASE,
 )
 EXTRACT = family(
-    stems="extract annotat verbatim word_for_word exactly_as wörtlich unverändert übernimm pull isolat copy copi"
-    " identif pinpoint locat determin quot recogni detect tag label read_off extrahier"
-    " nenn erkenn zitier kopier extra relev repèr identifi recopi détermin cit estra individua riporta ricopia trascriv"
-    " encuentr determin señal extrai retir tel_quel telle_quelle textuel mot_pour_mot sin_cambi tal_cual literal"
-    " senza_modif esattament",
-    words="find list name choose select spot provide write_down give finde gib trouve trouvez donne copie copia copie"
-    " cita trova busca present_in haal citeer geef",
+    stems="lift_out relèv saca_ prendi_ extract annotat verbatim word_for_word exactly_as wörtlich"
+    " unverändert übernimm pull isolat copy copi identif pinpoint locat determin quot recogni detect tag"
+    " label read_off extrahier nenn erkenn zitier kopier extra relev repèr identifi recopi détermin cit"
+    " estra individua riporta ricopia trascriv encuentr señal extrai retir tel_quel telle_quelle textuel"
+    " mot_pour_mot sin_cambi tal_cual literal senza_modif esattament",
+    words="find list name choose select spot provide write_down give finde gib trouve trouvez donne copie"
+    " copia cita trova busca present_in haal citeer geef",
     unspaced="そのまま 抽出 抜き出 書き出 特定 引用 見つけ 提取 抽取 找出 摘录",
 )
 VERBATIM = family(
     stems="verbatim word_for_word exactly_as exact_words as_written unchanged unmodified wörtlich unverändert"
-    " wortwörtlich"
-    " tel_quel telle_quelle textuel mot_pour_mot sin_cambi tal_cual literal fragmento_exacto senza_modif senza_cambi"
-    " esattament",
+    " wortwörtlich tel_quel telle_quelle textuel mot_pour_mot sin_cambi tal_cual literal"
+    " fragmento_exacto senza_modif senza_cambi esattament",
     unspaced="そのまま 原文 原样",
 )
 FROM_A_SOURCE = re.compile(
@@ -116,24 +117,23 @@ WHICH_PART = re.compile(
     re.IGNORECASE,
 )
 WRITE = family(
-    stems="translat summar describ generat compos craft draft rewrit rephras paraphras formulat construct compar"
-    " categori classif übersetz zusammenfass schreib verfass formulier beschreib beantwort traduc traduis traduir rédig"
-    " résum décri écri escrib redact resum describ traduz riassum scriv descriv vertaal",
-    words="write explain answer_the continue fasse erkläre erklären beantworte explique expliquez"
-    " explica spiega leg_uit suggest advise",
+    stems="translat summar describ generat compos craft draft rewrit rephras paraphras formulat construct"
+    " compar categori classif übersetz zusammenfass schreib verfass formulier beschreib beantwort traduc"
+    " traduis traduir rédig résum décri écri escrib redact resum traduz riassum scriv descriv vertaal",
+    words="write explain answer_the continue fasse erkläre erklären beantworte explique expliquez explica"
+    " spiega leg_uit suggest advise",
     unspaced="翻訳 要約 説明して 作成 書いてください 翻译 总结 描述",
 )
 SET_ASIDE = re.compile(
-    r"\b(?:do not|don't|never|without|no|not|kein\w*|ohne|nicht|ne|pas|sans|aucune?|sin|no|senza|non|nessuna?"
-    r"|sem|não|geen"
-    r"|zonder)\b[^.!?;:\n]{0,60}|\bschreib\w*[^.!?\n]{0,40} (?:heraus|ab)\b|\b(?:write|schreib\w*|écri\w*"
-    r"|escrib\w*|scriv\w*) (?:down|out|only|just|nur|genau|solo"
+    r"\b(?:do not|don't|never|without|no|not|kein\w*|ohne|nicht|ne|pas|sans|aucune?|sin|no|senza|non|nessuna?|sem"
+    r"|não|geen|zonder)\b[^.!?;:\n]{0,60}|\bschreib\w*[^.!?\n]{0,40} (?:heraus|ab)\b"
+    r"|\b(?:write|schreib\w*|écri\w*|escrib\w*|scriv\w*) (?:down|out|only|just|nur|genau|solo"
     r"|uniquement|soltanto)|説明[^。\n]{0,4}(?:不要|しない|なし)|不要解释",
     re.IGNORECASE,
 )
 ENTITY = family(
     stems="entität",
-    words="entity entities entité entités entidad entidades entità entidade entidades entiteit slot_value slot_type",
+    words="entity entities entité entités entidad entidades entità entidade entiteit slot_value slot_type",
     unspaced="エンティティ 实体 固有表現",
 )
 SEARCH = family(
@@ -146,18 +146,17 @@ TITLE = family(
     unspaced="タイトル 商品名 标题",
 )
 ATTRIBUTE = family(
-    stems="brand colo[u]r colour color material size product_type attribut audience flavo scent capacit occasion"
-    " pattern"
-    " marke farbe größe produkttyp produktart zielgruppe marque couleur matièr taille type_de_produit public_cible goût"
-    " marca talla tamaño tipo_de_producto público sabor colore taglia tipo_di_prodotto gusto cor_ kleur merk maat",
-    words="theme thème tema thema weight gewicht poids peso compatible kompatible number_of_pieces style shape"
-    " weight length width fabric model cor matière",
+    stems="brand colo[u]r colour color material size product_type attribut audience flavo scent capacit"
+    " occasion pattern marke farbe größe produkttyp produktart zielgruppe marque couleur matièr taille"
+    " type_de_produit public_cible goût marca talla tamaño tipo_de_producto público sabor colore taglia"
+    " tipo_di_prodotto gusto cor_ kleur merk maat",
+    words="theme thème tema thema weight gewicht poids peso compatible kompatible number_of_pieces style"
+    " shape length width fabric model cor matière",
     unspaced="ブランド 色 素材 サイズ 商品タイプ 対象 型番 品牌 颜色 材质 尺寸",
 )
 COPIED = family(
     stems="phrase fragment span snippet expression value component element wort wörter ausdr begriff bezeichn"
-    " mot_ mots_ término"
-    " expresion expresión parole espression termin wendung",
+    " mot_ mots_ término expresion expresión parole espression termin wendung",
     words="teil teile partie parties parte partes word words term terms part text mot mots palabra palabras"
     " frase frases parola palavras woorden element value",
     unspaced="語句 単語 語 部分 フレーズ 词语 短语",
@@ -168,11 +167,11 @@ REVIEW = family(
     unspaced="レビュー 口コミ 评论 评价 感想",
 )
 KEYPHRASE = family(
-    stems="keyphrase key_phrase phrase snippet quot passage excerpt expression schlüsselphras kernaussag phrase"
-    " textstell"
-    " formulierung wendung expressi expres citation cita_ frase fragment espression citazion",
+    stems="stelle_ keyphrase key_phrase phrase snippet quot passage excerpt expression schlüsselphras"
+    " kernaussag textstell formulierung wendung expressi expres citation cita_ frase fragment espression"
+    " citazion",
     words="words span wortlaut frase frases expression passage extrait brano",
-    unspaced="キーフレーズ フレーズ 語句 文言 箇所 短语 关键词组",
+    unspaced="表現 キーフレーズ フレーズ 語句 文言 箇所 短语 关键词组",
 )
 ASPECT = family(
     stems="aspe[c]t aspekt aspect aspecto aspetto",
@@ -180,38 +179,41 @@ ASPECT = family(
     unspaced="観点 側面 方面",
 )
 SUMMARY = family(
-    stems="summar description beschreibung descripción descrizion characteristic feature keywords merkmal schlagw"
-    " schlagwört zusammen caractéristique características caratteristic mots-clés palabras_clave parole_chiave",
+    stems="summar description beschreibung descripción descrizion characteristic feature keywords merkmal"
+    " schlagw schlagwört zusammen caractéristique características caratteristic mots-clés palabras_clave"
+    " parole_chiave",
     unspaced="説明文 特徴 要約 描述 特点",
 )
 TRANSLATE = family(
-    stems="translat übersetz traduc traduis traduir traduz tradott vertaal localis localiz render",
+    stems="pon_en mettez_en mets_en metti_in put_into translat übersetz traduc traduis traduir traduz tradott"
+    " vertaal localis localiz render",
     unspaced="翻訳 訳して 訳し 翻译 译成 번역",
 )
 SHOP = family(
     stems="marketplace marktplatz webshop website webseite onlineshop boutique tienda negozio winkel store"
     " market listing",
     words="shop shops site sito sitio title titel titre título titolo version",
-    unspaced="サイト ショップ マーケット タイトル 商店 标题",
+    unspaced="サイト ショップ マーケット タイトル 商品名 商店 标题",
 )
 BOUGHT = family(
     stems="purchas bought buy kauf gekauft bestell achet compr acquist koop gekocht",
     unspaced="購入 買 购买",
 )
 SESSION = family(
-    stems="action_sequence sequence session histor verlauf sitzung séquence secuencia historial sessione cronologia"
-    " sequenza acciones azioni",
+    stems="action_sequence sequence session histor verlauf sitzung séquence secuencia historial sessione"
+    " cronologia sequenza acciones azioni",
     words="actions aktionen",
     unspaced="履歴 行動 セッション 历史 记录",
 )
 OUTPUT = family(
-    stems="output answer response reply result ausgab antwort ergebnis sortie répons respond salida respuest rispost"
-    " uscita resposta saída antwoord uitvoer format example beispiel exempl ejempl esempi note hinweis",
+    stems="output answer response reply result ausgab antwort ergebnis sortie répons respond salida respuest"
+    " rispost uscita resposta saída antwoord uitvoer format example beispiel exempl ejempl esempi note"
+    " hinweis",
     unspaced="出力 回答 答え 答案 输出 例",
 )
 INSTRUCTION = family(
-    stems="task instruct aufgabe anweisung consigne tâche tarea instrucc compito istruz question frage pregunta domanda"
-    " pergunta opdracht",
+    stems="task instruct aufgabe anweisung consigne tâche tarea instrucc compito istruz question frage"
+    " pregunta domanda pergunta opdracht",
     unspaced="指示 タスク 質問 任务 说明 问题",
 )
 
@@ -228,19 +230,17 @@ _NUMBER_WORDS = (
     ("ten zehn dix diez dieci dez tien 十", 10),
 )
 NUMBER_WORDS: Mapping[str, int] = {word: value for words, value in _NUMBER_WORDS for word in words.split()}
-COUNTERS = "つ|個|件|点|種類|个|项|種|개"
+COUNTERS = "つ|個|件|点|種類|个|项|種"
 
 LANGUAGE_NAMES: Mapping[str, str] = {
-    "en": r"english|englisch\w*|anglais\w*|ingl[eé]s\w*|inglese|engels|英語|英文|英语|영어",
-    "de": r"german|deutsch\w*|allemand\w*|alem[aá]n\w*|alemão|tedesc\w+|duits|ドイツ語|德文|德语|독일어",
-    "fr": r"french|französisch\w*|français\w*|franc[eé]s\w*|francês|frances[ei]|frans|フランス語|法文|法语|프랑스어",
-    "es": r"spanish|spanisch\w*|espagnol\w*|español\w*|castellano"
-    r"|espanhol|spagnol\w+|spaans|スペイン語|西班牙文|西班牙语|스페인어",
-    "it": r"italian|italienisch\w*|italien|italienne|italiano|italiana"
-    r"|italiaans|イタリア語|意大利文|意大利语|이탈리아어",
-    "ja": r"japanese|japanisch\w*|japonais\w*|japon[eé]s\w*|japonês|giapponese|japans|日本語|日文|日语|일본어",
+    "en": r"english|englisch\w*|anglais\w*|ingl[eé]s\w*|inglese|engels|英語|英文|英语",
+    "de": r"german|deutsch\w*|allemand\w*|alem[aá]n\w*|alemão|tedesc\w+|duits|ドイツ語|德文|德语",
+    "fr": r"french|französisch\w*|français\w*|franc[eé]s\w*|francês|frances[ei]|frans|フランス語|法文|法语",
+    "es": r"spanish|spanisch\w*|espagnol\w*|español\w*|castellano|espanhol|spagnol\w+|spaans|スペイン語|西班牙语",
+    "it": r"italian|italienisch\w*|italien|italienne|italiano|italiana|italiaans|イタリア語|意大利文|意大利语",
+    "ja": r"japanese|japanisch\w*|japonais\w*|japon[eé]s\w*|japonês|giapponese|japans|日本語|日文|日语",
     "pt": r"portuguese|portugiesisch\w*|portugais\w*|portugu[eéê]s\w*|portoghese|portugees|ポルトガル語|葡萄牙语",
-    "zh": r"chinese|chinesisch\w*|chinois\w*|chin[oê]\w*|cinese|中国語|中文|汉语|중국어",
+    "zh": r"chinese|chinesisch\w*|chinois\w*|chin[oê]\w*|cinese|中国語|中文|汉语",
     "nl": r"dutch|niederländisch\w*|néerlandais\w*|neerland[eé]s\w*|holandés|olandese|nederlands|オランダ語|荷兰语",
     "ko": r"korean|koreanisch\w*|coréen\w*|coreano|韓国語|韩语|한국어",
 }  # fmt: skip

@@ -118,3 +118,89 @@ def test_review_and_aspect_are_read() -> None:
 def test_no_reader_raises_on_any_text(reader: object, text: str) -> None:
     assert callable(reader)
     reader(text)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "count"),
+    [
+        ("From the ten products below choose three.\n1. a\n2. b\n3. c\n4. d", 3),
+        ("Given a numbered list of 15 products, pick the 3 best.", 3),
+        ("List up to two indices.", 2),
+        ("Wähle aus den zehn Artikeln drei aus.", 3),
+        ("Parmi les dix aspects, choisissez-en trois.", 3),
+        ("De las diez búsquedas escoge las dos más probables.", 2),
+        ("Scegli dall'elenco tre prodotti.", 3),
+        ("次の十個から三つ選んでください。", 3),
+        ("There is a comma between every two numbers.", None),
+        ("Sum it up in eight words.", None),
+    ],
+)
+def test_the_count_asked_for_is_read_and_not_the_size_of_the_list(prompt: str, count: int | None) -> None:
+    assert read_count(prompt) == count
+
+
+@pytest.mark.parametrize(
+    ("prompt", "query"),
+    [
+        ("Search term: camp kettle\nWhich product fits?\n1. a\n2. b", "camp kettle"),
+        ("Someone typed \"15'x15' tarp\" into the shop. Sort the hits.\n1. a\n2. b", "15'x15' tarp"),
+        ("Eine Kundin sucht nach „Helm Damen“. Sortiere.\n1. a\n2. b", "Helm Damen"),
+        ("Un client a tapé « tapis de yoga ». Classez.\n1. a\n2. b", "tapis de yoga"),
+        ("ユーザーが「防水 イヤホン」と検索しました。\n1. a\n2. b", "防水 イヤホン"),
+        ("Order the things.\n1. a\n2. b", None),
+    ],
+)
+def test_the_query_is_read_in_any_language(prompt: str, query: str | None) -> None:
+    assert read_query(prompt) == query
+
+
+@pytest.mark.parametrize(
+    ("prompt", "source", "entity"),
+    [
+        ("Extract the phrases of entity type 'brand'.\nQuery: acme sds drill", "acme sds drill", "brand"),
+        ("Determine the 'Color' mentioned in the product title 'Acme men's mug red'.", "Acme men's mug red", "Color"),
+        ("Welche Wörter im Titel „Bettwäsche grau“ nennen die Farbe?", "Bettwäsche grau", "Farbe"),
+        ("検索語「綿 シャツ 白」のうち、色を表す語句を書き出してください。", "綿 シャツ 白", "色"),
+    ],
+)
+def test_source_and_entity_type_are_read(prompt: str, source: str, entity: str) -> None:
+    assert (read_query(prompt) or read_source_text(prompt)) == source
+    assert read_entity_type(prompt) == entity
+
+
+@pytest.mark.parametrize(
+    ("prompt", "category"),
+    [
+        ("Instructions: Tell me about this product category.\nInput: Salad Spinner\nOutput:", "Salad Spinner"),
+        ("Input: Explain the product type Rake\nOutput:", "Rake"),
+        ("Spiega che cos'è uno scolapiatti.", "scolapiatti"),
+        ("What is the difference between a mug and a cup?", None),
+    ],
+)
+def test_the_category_to_explain_is_read(prompt: str, category: str | None) -> None:
+    assert read_category(prompt) == category
+
+
+def test_a_session_is_read_in_order_and_a_purchase_is_no_session() -> None:
+    session = (
+        "Action sequence:\nQuery keyword 'tarp'\nClick on product 'Men's Tarp 18\" (8 ft)'\nNext queries:\n1. a\n2. b"
+    )
+    purchase = "A user bought the product 'Tarp'. Select what fits.\n1. a\n2. b"
+    assert read_actions(session) == ("tarp", "Men's Tarp 18\" (8 ft)")
+    assert read_actions(purchase) == ()
+    assert read_product(purchase) == "Tarp"
+
+
+def test_the_language_a_text_is_in_is_no_target() -> None:
+    assert read_target_language("Übersetze den Titel aus dem Spanischen ins Französische: 'Taza'") == "fr"
+    assert read_target_language("Give me the German listing title for this English one: 'Mug'") == "de"
+    assert read_target_language("Answer the question about the Italian coffee maker.") is None
+
+
+def test_numbered_lines_of_a_rated_review_are_no_options() -> None:
+    prompt = (
+        "Rate the review on a scale of 1 to 5.\nInput: I dislike some things about it.\n1. VERY loud\n2. It leaks\n"
+        "Apart from that it is a decent machine that my family uses every day of the week.\nAnswer:"
+    )
+    assert read_numbered_list(prompt) is None
+    assert read_rating_range(prompt) == (1, 5)

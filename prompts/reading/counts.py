@@ -3,16 +3,15 @@
 import re
 from itertools import islice
 
-from prompts.languages import COUNTERS, NUMBER_WORDS, SELECT
+from prompts.languages import COUNTERS, EXTRACT, NUMBER_WORDS, SELECT
 from prompts.reading.labels import own_words
 from prompts.reading.lists import read_numbered_list
 
 _NUMBER = r"\d{1,2}|" + "|".join(sorted(map(re.escape, NUMBER_WORDS), key=len, reverse=True))
 _COUNT = re.compile(rf"(?<![\w.,/-])({_NUMBER})(?![\w%/-]|[.,]\d)", re.IGNORECASE)
-_COUNTED = re.compile(rf"([0-9０-９一二三四五六七八九十两]{{1,2}}) ?(?:{COUNTERS})")
+_COUNTED = re.compile(rf"([0-9０-９一二三四五六七八九十两]{{1,2}}) ?(?:{COUNTERS})(?!(?:の\w{{0,6}})?(?:から|うち|中))")
 _TELLS_A_SIZE = re.compile(
-    r"(?:\b(?:of|the|these|those|following|given|contains?|with|from|below|to|and|through|bis|und|den|die|dei"
-    r"|dagli|delle"
+    r"(?:\b(?:of|the|these|those|following|given|contains?|with|from|below|to|and|through|bis|und|den|die|dei|dagli|delle"
     r"|les|des|los|las|parmi|aus|von|entre|de|di|à|al?|os|as|step|product|item|option|query|size|page)\s*|[:#(-]\s*)$",
     re.IGNORECASE,
 )
@@ -22,15 +21,15 @@ _TELLS_A_LIMIT = re.compile(
     re.IGNORECASE,
 )
 _COUNTS_ANSWERS = re.compile(
-    r"\s*(?:[\w-]+ )?(?:numbers?|integers|digits|ind(?:ices|exes|izes|ici)|índices|nummern?|zahlen|ziffern"
-    r"|numéros|chiffres"
-    r"|números|numeri|cifre|nummers|most|best|likel|wichtigst|wahrscheinlich|plus|más|più|mais)\b",
+    r"\s*(?:[\w-]+ )?(?:numbers?|integers|digits|ind(?:ices|exes|izes|ici)|índices|nummern?|zahlen|ziffern|numéros"
+    r"|chiffres|números|numeri|cifre|nummers|most|best|likel|wichtigst|wahrscheinlich|plus|más|più|mais)\b",
     re.IGNORECASE,
 )
 _COUNTS_SOMETHING_ELSE = re.compile(
-    r"[ -]*(?:[\w-]+ )?(?:keywords?|key ?phrases?|words?|sentences?|paragraphs?|stars?|points?|schlagw|schlüssel"
-    r"|wört|wort|sätze?"
-    r"|stern|mots?\b|phrases? clés?|étoile|palabras?|frases?|estrella|parol|frasi|stell|語|文)|[ -]*phrase\b",
+    r"[ -]*(?:[\w-]+ )?(?:keywords?|key ?phrases?|words?|sentences?|paragraphs?|stars?|points?|schlagw"
+    r"|schlüssel|wört|wort|sätze?|stern|mots?\b|phrases? clés?|étoile|palabras?|frases?|estrella|parol|frasi"
+    r"|stell|語|文)"
+    r"|[ -]*phrase\b",
     re.IGNORECASE,
 )
 _ENDS_NO_COUNT = re.compile(
@@ -43,8 +42,7 @@ _RANGE_JOINTS = r"to|through|and|bis|und|à|a|al|et|y|e|ed|até|tot|en|から|�
 _STEP = rf"(\d{{1,2}}|{'|'.join(word for word in NUMBER_WORDS if word.isalpha())})"
 _RANGE = re.compile(
     rf"(?<![\w.,]){_STEP}(?:[ -]?(?:stars?|sterne?n?|étoiles?|estrellas?|stell[ae]|星))?"
-    rf"(?: ?[(（][^()（）\n]{{0,40}}[)）])?"
-    rf"\s*(?:{_RANGE_JOINTS})\s*{_STEP}(?![\w%]|[.,]\d)",
+    rf"(?: ?[(（][^()（）\n]{{0,40}}[)）])?\s*(?:{_RANGE_JOINTS})\s*{_STEP}(?![\w%]|[.,]\d)",
     re.IGNORECASE,
 )
 _TOP_OF_STARS = re.compile(
@@ -76,15 +74,17 @@ def _weight(words: str, count: re.Match[str]) -> int:
     """Weigh a number: of answers (3), behind a verb of choice (2), "pick the three" (1), else (0)."""
     before = words[max(0, count.start() - _REACH) : count.start()]
     sentence = re.split(r"[.!?。\n]\s", before)[-1]
-    if _ENDS_NO_COUNT.search(before) or _COUNTS_SOMETHING_ELSE.match(words, count.end()):
+    is_limit = _TELLS_A_LIMIT.search(before)
+    if (_ENDS_NO_COUNT.search(before) and not is_limit) or _COUNTS_SOMETHING_ELSE.match(words, count.end()):
         return 0
     if _COUNTS_ANSWERS.match(words, count.end()):
         return 3
-    if _CHOSEN.search(before) and SELECT.search(before.split()[-2]):
+    verb = before.split()[-2] + " " if _CHOSEN.search(before) else ""
+    if SELECT.search(verb) or EXTRACT.search(verb):
         return 1
-    if _TELLS_A_SIZE.search(before) and not _TELLS_A_LIMIT.search(before):
+    if _TELLS_A_SIZE.search(before) and not is_limit:
         return 0
-    return 2 if SELECT.search(sentence) or _TELLS_A_LIMIT.search(before) else 0
+    return 2 if SELECT.search(sentence) or is_limit else 0
 
 
 def _value(text: str) -> int | None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from prompts.languages import EXTRACT, INSTRUCTION, NUMBERS, ORDER, OUTPUT, SELECT, VERBATIM, family
+from prompts.languages import CHOOSE, EXTRACT, INSTRUCTION, NUMBERS, ORDER, OUTPUT, PICK_FROM, SELECT, VERBATIM, family
 from prompts.reading.lists import NumberedList, read_numbered_list
 from prompts.reading.quotes import Quoted, read_quoted
 
@@ -15,15 +15,15 @@ _MOST_LABEL_WORDS = 5
 _MOST_TRIES = 3
 _LONGEST_END = 5_000
 _ENDS_A_PART = family(
-    stems="output answer response ausgabe antwort sortie réponse salida respuesta risposta uscita resposta saída"
-    " antwoord aspect aspekt aspecto aspetto review rating label title titel titre título titolo query question frage"
-    " pregunta domanda description instruction task list topics claim snippet phrase feedback",
-    unspaced="出力 回答 答え 観点 評価 質問 レビュー リスト タイトル クエリ 商品 答案 输出 评论",
+    stems="output answer response ausgabe antwort sortie réponse salida respuesta risposta uscita resposta"
+    " saída antwoord aspect aspekt aspecto aspetto review rating label title titel titre título titolo"
+    " query question frage pregunta domanda description instruction task list topics claim snippet"
+    " phrase feedback",
+    unspaced="側面 出力 回答 答え 観点 評価 質問 レビュー リスト タイトル クエリ 商品 答案 输出 评论",
 )
 _HOLDS_SENTENCES = family(
     stems="review descri text feedback testimonial comment claim sentence statement input bewertung rezension"
-    " kundenmeinung"
-    " beschreib satz avis phrase reseña opini recensione testo texto customer kund client",
+    " kundenmeinung beschreib satz avis phrase reseña opini recensione testo texto customer kund client",
     unspaced="レビュー 口コミ 説明 文 评论 描述",
 )
 _SENTENCE_END = re.compile(r"(?<=\w{3})[.。?？!！](?:\s+(?=[A-ZÀ-Ý])|(?<=[。？！]))")
@@ -82,7 +82,9 @@ def _begins_another_part(line: str) -> bool:
     label = _LABEL.match(line)
     if label and len(label[1].split()) <= _MOST_LABEL_WORDS and _ENDS_A_PART.search(label[1]):
         return True
-    return bool(NUMBERS.search(line) and (SELECT.search(line) or OUTPUT.search(line)))
+    if CHOOSE.search(line) and PICK_FROM.search(line):
+        return True
+    return bool(NUMBERS.search(line)) and any(asks.search(line) for asks in (SELECT, OUTPUT, EXTRACT))
 
 
 def own_words(prompt: str, listed: NumberedList | None) -> str:

@@ -8,7 +8,7 @@ from prompts.reading.lists import read_numbered_list
 
 
 def _bounded(name: str) -> str:
-    return rf"\b{name}\b" if name.isascii() or (name[0].isalpha() and name[0] < "Ā") else name
+    return rf"\b{name}\b" if name[0] < "Ā" else name
 
 
 _NAMES = re.compile(
@@ -21,7 +21,11 @@ _TO = re.compile(
     r"\b(?:into|to|ins?|im|auf|nach|en|à l'|al|all'|in lingua|para(?: o)?|em|naar het|in het)(?: an?(?:\(n\))?)?\s*$",
     re.IGNORECASE,
 )
-_FROM = re.compile(r"\b(?:from(?: the)?|aus dem|vom|von|du|de l'|del|dal|dall'|do|uit het)\s*$", re.IGNORECASE)
+_FROM = re.compile(
+    r"\b(?:from(?: the)?|aus dem|vom|von|du|de l'|del|dal|dall'|do|uit het"
+    r"|this|the following|diese[nrs]?|folgenden?|ce|cet|cette|este|esta|questo|questa)\s*$",
+    re.IGNORECASE,
+)
 _TO_BEHIND = re.compile("へ|に|で|版|成")
 _FROM_BEHIND = re.compile("から")
 

@@ -61,14 +61,13 @@ _WORDS_OF_A_CUE = 12
 _SENTENCE_END = re.compile(r"(?<=[\w\"”»)]{3})[.?!](?=\s+[A-ZÀ-Ý¿¡\d])|[。？！\n]")
 _EDGE = " \t\r\n,;、，；"
 _HEADS_NO_CANDIDATES = family(
-    stems="rule requirement guideline feature spec detail merkmal eigenschaft regel caractéristique característica"
-    " caratteristic règle regla regola",
+    stems="rule requirement guideline feature spec detail merkmal eigenschaft regel caractéristique"
+    " característica caratteristic règle regla regola",
     unspaced="仕様 特徴 ルール 条件",
 )
 _TEXT_LABEL = re.compile(
-    r"[ \t]*[^:：\n]{0,20}(?:review|description|feedback|bewertung|rezension|beschreibung|avis|description|reseña"
-    r"|opinión|recensione"
-    r"|descripción|descrizione|レビュー|口コミ|説明|评论|描述)[^:：\n]{0,10}[:：]|input[:：]",
+    r"[ \t]*[^:：\n]{0,20}(?:review|description|feedback|bewertung|rezension|beschreibung|avis|reseña"
+    r"|opinión|recensione|descripción|descrizione|レビュー|口コミ|説明|评论|描述)[^:：\n]{0,10}[:：]|input[:：]",
     re.IGNORECASE,
 )
 _LABEL_LINE = re.compile(r"^[ \t]*\w[^:：.!?\n]{0,40}[:：]", re.MULTILINE)
@@ -132,7 +131,7 @@ def _likeliest(prompt: str, chains: Sequence[_Chain], end: _End) -> list[_Chain]
     if not chains:
         return []
     free = [chain for chain in chains if not _HEADS_NO_CANDIDATES.search(_heading(prompt, chain))] or chains
-    by_length = sorted(free, key=len)[::-1]
+    by_length = sorted(free, key=lambda chain: (len(chain), chain[0].start), reverse=True)
     ends_question = len(prompt[end(prompt, free[-1]) :].split()) <= _WORDS_OF_A_CUE
     return [*([free[-1]] if ends_question else []), *by_length][:_MOST_TRIES]
 
@@ -169,8 +168,7 @@ def _list(prompt: str, chain: _Chain, end: _End) -> NumberedList:
 
 def _end_by_lines(prompt: str, chain: _Chain) -> int:
     """Return where the last item ends: with its line, or as many lines later as other items go on for."""
-    between = pairwise(chain)
-    more = max(_further_lines(prompt[marker.end : following.start]) for marker, following in between)
+    more = max(_further_lines(prompt[marker.end : following.start]) for marker, following in pairwise(chain))
     at = _line_end(prompt, chain[-1].end)
     for _ in range(more):
         following = _line_end(prompt, at + 1)

@@ -31,8 +31,7 @@ class Quoted:
 def read_quoted(text: str) -> list[Quoted]:
     """Return the quoted parts of `text` in order, none inside another, none over several lines.
 
-    An apostrophe ("men's", "boys' shoes") an inch and a foot mark (4") end no quotation as long as a better end
-    follows.
+    An apostrophe ("men's", "boys' shoes"), an inch or a foot mark (4") ends no quotation while a better end follows.
     """
     found: list[Quoted] = []
     at = 0

@@ -8,15 +8,15 @@ from prompts.reading.lists import read_numbered_list
 from prompts.reading.quotes import read_quoted
 
 _NO_REVIEW = family(
-    stems="list snippet title titel titre título titolo aspect rating liste lista elenco", unspaced="リスト タイトル"
+    stems="list snippet title titel titre título titolo aspect rating liste lista elenco",
+    unspaced="リスト タイトル",
 )
 _INPUT = family(stems="input text eingabe entrée entrada testo texto", unspaced="入力 文章")
 _NEARBY = 40
 _NAMED_ASPECT = re.compile(
     r"\b(?:on|about|of|regarding|concerning) the ([\w-]+(?: [\w-]+){0,3}) aspect\b"
-    r"|\b(?:about|concerning|regarding|on|addresses|mentions|discusses) (?:the )?([\w-]+(?: [\w-]+)?) (?:out of"
-    r"|in|from|of)"
-    r"|(?:speaks|talks|is) about (?:the )?([\w-]+(?: [\w-]+)?)[.,:\n]",
+    r"|\b(?:about|concerning|regarding|on|addresses|mentions|discusses) (?:the )?([\w-]+(?: [\w-]+)?) "
+    r"(?:out of|in|from|of)|(?:speaks|talks|is) about (?:the )?([\w-]+(?: [\w-]+)?)[.,:\n]",
     re.IGNORECASE,
 )
 _ASPECT_CUE = family(

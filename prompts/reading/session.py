@@ -3,24 +3,32 @@
 import re
 
 from prompts.languages import BOUGHT, SESSION, family
-from prompts.reading.labels import labelled_line, own_words, read_labels
+from prompts.reading.labels import QUOTE_MARK, labelled_line, own_words, read_labels
 from prompts.reading.lists import read_numbered_list
 from prompts.reading.quotes import read_quoted
 from prompts.reading.source import asked_quotations, unquoted
 
+_END = r"\s*(?:[\n.?!:,;]|$)"
+_NAMED = r"([^\W\d][^\n.?!:,;]{0,40}?|▢)"
+_ARTICLE = r"(?:an? |the |eine?[nr]? |une? |una? |uno )?"
 _EXPLAINED = re.compile(
     r"\b(?:product (?:type|category|attribute)(?: name)?|category|attribute|produkttyp|produktkategorie|kategorie"
     r"|type de produit|catégorie|tipo de producto|categoría|tipo di prodotto|categoria)s? (?:named |called )?"
-    r"(?!is\b|name\b|below\b|means\b|of\b|from\b|that\b|and\b|or\b)([^\W\d][^\n.?!:,;]{0,40}?)\s*(?:[\n.?!:,;]|$)"
-    r"|\b(?:what (?:is|are)|was (?:ist|sind)|qu'est-ce qu(?:e|'|’)|qué (?:es|son)|che cos(?:a sono|'è|a è)|explain what"
-    r"|erkläre[^.\n]{0,20} was|what) (?:an? |the |eine?[nr]? |une? |una? |uno )?([^\W\d][^\n.?!:,;]{0,30}?)"
-    r"(?: (?:is|are|ist|means|y para|et à)\b|\s*[\n.?!:,;]|$)",
+    rf"(?!is\b|name\b|below\b|of\b|from\b|that\b|and\b|or\b|tree\b|path\b){_NAMED}(?: means?)?{_END}"
+    r"|\b(?:what (?:is|are)|was (?:ist|sind)|qu'est-ce qu(?:e|'|’)|qué (?:es|son)|che cos(?:a sono|'è|a è)) "
+    rf"?{_ARTICLE}{_NAMED}(?: y para\b|{_END})"
+    rf"|\b(?:what|was|ce qu'est) {_ARTICLE}{_NAMED} (?:is|are|means?|ist|sind)\b"
+    r"|(▢)(?:とは|って何|是什么)",
+    re.IGNORECASE,
+)
+_POINTS_ELSEWHERE = re.compile(
+    r"\b(?:this|these|that|it|you|following|diese[rsnm]?|folgende\w*|ce|cette|este|esta|questo|questa|difference"
+    r"|unterschied|différence|diferencia|differenza)\b",
     re.IGNORECASE,
 )
 _INPUT = family(
     stems="input category product_type type attribute name term item kategorie produkttyp begriff catégorie"
-    " type_de categor"
-    " tipo término termine eingabe entrée entrada",
+    " type_de categor tipo término termine eingabe entrée entrada",
     unspaced="入力 カテゴリ 用語",
 )
 _LONGEST_CATEGORY = 6
@@ -36,15 +44,17 @@ def read_category(prompt: str) -> str | None:
     """Return the category, type or attribute that a short question asks about; None where there is none."""
     labelled = labelled_line(prompt, _INPUT, family(stems="instruct entity query"))
     named = _EXPLAINED.search(labelled or own_words(prompt, None))
-    found = next((group for group in named.groups() if group), None) if named else None
-    quoted = [part.text for part in read_quoted(prompt)][:1]
-    candidates = [found, *([labelled] if labelled and not found else []), *quoted]
-    return next((text for candidate in candidates if (text := _short(candidate))), None)
+    if not named:
+        return _short(labelled)
+    found = next((group for group in named.groups() if group), "")
+    if QUOTE_MARK not in found:
+        return _short(found)
+    return next((_short(part.text) for part in read_quoted(labelled or prompt)), None)
 
 
 def _short(candidate: str | None) -> str | None:
-    text = unquoted((candidate or "").strip()).strip().rstrip(".?!") if candidate else ""
-    return text if text.strip("▢ ") and len(text.split()) <= _LONGEST_CATEGORY else None
+    text = unquoted((candidate or "").strip()).rstrip(".?!")
+    return text if text and len(text.split()) <= _LONGEST_CATEGORY and not _POINTS_ELSEWHERE.search(text) else None
 
 
 def read_product(prompt: str) -> str | None:
@@ -58,7 +68,9 @@ def read_product(prompt: str) -> str | None:
     ]
     if near:
         return near[0]
-    labelled = labelled_line(prompt, _PRODUCT, _NO_PRODUCT)
+    listed = read_numbered_list(prompt)
+    asked = f"{listed.before}\n\n{listed.after}" if listed else prompt
+    labelled = labelled_line(asked, _PRODUCT, _NO_PRODUCT)
     return unquoted(labelled) if labelled else None
 
 

@@ -8,31 +8,43 @@ from prompts.reading.lists import read_numbered_list
 from prompts.reading.quotes import Quoted, read_quoted
 
 _NEARBY = 30
-_LIST = family(stems="list candidat product artikel prod articul articol options", unspaced="リスト 候補 商品")
+_LIST = family(
+    stems="list candidat product artikel prod articul articol options",
+    unspaced="リスト 候補 商品",
+)
 _LOOKS_FOR = family(
-    stems="look search typed enter keyword quer want shown such anfrage recherch cherch tap[é] busc consult cerc digit",
+    stems="look search typed enter keyword quer want shown such anfrage recherch cherch tapé pesquis zoek"
+    " busc consult cerc digit",
     words="looking_for hits_for results_for shown_for für pour para per",
     unspaced="検索 クエリ 查询 搜索",
 )
 _SOURCE = family(
     stems="title titel produkttitel titre título titolo sentence text satz phrase_suivante frase product item"
-    " entitled name"
-    " produkt artikel produit article producto artículo prodotto articolo listing",
+    " entitled name produkt artikel produit article producto artículo prodotto articolo listing",
     unspaced="タイトル 商品 文 标题",
 )
 _LONG_SOURCE = family(stems="description beschreibung descripción descrizione", unspaced="説明 描述")
 _ENTITY_CUE = family(
-    stems="entität attribut type typ tipo slot label category kategorie catégorie categoría categoria",
-    words="entity entities entité entidad entità",
+    stems="entität attribut slot label category kategorie catégorie categoría categoria",
+    words="entity entities entité entidad entità type types typ tipo",
     unspaced="エンティティ タイプ 实体 类型",
 )
-_NO_ENTITY = family(stems="quer search title titel titre título titolo suche consulta ricerca", unspaced="クエリ 検索")
+_NO_ENTITY = family(
+    stems="quer search title titel titre título titolo suche anfrage requête recherche consulta búsqueda ricerca zoek",
+    unspaced="クエリ 検索",
+)
 _OF_TYPE = re.compile(
     r"\b(?:entity type|entity|type d'entité|entité de type|entidad de tipo|tipo de entidad|tipo di entità|entitätstyp"
     r"|vom typ|of type)[ :=]+(?:is |the |de |la |le )?([^\W\d][\w/-]*(?: [\w/-]+)?)",
     re.IGNORECASE,
 )
 _LONGEST_ENTITY = 6
+_SLOT = family(stems="slot attribut")
+_WHOLE_ATTRIBUTE = re.compile(rf"(?:{ATTRIBUTE.pattern})[a-zà-ÿ]*", re.IGNORECASE)
+_INLINE_QUERY = re.compile(
+    rf"(?:{SEARCH.pattern})\w{{0,12}}(?: (?:text|term|phrase|string|terms))?\s*[:：=]\s*([^\n]+)", re.IGNORECASE
+)
+_SENTENCE_END = re.compile(r"(?<=\w{2})[.。?？]\s+(?=[A-ZÀ-Ý])")
 
 
 def read_query(prompt: str) -> str | None:
@@ -44,6 +56,9 @@ def read_query(prompt: str) -> str | None:
     near = [part for part in parts if _LOOKS_FOR.search(_before(prompt, part)) and not _is_entity(prompt, part)]
     if near:
         return near[0].text
+    inline = _INLINE_QUERY.search(prompt)
+    if inline:
+        return unquoted(_SENTENCE_END.split(inline[1])[0].strip()) or None
     behind = [
         part for part in parts[:1] if len(parts) == 1 and _LOOKS_FOR.search(prompt[part.end : part.end + _NEARBY // 2])
     ]
@@ -65,18 +80,24 @@ def read_source_text(prompt: str) -> str | None:
 def read_entity_type(prompt: str) -> str | None:
     """Return the type of the phrases that are to be named, such as "brand"; None where it cannot be read."""
     quoted = asked_quotations(prompt)
+    source = read_query(prompt) or read_source_text(prompt)
     types = [part.text for part in quoted if _is_entity(prompt, part)]
-    free = [part.text for part in quoted if not _NO_ENTITY.search(_before(prompt, part)[-15:])]
+    free = [part.text for part in quoted if not _NO_ENTITY.search(_before(prompt, part)[-15:]) and part.text != source]
     short = [text for text in types + free if len(text.split()) <= _LONGEST_ENTITY]
-    if short and len(short[0]) < len(prompt) // 3:
-        return short[0]
-    labelled = labelled_line(prompt, ENTITY) or labelled_line(prompt, family(stems="slot attribut"))
-    if labelled:
-        return unquoted(labelled).rstrip(".")
+    return short[0] if short else _unquoted_entity(prompt)
+
+
+def _unquoted_entity(prompt: str) -> str | None:
+    labelled = labelled_line(prompt, ENTITY) or labelled_line(prompt, _SLOT) or ""
+    named = unquoted(_SENTENCE_END.split(labelled)[0]).rstrip(".")
+    if named and len(named.split()) <= _LONGEST_ENTITY and not read_quoted(named):
+        return named
     words = own_words(prompt, None)
     found = _OF_TYPE.search(words)
-    attribute = ATTRIBUTE.search(words)
-    return found[1] if found else attribute[0].strip() if attribute else None
+    if found:
+        return found[1]
+    attribute = _WHOLE_ATTRIBUTE.search(words)
+    return attribute[0].strip() if attribute else None
 
 
 def asked_quotations(prompt: str) -> list[Quoted]:
