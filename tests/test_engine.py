@@ -219,3 +219,9 @@ def test_a_scripted_engine_follows_its_script_and_keeps_what_it_saw() -> None:
     assert [answer.text for answer in engine.answer(prompts)] == ["cba", "zyx"]
     assert engine.seen == prompts
     assert ScriptedEngine().answer(prompts) == [Answer("1"), Answer("1")]
+
+
+def test_decoding_stops_when_its_time_is_over(tiny_engine: Engines, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models.engines.decoding._SECONDS_A_ROW", 0.0)
+    answer = tiny_engine("pmi").answer([ask(Text(30, stop=()), "Why?")])[0]
+    assert len(answer.text) <= len("<|im_start|>")

@@ -1,5 +1,7 @@
 """Greedy decoding in batches, with a say for each row in which tokens may come next."""
 
+import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -11,6 +13,8 @@ from models.engines.scoring import by_head
 from models.engines.token_tree import batches_by_budget, grow_tree, pack_trees
 
 _WIDER = 4
+_SECONDS_A_ROW = 6.0  # the evaluator kills a batch after 10 s a question
+_LOG = logging.getLogger("shopalign")
 
 AllowedTokens = Callable[[Sequence[int]], Sequence[int] | None]
 """Given the tokens decoded so far: the tokens that may follow, none when the row is done, `None` for any."""
@@ -45,10 +49,11 @@ class Row:
 
 @torch.inference_mode()
 def decode(model: CausalLM, rows: Sequence[Row], prefix: PrefixCache | None) -> None:
-    """Decode all `rows` behind the tokens of `prefix`, one token a step, until each is done.
+    """Decode all `rows` behind the tokens of `prefix`, one token a step, until each is done or their time is over.
 
     Rows are padded on the left, so that every row's next token stands in the same column.
     """
+    deadline = time.monotonic() + _SECONDS_A_ROW * len(rows)
     past = len(prefix.tokens) if prefix else 0
     packed = pack_trees([grow_tree(row.prompt, []) for row in rows], past, model.pad)
     cache = prefix.expanded(len(rows)) if prefix else DynamicCache()
@@ -59,6 +64,9 @@ def decode(model: CausalLM, rows: Sequence[Row], prefix: PrefixCache | None) -> 
         scores = next(model.log_probabilities(states[:, -1]))
         chosen = [row.choose(line) if not row.done else 0 for row, line in zip(rows, scores, strict=True)]
         if all(row.done for row in rows):
+            return
+        if time.monotonic() > deadline:
+            _LOG.warning("decoding %d prompts was stopped after %.0f s", len(rows), _SECONDS_A_ROW * len(rows))
             return
         seen = torch.cat([seen, torch.ones(len(rows), 1, 1, 1, dtype=torch.bool)], dim=-1)
         positions = positions + 1
