@@ -1,5 +1,6 @@
 """A causal language model from a local folder: tokens in, log-probabilities and key-value caches out."""
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
 
 from models.engines.token_tree import TokenTree, batches_by_budget, pack_trees
+from models.engines.usage import Usage
 
 _LOGIT_ROWS = 256  # 256 x 49,152 float32 logits are 50 MB: large enough for full speed, small enough for a laptop
 
@@ -40,6 +42,7 @@ class CausalLM:
         self.device = self.model.device
         self.ends = _ends(self.tokenizer, self.model)
         self.pad = self.tokenizer.pad_token_id or self.tokenizer.eos_token_id or 0
+        self.usage = Usage()
         self._prefixes: dict[tuple[int, ...], PrefixCache] = {}
 
     def encode(self, text: str) -> list[int]:
@@ -89,11 +92,13 @@ class CausalLM:
 
         Trees are sorted by length and batched so that a padded batch holds at most `budget` tokens.
         """
+        started = time.perf_counter()
         scores: list[list[list[float]]] = [[] for _ in trees]
         for group in batches_by_budget([tree.length for tree in trees], budget):
             chosen = [trees[index] for index in group]
             for index, result in zip(group, self._score_batch(chosen, prefix), strict=True):
                 scores[index] = result
+        self.usage.prefilled(sum(tree.length for tree in trees), time.perf_counter() - started)
         return scores
 
     def _score_batch(self, trees: Sequence[TokenTree], prefix: PrefixCache | None) -> list[list[list[float]]]:

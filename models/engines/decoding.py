@@ -53,24 +53,36 @@ def decode(model: CausalLM, rows: Sequence[Row], prefix: PrefixCache | None) -> 
 
     Rows are padded on the left, so that every row's next token stands in the same column.
     """
-    deadline = time.monotonic() + _SECONDS_A_ROW * len(rows)
+    started = time.perf_counter()
     past = len(prefix.tokens) if prefix else 0
     packed = pack_trees([grow_tree(row.prompt, []) for row in rows], past, model.pad)
     cache = prefix.expanded(len(rows)) if prefix else DynamicCache()
     states = model.forward(packed.input_ids, packed.position_ids, packed.mask, cache)
+    chosen = _choose(model, rows, states)
+    prefilled = time.perf_counter()
+    model.usage.prefilled(sum(len(row.prompt) for row in rows), prefilled - started)
     seen = packed.mask[:, :, -1:, :]
     positions = packed.position_ids[:, -1:]
-    while True:
-        scores = next(model.log_probabilities(states[:, -1]))
-        chosen = [row.choose(line) if not row.done else 0 for row, line in zip(rows, scores, strict=True)]
-        if all(row.done for row in rows):
-            return
-        if time.monotonic() > deadline:
-            _LOG.warning("decoding %d prompts was stopped after %.0f s", len(rows), _SECONDS_A_ROW * len(rows))
-            return
+    steps = 0
+    while not all(row.done for row in rows) and not _is_late(started, rows):
         seen = torch.cat([seen, torch.ones(len(rows), 1, 1, 1, dtype=torch.bool)], dim=-1)
         positions = positions + 1
-        states = model.forward(torch.tensor(chosen)[:, None], positions, seen, cache)
+        steps += 1
+        chosen = _choose(model, rows, model.forward(torch.tensor(chosen)[:, None], positions, seen, cache))
+    model.usage.decoded(steps, sum(len(row.tokens) for row in rows), time.perf_counter() - prefilled)
+
+
+def _choose(model: CausalLM, rows: Sequence[Row], states: torch.Tensor) -> list[int]:
+    """Let every row that is not done choose its next token from the last of its [rows, length, size] states."""
+    scores = next(model.log_probabilities(states[:, -1]))
+    return [row.choose(line) if not row.done else 0 for row, line in zip(rows, scores, strict=True)]
+
+
+def _is_late(started: float, rows: Sequence[Row]) -> bool:
+    late = time.perf_counter() - started > _SECONDS_A_ROW * len(rows)
+    if late:
+        _LOG.warning("decoding %d prompts was stopped after %.0f s", len(rows), _SECONDS_A_ROW * len(rows))
+    return late
 
 
 def decode_behind_head(model: CausalLM, systems: Sequence[str], rows: Sequence[Row], budget: int) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from models.engines.usage import Usage
 from prompts.prompt import Prompt
 
 
@@ -26,12 +27,18 @@ class Answer:
 class Engine(Protocol):
     """Anything that answers prompts."""
 
-    def answer(self, prompts: Sequence[Prompt]) -> list[Answer]:
+    def answer(self, prompts: Sequence[Prompt], ways: Sequence[str] | None = None) -> list[Answer]:
         """Answer every prompt, in order, from its own answer space.
+
+        `ways` says for each prompt how (`models.engines.ways`); without it the settings do.
 
         Raises:
             EngineError: the engine cannot answer these prompts.
         """
+        ...
+
+    def usage(self) -> Usage:
+        """Return what was read and written so far, and the seconds that it took."""
         ...
 
     def describe(self) -> Mapping[str, object]:

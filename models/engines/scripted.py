@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from models.engines.interface import Answer
+from models.engines.usage import Usage
 from prompts.prompt import Prompt
 
 
@@ -11,16 +12,25 @@ def _fallback(prompt: Prompt) -> Answer:
 
 
 class ScriptedEngine:
-    """Answers each prompt by `script`, by default with what is known without a model, and keeps the prompts it saw."""
+    """Answers each prompt by `script`, by default with what is known without a model.
+
+    `seen` keeps the prompts and `ways` how they were to be answered, where that was said.
+    """
 
     def __init__(self, script: Callable[[Prompt], Answer] = _fallback) -> None:
         self._script = script
         self.seen: list[Prompt] = []
+        self.ways: list[str] = []
 
-    def answer(self, prompts: Sequence[Prompt]) -> list[Answer]:
-        """Answer every prompt by the script."""
+    def answer(self, prompts: Sequence[Prompt], ways: Sequence[str] | None = None) -> list[Answer]:
+        """Answer every prompt by the script, in whatever way."""
+        self.ways.extend(ways or ())
         self.seen.extend(prompts)
         return [self._script(prompt) for prompt in prompts]
+
+    def usage(self) -> Usage:
+        """Return that no token was read or written."""
+        return Usage()
 
     def describe(self) -> Mapping[str, object]:
         """Name the engine; it has no weights."""

@@ -14,8 +14,10 @@ from models.engines.option_scoring import score_pmi, score_texts
 from models.engines.scoring import ScoringSettings
 from models.engines.span_scoring import answer_spans
 from models.engines.text_decoding import write_texts
+from models.engines.usage import Usage
+from models.engines.ways import DECODE, LABEL, PMI, SPANS, TEXT, WRITE, way_of
 from models.settings import EngineSettings
-from prompts.answer_space import AnswerSpace, Choice, Selection, Spans
+from prompts.answer_space import AnswerSpace, Choice, Selection
 from prompts.prompt import Prompt
 from utilities.fingerprint import fingerprint
 from utilities.retrieval import best_first
@@ -33,16 +35,21 @@ class TransformersEngine:
         self._limits = ScoringSettings(settings.token_budget, settings.max_prompt_tokens)
         self._model = CausalLM(folder, getattr(torch, settings.dtype), settings.device)
 
-    def answer(self, prompts: Sequence[Prompt]) -> list[Answer]:
+    def answer(self, prompts: Sequence[Prompt], ways: Sequence[str] | None = None) -> list[Answer]:
         """Answer every prompt, in order; prompts that are answered alike share their batches."""
+        ways = ways or [way_of(prompt.space, self._settings) for prompt in prompts]
         groups: dict[str, list[int]] = {}
-        for index, prompt in enumerate(prompts):
-            groups.setdefault(self._way(prompt.space), []).append(index)
+        for index, way in enumerate(ways):
+            groups.setdefault(way, []).append(index)
         answers: dict[int, Answer] = {}
         for way, indices in groups.items():
             found = SOLVERS[way](self._model, [prompts[index] for index in indices], self._limits)
             answers.update(zip(indices, found, strict=True))
         return [answers[index] for index in range(len(prompts))]
+
+    def usage(self) -> Usage:
+        """Return what was read and written so far, and the seconds that it took."""
+        return self._model.usage
 
     def describe(self) -> Mapping[str, object]:
         """Return the engine's versions and what identifies its weights."""
@@ -55,12 +62,6 @@ class TransformersEngine:
             "torch": version("torch"),
             "transformers": version("transformers"),
         }
-
-    def _way(self, space: AnswerSpace) -> str:
-        if isinstance(space, Choice | Selection):
-            way = self._settings.choice if isinstance(space, Choice) else self._settings.selection
-            return "label" if way in ("text", "pmi") and not space.texts else way
-        return "spans" if isinstance(space, Spans) else "write"
 
 
 def _scored(scorer: Scorer) -> Solver:
@@ -80,10 +81,10 @@ def _best(space: AnswerSpace, scores: tuple[float, ...]) -> Answer:
 
 
 SOLVERS: Mapping[str, Solver] = {
-    "label": _scored(score_labels),
-    "text": _scored(score_texts),
-    "pmi": _scored(score_pmi),
-    "decode": decode_labels,
-    "spans": answer_spans,
-    "write": write_texts,
+    LABEL: _scored(score_labels),
+    TEXT: _scored(score_texts),
+    PMI: _scored(score_pmi),
+    DECODE: decode_labels,
+    SPANS: answer_spans,
+    WRITE: write_texts,
 }

@@ -1,0 +1,18 @@
+"""The ways to answer: which of them a prompt's answer space and the settings call for."""
+
+from models.settings import EngineSettings
+from prompts.answer_space import AnswerSpace, Choice, Selection, Spans
+
+LABEL, TEXT, PMI, DECODE, SPANS, WRITE = "label", "text", "pmi", "decode", "spans", "write"
+_NEED_TEXTS = (TEXT, PMI)
+
+
+def way_of(space: AnswerSpace, settings: EngineSettings) -> str:
+    """Return how the settings have a prompt with this answer space answered.
+
+    Options without texts, such as the steps of a rating, can only be told by their numbers.
+    """
+    if isinstance(space, Choice | Selection):
+        way = settings.choice if isinstance(space, Choice) else settings.selection
+        return LABEL if way in _NEED_TEXTS and not space.texts else way
+    return SPANS if isinstance(space, Spans) else WRITE
