@@ -1,0 +1,59 @@
+"""The challenge's five tracks: their numbers, the ids that `aicrowd.json` names them by, and their time."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from utilities.errors import UserError
+
+
+@dataclass(frozen=True)
+class Track:
+    """One track; `minutes` is the time that all its questions have together, in the second phase."""
+
+    number: int
+    challenge_id: str
+    minutes: int
+
+
+TRACKS: tuple[Track, ...] = (
+    Track(1, "amazon-kdd-cup-24-understanding-shopping-concepts", 70),
+    Track(2, "amazon-kdd-cup-24-shopping-knowledge-reasoning", 20),
+    Track(3, "amazon-kdd-cup-24-user-behavior-alignment", 30),
+    Track(4, "amazon-kdd-cup-24-multi-lingual-abilities", 20),
+    Track(5, "amazon-kdd-cup-24-all-around", 140),
+)
+
+# Track 3 had 2,373 questions in the second round. The other tracks' numbers are not known; their minutes were set for
+# the same pace.
+SECONDS_A_QUESTION = 30 * 60 / 2373
+
+
+def track_by_number(number: int) -> Track:
+    """Return the track of this number.
+
+    Raises:
+        UserError: there is no such track.
+    """
+    for track in TRACKS:
+        if track.number == number:
+            return track
+    raise UserError(f"there is no track {number}: choose one of 1 to {len(TRACKS)}")
+
+
+def track_of(path: Path) -> Track:
+    """Return the track that an `aicrowd.json` names by its `challenge_id`.
+
+    Raises:
+        UserError: the file cannot be read, is no JSON object, or names no track.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path} cannot be read ({error}): write it as docs/submission.md shows") from None
+    named = content.get("challenge_id") if isinstance(content, dict) else None
+    for track in TRACKS:
+        if track.challenge_id == named:
+            return track
+    known = ", ".join(track.challenge_id for track in TRACKS)
+    raise UserError(f"{path}: challenge_id is {named!r}; it must be one of: {known}")
