@@ -4,6 +4,7 @@ BIN := $(VENV)/bin
 REQUIREMENTS := requirements.txt requirements-eval.txt requirements-dev.txt
 # Written last, so an interrupted installation is begun anew.
 INSTALLED := $(VENV)/.installed
+INSTALLED_AWQ := $(VENV)/.installed-awq
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -15,7 +16,7 @@ help: ## list the targets
 
 setup: $(INSTALLED) ## make .venv with everything that the other targets need
 
-test: $(INSTALLED) ## lint, format check, types, tests; needs no weights
+test: $(INSTALLED_AWQ) ## lint, format check, types, tests; needs no weights
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -39,5 +40,12 @@ $(INSTALLED): $(REQUIREMENTS)
 	    "name one that is, as in: make setup PYTHON=python3.12" >&2; exit 2; }
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(REQUIREMENTS:%=-r %)
+	$(BIN)/python -m pip check
+	@touch $@
+
+# gptqmodel comes as source and builds beside the torch that is already there; it needs gcc.
+$(INSTALLED_AWQ): $(INSTALLED) requirements-gpu.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation \
+	  --constraint requirements.txt "$$(grep '^gptqmodel==' requirements-gpu.txt)"
 	$(BIN)/python -m pip check
 	@touch $@

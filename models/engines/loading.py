@@ -1,0 +1,101 @@
+"""Weights from a local folder into a model: dense ones as they are, AWQ through kernels or made dense."""
+
+from contextlib import ExitStack
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from safetensors import SafetensorError
+
+from models.engines.awq import check_awq, dense_tensors
+from utilities.errors import UserError
+
+LOCAL = {"local_files_only": True, "trust_remote_code": False}
+AUTO, KERNELS, DENSE = "auto", "kernels", "dense"
+_INSTALL = "pip install -r requirements.txt && pip install --no-build-isolation -r requirements-gpu.txt"
+_GENERATION = "generation_config.json"
+
+
+def load_causal_lm(folder: Path, dtype: torch.dtype, device: str, awq: str = AUTO) -> Any:
+    """Load the model in `folder`, in Hugging Face layout with safetensors, for inference.
+
+    `device` is "cpu", "cuda" or "auto", which spreads the layers over all GPUs or, without one, takes the CPU. `awq` is
+    about AutoAWQ's 4-bit GEMM checkpoints: `kernels` computes with the packed weights through gptqmodel, `dense` makes
+    them dense while they are read, `auto` is `kernels` on a GPU and `dense` on a CPU, where it is faster.
+
+    Raises:
+        UserError: the weights are damaged, incomplete, quantised otherwise or too large for the GPUs, or the kernels
+            are not installed.
+    """
+    try:
+        config = transformers.AutoConfig.from_pretrained(folder, **LOCAL)
+        quantization = getattr(config, "quantization_config", None)
+        if quantization is None:
+            return _checked(folder, *_load(folder, config, dtype, device))
+        check_awq(quantization, folder)
+        if awq == DENSE or (awq == AUTO and not _on_gpu(device)):
+            return _checked(folder, *_load_dense(folder, config, dtype, device))
+        _require_kernels(folder)
+        return _checked(folder, *_load(folder, config, dtype, device))
+    except (OSError, ValueError, SafetensorError) as error:
+        raise UserError(f"{folder}: the model cannot be loaded: {' '.join(str(error).split())}") from error
+
+
+def _load(folder: Path | None, config: Any, dtype: torch.dtype, device: str, **others: Any) -> tuple[Any, Any]:
+    loaded: tuple[Any, Any] = _model_class(config).from_pretrained(
+        folder,
+        config=config,
+        dtype=dtype,
+        device_map=device,
+        use_safetensors=True,
+        attn_implementation="sdpa",
+        output_loading_info=True,
+        local_files_only=True,
+        **others,
+    )
+    return loaded
+
+
+def _model_class(config: Any) -> Any:
+    named = (config.architectures or ["none"])[0]
+    if not hasattr(transformers, named):
+        raise ValueError(f"its config.json names the architecture {named}, which this release of transformers lacks")
+    return getattr(transformers, named)
+
+
+def _load_dense(folder: Path, config: Any, dtype: torch.dtype, device: str) -> tuple[Any, Any]:
+    del config.quantization_config
+    with ExitStack() as files:
+        model, found = _load(None, config, dtype, device, state_dict=dense_tensors(folder, files))
+    if (folder / _GENERATION).is_file():
+        model.generation_config = transformers.GenerationConfig.from_pretrained(str(folder), local_files_only=True)
+    return model, found
+
+
+def _checked(folder: Path, model: Any, found: Any) -> Any:
+    """Return the model if every tensor came from the folder, since transformers draws missing ones at random."""
+    missing = sorted(found["missing_keys"])
+    if missing:
+        raise UserError(
+            f"{folder}: {len(missing)} tensors are missing, {missing[0]} among them: fetch the folder again"
+        )
+    places = {str(place) for place in getattr(model, "hf_device_map", {}).values()}
+    if len(places) > 1 and places & {"cpu", "disk"}:
+        raise UserError(
+            f"{folder}: the model is too large for the GPUs: use more of them, 4-bit weights, or engine.device cpu"
+        )
+    return model.eval()
+
+
+def _on_gpu(device: str) -> bool:
+    return device != "cpu" and torch.cuda.is_available()
+
+
+def _require_kernels(folder: Path) -> None:
+    if find_spec("gptqmodel") is None:
+        raise UserError(
+            f"{folder} holds AWQ weights and gptqmodel, whose kernels compute with them, is not installed: "
+            f"run `{_INSTALL}`, or set engine.awq to {DENSE}"
+        )
