@@ -7,6 +7,7 @@ import os
 import platform
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from models.settings import EngineSettings, weights_folder
+from models.settings import EngineSettings, Settings, weights_folder
 from utilities.errors import UserError
 from utilities.evaluation_record import versions
 from utilities.files import write_json
@@ -28,6 +29,7 @@ DEVELOPMENT = ROOT / "data" / "development.json"
 PACKAGE = ("models/*.py", "models/engines/*.py", "prompts/*.py", "utilities/*.py")
 
 Json = dict[str, Any]
+_NO_LIMIT = 1e9
 
 
 def make_parser(name: str, description: str | None, examples: str) -> argparse.ArgumentParser:
@@ -76,12 +78,19 @@ def positive(text: str) -> int:
 
 
 def set_threads(threads: int | None) -> int:
-    """Give torch that many threads, if any are named, and return how many it has."""
+    """Give torch that many threads, here and in engines' processes, if any are named, and return how many it has."""
     import torch
 
     if threads is not None:
+        os.environ["OMP_NUM_THREADS"] = str(threads)
         torch.set_num_threads(threads)
     return torch.get_num_threads()
+
+
+def unhurried(settings: Settings) -> Settings:
+    """Return the settings without a clock: what is measured is what the model does, not what it has time for."""
+    clock = replace(settings.clock, seconds_per_sample=_NO_LIMIT, minutes=_NO_LIMIT, spare="none")
+    return replace(settings, clock=clock)
 
 
 def model_folder(settings: EngineSettings) -> Path:

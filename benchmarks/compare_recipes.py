@@ -26,6 +26,7 @@ from benchmarks.common import (
     set_threads,
     shown,
     source_digest,
+    unhurried,
     weights_of,
 )
 from models.settings import Settings, load_settings
@@ -59,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from benchmarks.floor import measure_floor, print_floor
 
     questions = read_questions(options.data)[: options.limit]
-    settings = load_settings()
+    settings = unhurried(load_settings())
     weights = weights_of(settings.engine)
     results = Results(options.results, conditions(set_threads(options.threads), None), fresh=options.fresh)
     data = describe_data(options.data, len(questions))

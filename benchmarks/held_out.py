@@ -25,6 +25,7 @@ from benchmarks.common import (
     set_threads,
     shown,
     source_digest,
+    unhurried,
     weights_of,
 )
 from benchmarks.intervals import Drawn, Interval, Scored, draw, mean_over_tasks, resampled, with_intervals
@@ -90,7 +91,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _variants(overrides: Sequence[str], *, compare: bool) -> dict[str, Settings]:
-    settings = load_settings()
+    settings = unhurried(load_settings())
     if compare and not overrides:
         raise UserError("--compare needs something to compare with: give --set NAME=VALUE")
     in_use = {DEFAULT: settings} if compare or not overrides else {}

@@ -24,6 +24,7 @@ from benchmarks.common import (
     print_table,
     set_threads,
     source_digest,
+    unhurried,
 )
 from benchmarks.hostile_text import KINDS, hostile_prompt
 from models.settings import load_settings
@@ -92,12 +93,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _options(argv)
     # Ten thousand warnings say nothing that the counts do not.
     logging.getLogger("shopalign").setLevel(logging.CRITICAL)
-    settings = load_settings()
+    settings = unhurried(load_settings())
     settings = replace(settings, engine=replace(settings.engine, name=options.engine))
     threads = 1 if options.engine == "scripted" else set_threads(options.threads)
     model = ShopBenchModel(settings)
     results = Results(options.results, conditions(threads, options.seed), fresh=options.fresh)
-    described = {**model.describe(), "sources": source_digest((*PACKAGE, "benchmarks/hostile_*.py"))}
+    told = model.describe()
+    described = {
+        "settings": told["settings"],
+        "weights": told["weights"],
+        "sources": source_digest((*PACKAGE, "benchmarks/hostile_*.py")),
+    }
     parts = ask_in_parts(model, options.count, options.seed, results, described)
     report = {**merged(parts), "weights": described["weights"], "sources": described["sources"]}
     results.finish(report)

@@ -4,6 +4,7 @@ label   the probability of the options' numbers after one forward pass
 text    the mean log-probability of the options' texts
 pmi     what the question adds to the log-probability of the texts
 decode  the numbers written under the constraint
+orders  like label, averaged over several orders of the list (`clock.orders`)
 """
 
 import argparse
@@ -25,6 +26,7 @@ from benchmarks.common import (
     set_threads,
     shown,
     source_digest,
+    unhurried,
     weights_of,
 )
 from models.settings import SCORINGS, Settings, load_settings
@@ -42,7 +44,7 @@ EXAMPLES = """\
 
 Decoded answers carry no scores, so no evidence can be added to them: --model-alone compares like with like.
 """
-DECODE = "decode"
+DECODE, ORDERS = "decode", "orders"
 _OPTION_TYPES = (TaskType.MULTIPLE_CHOICE, TaskType.RANKING, TaskType.RETRIEVAL)
 
 
@@ -54,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     results = Results(options.results, conditions(set_threads(options.threads), None), fresh=options.fresh)
     data, weights = describe_data(options.data, len(questions)), weights_of(settings.engine)
     parts = {}
-    for way in SCORINGS:
+    for way in (*SCORINGS, ORDERS):
         changed = answered_by(settings, way)
         parts[way] = results.part(_inputs(changed, data, weights), partial(_run, way, changed, questions))
     report = [_row(way, part, parts[DECODE], questions) for way, part in parts.items()]
@@ -86,7 +88,7 @@ def with_options(questions: Sequence[Question]) -> list[Question]:
 
 def settings_in_use(*, model_alone: bool) -> Settings:
     """Return the settings in use, without lexical evidence for the model alone."""
-    settings = load_settings()
+    settings = unhurried(load_settings())
     if not model_alone:
         return settings
     shares = {field.name: 0.0 for field in fields(settings.prompts) if field.name.endswith("_evidence")}
@@ -95,6 +97,8 @@ def settings_in_use(*, model_alone: bool) -> Settings:
 
 def answered_by(settings: Settings, way: str) -> Settings:
     """Return the settings with every kind of options answered by `way`."""
+    if way == ORDERS:
+        return replace(answered_by(settings, "label"), clock=replace(settings.clock, spare=ORDERS))
     return replace(settings, engine=replace(settings.engine, choice=way, selection=way))
 
 

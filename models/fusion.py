@@ -24,6 +24,10 @@ def fused_answer(prompt: Prompt, answer: Answer, share: float) -> str:
     if not isinstance(space, Choice | Selection) or not answer.scores or not any(prompt.evidence):
         return answer.text
     model, evidence = standardised(answer.scores), standardised(prompt.evidence)
-    order = best_first([(1 - share) * m + share * e for m, e in zip(model, evidence, strict=True)])
+    return chosen_labels(space, [(1 - share) * m + share * e for m, e in zip(model, evidence, strict=True)])
+
+
+def chosen_labels(space: Choice | Selection, scores: Sequence[float]) -> str:
+    """Return the label with the best score, or the labels with the best ones in order, separated by commas."""
     count = space.count if isinstance(space, Selection) else 1
-    return ", ".join(space.labels[index] for index in order[:count])
+    return ", ".join(space.labels[index] for index in best_first(scores)[:count])

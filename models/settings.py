@@ -4,37 +4,46 @@ import dataclasses
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
-import yaml
-
+from models.catalogue import DEFAULT_MODEL, OWN_TEMPLATE, catalogue_entry
 from prompts.settings import PromptSettings
 from utilities.errors import UserError
+from utilities.typed_yaml import build, read_mapping
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_FILE = ROOT / "models" / "settings.yaml"
 FILE_VARIABLE = "SHOPALIGN_SETTINGS"
+MODEL_VARIABLE = "SHOPALIGN_MODEL"
 WEIGHTS_VARIABLE = "SHOPALIGN_WEIGHTS"
 
 DTYPES = ("float32", "float16", "bfloat16")
 DEVICES = ("auto", "cpu", "cuda")
 SCORINGS = ("label", "text", "pmi", "decode")
+AWQ = ("auto", "kernels", "dense")
+FROM_CATALOGUE = ("weights", "dtype", "chat_template", "choice", "selection")
+SPARE = ("none", "orders", "decode")
 
 
 @dataclass(frozen=True)
 class EngineSettings:
-    """How the model is run.
+    """How the model is run; what `load_settings` is not told, it takes from the catalogue's entry of `model`.
 
     `weights` is a folder in Hugging Face layout, relative to the repository. `choice` and `selection` say how options
     are answered: `label` by the probability of their numbers, `text` by the mean log-probability of their texts, `pmi`
     by what the question adds to that, `decode` by writing the numbers under the constraint. `token_budget` is the most
-    tokens in a padded batch, `max_prompt_tokens` the most of one prompt.
+    tokens in a padded batch, `max_prompt_tokens` the most of one prompt. `chat_template` is `own` for the tokenizer's,
+    else the name of a file of `models/chat_templates`. `awq` is how 4-bit weights are computed with: packed by
+    `kernels`, made `dense` when they are loaded, or `auto`, whichever is faster on the device.
     """
 
+    model: str = DEFAULT_MODEL
     name: str = "transformers"
     weights: str = "models/weights/smollm2-135m-instruct"
     dtype: str = "float32"
     device: str = "auto"
+    chat_template: str = OWN_TEMPLATE
+    awq: str = "auto"
     choice: str = "pmi"
     selection: str = "pmi"
     token_budget: int = 1024
@@ -43,11 +52,40 @@ class EngineSettings:
     def __post_init__(self) -> None:
         _one_of("engine.dtype", self.dtype, DTYPES)
         _one_of("engine.device", self.device, DEVICES)
+        _one_of("engine.awq", self.awq, AWQ)
         _one_of("engine.choice", self.choice, SCORINGS)
         _one_of("engine.selection", self.selection, SCORINGS)
         for name in ("token_budget", "max_prompt_tokens"):
             if getattr(self, name) < 64:
                 raise UserError(f"setting engine.{name} is {getattr(self, name)}; it must be at least 64 tokens")
+
+
+@dataclass(frozen=True)
+class ClockSettings:
+    """The evaluator's limits, and what spare time is spent on.
+
+    `seconds_per_sample` is the evaluator's limit, counted for a batch, and `share` how much of it is planned with.
+    `minutes` is the track's limit, 0 for that of the track that aicrowd.json names, and `questions` how many it has, 0
+    where that is unknown. `spare` is what options that are told by their numbers get when there is time: `orders`
+    averages the probabilities over `orders` orders of the list, `decode` writes the numbers out, `none` is nothing.
+    """
+
+    seconds_per_sample: float = 10.0
+    share: float = 0.8
+    minutes: float = 0.0
+    questions: int = 0
+    spare: str = "none"
+    orders: int = 4
+
+    def __post_init__(self) -> None:
+        _one_of("clock.spare", self.spare, SPARE)
+        for name in ("seconds_per_sample", "share", "minutes", "questions"):
+            if getattr(self, name) < 0:
+                raise UserError(f"setting clock.{name} is {getattr(self, name)}; it cannot be negative")
+        if not 0 < self.share < 1:
+            raise UserError(f"setting clock.share is {self.share}; it must lie between 0 and 1")
+        if not 2 <= self.orders <= 24:
+            raise UserError(f"setting clock.orders is {self.orders}; it must be 2 to 24")
 
 
 @dataclass(frozen=True)
@@ -57,6 +95,7 @@ class Settings:
     batch_size: int = 16
     engine: EngineSettings = field(default_factory=EngineSettings)
     prompts: PromptSettings = field(default_factory=PromptSettings)
+    clock: ClockSettings = field(default_factory=ClockSettings)
 
     def __post_init__(self) -> None:
         if not 1 <= self.batch_size <= 16:
@@ -66,57 +105,38 @@ class Settings:
 def load_settings(path: Path | None = None) -> Settings:
     """Read a settings file: `path`, else the file that SHOPALIGN_SETTINGS names, else the default one.
 
-    SHOPALIGN_WEIGHTS replaces `engine.weights`.
+    SHOPALIGN_MODEL replaces `engine.model`, SHOPALIGN_WEIGHTS `engine.weights`.
 
     Raises:
-        UserError: the file is missing, is not YAML, or holds an unknown key or a value of the wrong type.
+        UserError: the file is missing, is not YAML, or holds an unknown key, a value of the wrong type or a model that
+            the catalogue lacks.
     """
     named = os.environ.get(FILE_VARIABLE)
     path = path or (Path(named) if named else DEFAULT_FILE)
-    settings: Settings = _build(Settings, _read(path), f"{path}: ")
+    values = read_mapping(path, "the settings", f"name a file by {FILE_VARIABLE}")
+    if isinstance(values.get("engine", {}), dict):
+        values["engine"] = _with_entry(values.get("engine", {}))
+    settings = build(Settings, values, f"{path}: ")
     weights = os.environ.get(WEIGHTS_VARIABLE)
     if weights:
         settings = dataclasses.replace(settings, engine=dataclasses.replace(settings.engine, weights=weights))
     return settings
 
 
+def _with_entry(engine: dict[str, Any]) -> dict[str, Any]:
+    """Return the engine's settings with what they leave open from the catalogue."""
+    model = os.environ.get(MODEL_VARIABLE) or engine.get("model", DEFAULT_MODEL)
+    entry = catalogue_entry(str(model))
+    known = {
+        "name": entry.engine,
+        **{name: getattr(entry, name) for name in FROM_CATALOGUE},
+    }
+    return {**known, **engine, "model": entry.name}
+
+
 def weights_folder(settings: EngineSettings) -> Path:
     """Return the folder of the weights; a relative one lies in the repository."""
     return ROOT / Path(settings.weights).expanduser()
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: the settings cannot be read ({error}); name a file by {FILE_VARIABLE}") from error
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}; mend the file") from error
-    if not isinstance(content, dict | None):
-        raise UserError(f"{path}: settings are pairs of names and values, not a {type(content).__name__}")
-    return content or {}
-
-
-def _build(kind: type[Any], values: dict[str, Any], where: str) -> Any:
-    """Make a settings dataclass from plain values; every key must be a field and every value of its type."""
-    hints = get_type_hints(kind)
-    unknown = sorted(str(key) for key in values if key not in hints)
-    if unknown:
-        raise UserError(f"{where}unknown setting {', '.join(unknown)}; known ones: {', '.join(hints)}")
-    arguments = {key: _value(hints[key], value, f"{where}{key}") for key, value in values.items()}
-    return kind(**arguments)
-
-
-def _value(kind: type[Any], value: Any, where: str) -> Any:
-    if dataclasses.is_dataclass(kind):
-        if not isinstance(value, dict):
-            raise UserError(f"{where} holds settings of its own, not {value!r}")
-        return _build(kind, value, f"{where}.")
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise UserError(f"{where} is {value!r}; it must be a {kind.__name__}")
-    return value
 
 
 def _one_of(name: str, value: str, choices: tuple[str, ...]) -> None:

@@ -1,15 +1,18 @@
 """From a batch of questions to a batch of answers: detect, retrieve, prompt, engine, answer."""
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
+from models.asking import Asking, Missing
 from models.base_model import ShopBenchBaseModel
+from models.clock import Allowance, Clock
 from models.engines.interface import Answer, Engine
-from models.engines.registry import create_engine
+from models.engines.registry import start_engine
 from models.failures import FailureLog
 from models.fusion import fused_answer
-from models.settings import Settings, load_settings
+from models.settings import ROOT, ClockSettings, Settings, load_settings
 from prompts.answer_space import admits
 from prompts.clipping import clipped
 from prompts.detection import detect_task_type
@@ -18,6 +21,8 @@ from prompts.prompt import Prompt
 from prompts.registry import BUILDERS
 from prompts.settings import PromptSettings
 from prompts.task_type import TaskType
+from utilities.errors import UserError
+from utilities.tracks import TRACKS, track_of
 
 _LOG = logging.getLogger("shopalign")
 
@@ -33,7 +38,10 @@ class ShopBenchModel(ShopBenchBaseModel):
         """
         self.settings = settings or load_settings()
         check_variants(self.settings.prompts)
-        self._engine = engine or create_engine(self.settings.engine)
+        self._clock = Clock(self.settings.clock, track_minutes(self.settings.clock))
+        self._engine = engine or start_engine(self.settings.engine)
+        self._clock.loaded()
+        self._asking = Asking(self._engine, self.settings.engine, self.settings.clock)
         self._failures = FailureLog()
 
     @property
@@ -41,9 +49,18 @@ class ShopBenchModel(ShopBenchBaseModel):
         """Questions that something failed for, by reason; without a failure it is empty."""
         return self._failures.counts
 
+    @property
+    def events(self) -> Mapping[str, int]:
+        """What happened on the way, by kind: engines lost and restarted, work cut or added to fit the time."""
+        return dict(self._asking.events + Counter(getattr(self._engine, "events", {})))
+
     def describe(self) -> dict[str, object]:
-        """Return settings and engine, for the record beside the scores."""
-        return {"settings": asdict(self.settings), "weights": dict(self._engine.describe())}
+        """Return settings, engine and its speed, for the record beside the scores."""
+        return {
+            "settings": asdict(self.settings),
+            "weights": dict(self._engine.describe()),
+            "speed": {**asdict(self._engine.usage()), **self._asking.speed.to_json()},
+        }
 
     def get_batch_size(self) -> int:
         """Return the batch size of the settings, 1 to 16."""
@@ -51,11 +68,14 @@ class ShopBenchModel(ShopBenchBaseModel):
 
     def batch_predict(self, batch: Mapping[str, Sequence[str]], is_multiple_choice: bool) -> list[str]:
         """Answer `batch["prompt"]`: one string a prompt, in order, whatever happens."""
+        allowance = self._clock.open(len(batch["prompt"]))
         questions = [clipped(question) for question in batch["prompt"]]
         task_types = [self._task_type(question, is_multiple_choice) for question in questions]
         prompts = [self._prompt(*pair) for pair in zip(questions, task_types, strict=True)]
-        answers = self._answers(prompts)
-        return [self._settled(*each) for each in zip(prompts, answers, task_types, strict=True)]
+        answers = self._answers(prompts, allowance)
+        settled = [self._settled(*each) for each in zip(prompts, answers, task_types, strict=True)]
+        self._clock.close(len(questions), allowance)
+        return settled
 
     def _task_type(self, question: str, is_multiple_choice: bool) -> TaskType:
         try:
@@ -71,25 +91,16 @@ class ShopBenchModel(ShopBenchBaseModel):
             self._failures.add("prompt not built", 1, error)
             return plain_prompt(question, task_type)
 
-    def _answers(self, prompts: Sequence[Prompt]) -> list[Answer | None]:
-        """Ask for all at once; when that fails, for each alone, so that a failure costs only its own question."""
-        answers = self._asked(prompts)
-        if answers is not None:
-            return list(answers)
-        alone = [self._asked([prompt]) if len(prompts) > 1 else None for prompt in prompts]
-        return [answer[0] if answer else None for answer in alone]
-
-    def _asked(self, prompts: Sequence[Prompt]) -> list[Answer] | None:
+    def _answers(self, prompts: Sequence[Prompt], allowance: Allowance) -> Sequence[Answer | Missing]:
         try:
-            answers = list(self._engine.answer(prompts))
-            return answers if len(answers) == len(prompts) else None
+            return self._asking.answers(prompts, allowance)
         except Exception as error:  # noqa: BLE001 - the evaluator ends a submission at the first exception
-            _LOG.warning("the engine failed on %d prompts: %s: %s", len(prompts), type(error).__name__, error)
-            return None
+            _LOG.warning("asking failed: %s: %s", type(error).__name__, error)
+            return [Missing("asking failed")] * len(prompts)
 
-    def _settled(self, prompt: Prompt, answer: Answer | None, task_type: TaskType) -> str:
-        if answer is None:
-            self._failures.add("engine failed", 1)
+    def _settled(self, prompt: Prompt, answer: Answer | Missing, task_type: TaskType) -> str:
+        if isinstance(answer, Missing):
+            self._failures.add(answer.reason, 1)
             return prompt.fallback
         try:
             text = fused_answer(prompt, answer, self.settings.prompts.evidence_share(task_type))
@@ -109,3 +120,14 @@ def check_variants(settings: PromptSettings) -> None:
     """
     for build in BUILDERS.values():
         build("", settings)
+
+
+def track_minutes(settings: ClockSettings) -> float:
+    """Return the track's time: that of the settings, else that of the track that aicrowd.json names."""
+    if settings.minutes:
+        return settings.minutes
+    try:
+        return track_of(ROOT / "aicrowd.json").minutes
+    except UserError as error:
+        _LOG.warning("the shortest track's time is kept to: %s", error)
+        return min(track.minutes for track in TRACKS)

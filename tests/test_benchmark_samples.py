@@ -75,7 +75,7 @@ def test_a_setting_is_overridden_with_its_type(override: str, path: Sequence[str
 @pytest.mark.parametrize(
     ("override", "complaint"),
     [
-        ("engine.choise=label", "unknown setting 'choise'; known ones here: name,"),
+        ("engine.choise=label", "unknown setting 'choise'; known ones here: model, name,"),
         ("speed=9", "unknown setting 'speed'"),
         ("engine.choice.deep=1", "unknown setting 'deep'"),
         ("engine=label", "engine is a group"),

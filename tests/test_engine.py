@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from models.engines.causal_lm import CausalLM
-from models.engines.interface import Answer
+from models.engines.interface import Answer, EngineError
 from models.engines.label_scoring import score_labels
 from models.engines.option_scoring import score_pmi, score_texts
 from models.engines.rendering import question_tokens
@@ -221,7 +221,23 @@ def test_a_scripted_engine_follows_its_script_and_keeps_what_it_saw() -> None:
     assert ScriptedEngine().answer(prompts) == [Answer("1"), Answer("1")]
 
 
-def test_decoding_stops_when_its_time_is_over(tiny_engine: Engines, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("models.engines.decoding._SECONDS_A_ROW", 0.0)
-    answer = tiny_engine("pmi").answer([ask(Text(30, stop=()), "Why?")])[0]
+def test_decoding_stops_when_its_time_is_over(tiny_engine: Engines) -> None:
+    answer = tiny_engine("pmi").answer([ask(Text(30, stop=()), "Why?")], seconds=0.0)[0]
     assert len(answer.text) <= len("<|im_start|>")
+
+
+def test_scoring_is_given_up_when_its_time_is_over(tiny_engine: Engines) -> None:
+    with pytest.raises(EngineError, match="time was over"):
+        tiny_engine("pmi").answer([MIXED[0]], seconds=0.0)
+
+
+def test_an_engine_counts_what_it_reads_and_writes(tiny_engine: Engines) -> None:
+    engine = tiny_engine("pmi")
+    before = replace(engine.usage())
+    engine.answer([ask(Text(30, stop=()), "Why?"), MIXED[0]])
+    after = engine.usage()
+    assert after.prefill_tokens > before.prefill_tokens
+    assert after.decode_tokens > before.decode_tokens
+    assert after.decode_steps > before.decode_steps
+    assert after.prefill_seconds > before.prefill_seconds
+    assert after.decode_seconds > before.decode_seconds

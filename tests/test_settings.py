@@ -5,13 +5,17 @@ from typing import Any
 
 import pytest
 
+from models.catalogue import read_catalogue
 from models.engines.registry import ENGINES, create_engine
 from models.engines.scripted import ScriptedEngine
 from models.settings import (
     DEFAULT_FILE,
     FILE_VARIABLE,
+    FROM_CATALOGUE,
+    MODEL_VARIABLE,
     SCORINGS,
     WEIGHTS_VARIABLE,
+    ClockSettings,
     EngineSettings,
     Settings,
     load_settings,
@@ -37,6 +41,7 @@ EVERY_VARIANT = [(field, name) for field, module in MODULES.items() for name in 
 def _without_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(FILE_VARIABLE, raising=False)
     monkeypatch.delenv(WEIGHTS_VARIABLE, raising=False)
+    monkeypatch.delenv(MODEL_VARIABLE, raising=False)
 
 
 @pytest.fixture
@@ -64,8 +69,51 @@ def test_the_default_file_gives_settings_that_work() -> None:
 def test_every_key_of_the_default_file_is_a_field_and_every_field_is_a_key() -> None:
     """Whoever opens the file sees all that can be set."""
     text = DEFAULT_FILE.read_text(encoding="utf-8")
-    fields = [*EngineSettings.__dataclass_fields__, *PromptSettings.__dataclass_fields__]
-    assert [field for field in fields if f"  {field}:" not in text] == []
+    kinds = (EngineSettings, PromptSettings, ClockSettings)
+    fields = [field for kind in kinds for field in kind.__dataclass_fields__]
+    assert [f for f in fields if f"  {f}:" not in text and f not in ("name", *FROM_CATALOGUE)] == []
+    assert "name, weights, dtype, chat_template, choice and selection" in text
+
+
+@pytest.mark.parametrize("model", read_catalogue())
+def test_one_setting_switches_to_each_model_of_the_catalogue(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = read_catalogue()[model]
+    file = tmp_path / "settings.yaml"
+    file.write_text(f"engine:\n  model: {model}\n", encoding="utf-8")
+    engine = load_settings(file).engine
+    assert (engine.model, engine.name) == (model, entry.engine)
+    assert all(getattr(engine, field) == getattr(entry, field) for field in FROM_CATALOGUE)
+    file.write_text(f"engine:\n  model: {model}\n  choice: decode\n", encoding="utf-8")
+    assert load_settings(file).engine == replace(engine, choice="decode")
+    monkeypatch.setenv(MODEL_VARIABLE, model)
+    assert load_settings(DEFAULT_FILE).engine.weights == entry.weights
+
+
+def test_a_model_that_the_catalogue_lacks_is_refused_with_those_there_are(tmp_path: Path) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text("engine:\n  model: gpt-2\n", encoding="utf-8")
+    with pytest.raises(UserError, match="no model 'gpt-2'; choose one of: smollm2-135m-instruct, llama3-70b-awq"):
+        load_settings(file)
+
+
+@pytest.mark.parametrize(
+    ("line", "part"),
+    [
+        ("share: 1.0", "share is 1.0"),
+        ("share: 0", "share"),
+        ("minutes: -1", "minutes"),
+        ("spare: all", "spare is 'all'"),
+        ("orders: 1", "orders is 1"),
+        ("questions: 2.5", "clock.questions is 2.5"),
+    ],
+)
+def test_a_clock_that_makes_no_sense_is_refused(tmp_path: Path, line: str, part: str) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text(f"clock:\n  {line}\n", encoding="utf-8")
+    with pytest.raises(UserError, match=part):
+        load_settings(file)
 
 
 def test_an_empty_file_gives_the_defaults(path: Path) -> None:

@@ -9,6 +9,7 @@ from models import shopbench_model
 from models.engines.interface import Answer, EngineError
 from models.engines.scripted import ScriptedEngine
 from models.engines.transformers_engine import TransformersEngine
+from models.engines.usage import Usage
 from models.failures import FailureLog
 from models.settings import Settings
 from models.shopbench_model import ShopBenchModel
@@ -38,8 +39,13 @@ class Engine:
 
     answering: Callable[[Sequence[Prompt]], Any]
 
-    def answer(self, prompts: Sequence[Prompt]) -> list[Answer]:
+    def answer(
+        self, prompts: Sequence[Prompt], ways: Sequence[str] | None = None, seconds: float = 0.0
+    ) -> list[Answer]:
         return cast(list[Answer], self.answering(prompts))
+
+    def usage(self) -> Usage:
+        return Usage()
 
     def describe(self) -> Mapping[str, object]:
         return {"engine": "test"}

@@ -35,8 +35,17 @@ class CountsFallbacks(Protocol):
 
 
 @runtime_checkable
+class CountsEvents(Protocol):
+    """A model that says what happened while it kept to the clock: engines restarted, work cut or added."""
+
+    @property
+    def events(self) -> Mapping[str, int]:
+        """Kind of event to number."""
+
+
+@runtime_checkable
 class DescribesItself(Protocol):
-    """A model that says what it is: the keys "settings" and "weights"."""
+    """A model that says what it is: the keys "settings", "weights" and "speed"."""
 
     def describe(self) -> dict[str, object]:
         """Return what scores.json keeps of the model."""

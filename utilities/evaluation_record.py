@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from utilities.evaluation import CountsFallbacks, DescribesItself, Model, Prediction
+from utilities.evaluation import CountsEvents, CountsFallbacks, DescribesItself, Model, Prediction
 
 _PYPROJECT = Path(__file__).resolve().parent.parent / "pyproject.toml"
 _PACKAGES = (
@@ -28,13 +28,15 @@ _PACKAGES = (
 
 @dataclass(frozen=True)
 class Run:
-    """A model's pass over the questions; `fallbacks` is None for a model that does not count them."""
+    """A model's pass over the questions; `fallbacks` and `events` are None for a model that does not count them."""
 
     prediction: Prediction
     load_seconds: float
     fallbacks: Mapping[str, int] | None
+    events: Mapping[str, int] | None
     settings: object
     weights: object
+    speed: object
 
     def to_json(self) -> dict[str, object]:
         """Return seconds, fallbacks, settings and weights as they stand in scores.json."""
@@ -51,16 +53,20 @@ class Run:
                 },
             },
             "fallbacks": _fallbacks(self.fallbacks),
+            "events": self.events,
             "settings": self.settings,
             "weights": self.weights,
+            "speed": self.speed,
         }
 
 
 NO_RUN: Mapping[str, object] = {
     "seconds": dict.fromkeys(("load", "predict", "per_question", "slowest_batch")),
     "fallbacks": None,
+    "events": None,
     "settings": None,
     "weights": None,
+    "speed": None,
 }
 """The place of `Run.to_json()` where saved answers were scored."""
 
@@ -72,8 +78,10 @@ def record_run(model: Model, prediction: Prediction, load_seconds: float) -> Run
         prediction=prediction,
         load_seconds=load_seconds,
         fallbacks=dict(model.fallbacks) if isinstance(model, CountsFallbacks) else None,
+        events=dict(model.events) if isinstance(model, CountsEvents) else None,
         settings=_jsonable(told.get("settings")),
         weights=_jsonable(told.get("weights")),
+        speed=_jsonable(told.get("speed")),
     )
 
 

@@ -48,6 +48,9 @@ def print_run(run: Run, console: Console) -> None:
         f"{verdict} the limit of {slowest.limit:.0f} s",
     )
     _print_line(console, f"fallbacks: {_fallbacks(run.fallbacks)}")
+    if run.events:
+        listed = ", ".join(f"{event}: {count}" for event, count in run.events.items())
+        _print_line(console, f"events: {listed}")
 
 
 def _fallbacks(reasons: Mapping[str, int] | None) -> str:

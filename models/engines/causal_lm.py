@@ -1,5 +1,6 @@
 """A causal language model from a local folder: tokens in, log-probabilities and key-value caches out."""
 
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,15 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
+from transformers import AutoTokenizer, DynamicCache
 
-from models.engines.token_tree import TokenTree, batches_by_budget, pack_trees
+from models.engines.attention_window import windowed
+from models.engines.decoding import write
+from models.engines.interface import EngineError
+from models.engines.language_model import LogProbabilities, ScoringRow, WritingRow
+from models.engines.loading import AUTO, LOCAL, load_causal_lm
+from models.engines.scoring import by_head
+from models.engines.token_tree import TokenTree, batches_by_budget, grow_tree, pack_trees
 from models.engines.usage import Usage
 
 _LOGIT_ROWS = 256  # 256 x 49,152 float32 logits are 50 MB: large enough for full speed, small enough for a laptop
-
-
-_LOCAL = {"local_files_only": True, "trust_remote_code": False}
 
 
 @dataclass(frozen=True)
@@ -36,18 +40,30 @@ class PrefixCache:
 class CausalLM:
     """Weights, tokenizer and device of one model."""
 
-    def __init__(self, folder: Path, dtype: torch.dtype, device: str) -> None:
-        self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, **_LOCAL)
-        self.model = _load(folder, dtype, device)
+    def __init__(self, folder: Path, dtype: torch.dtype, device: str, awq: str = AUTO) -> None:
+        """Load the model; `awq` says how AWQ weights are run (`models.engines.loading`)."""
+        self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, **LOCAL)
+        self.model = load_causal_lm(folder, dtype, device, awq)
         self.device = self.model.device
         self.ends = _ends(self.tokenizer, self.model)
         self.pad = self.tokenizer.pad_token_id or self.tokenizer.eos_token_id or 0
         self.usage = Usage()
+        self.deadline = math.inf
+        """The monotonic time after which nobody waits: texts end there, scores are given up."""
         self._prefixes: dict[tuple[int, ...], PrefixCache] = {}
 
     def encode(self, text: str) -> list[int]:
         """Return the tokens of `text` without any special token around them."""
         return list(self.tokenizer.encode(text, add_special_tokens=False))
+
+    def continuation(self, text: str) -> list[int]:
+        """Return the tokens of `text` as they stand behind other text.
+
+        The vocabularies of Llama 2, Mistral and Phi-3 put a space before whatever they encode, which is only right at
+        the beginning.
+        """
+        behind, tokens = self.encode("\n"), self.encode(f"\n{text}")
+        return tokens[len(behind) :] if tokens[: len(behind)] == behind else self.encode(text)
 
     @torch.inference_mode()
     def prefix(self, tokens: Sequence[int]) -> PrefixCache:
@@ -73,7 +89,7 @@ class CausalLM:
         output = self.model.base_model(
             input_ids=ids.to(self.device),
             position_ids=positions.to(self.device),
-            attention_mask=mask.to(self.device),
+            attention_mask=windowed(mask.to(self.device), self.model.config),
             past_key_values=cache,
             use_cache=cache is not None,
         )
@@ -85,16 +101,39 @@ class CausalLM:
         """Yield log-probabilities over the vocabulary, [rows, vocabulary] in float32, for [n, size] hidden states."""
         head = self.model.get_output_embeddings()
         for rows in torch.split(states, _LOGIT_ROWS):
-            yield head(rows).float().log_softmax(-1)
+            yield head(rows).to(rows.device).float().log_softmax(-1)
 
-    def score(self, trees: Sequence[TokenTree], prefix: PrefixCache | None, budget: int) -> list[list[list[float]]]:
+    def score_rows(self, rows: Sequence[ScoringRow], budget: int) -> LogProbabilities:
+        """Score every row's continuations; what chats with one system message begin with is computed once.
+
+        Raises:
+            EngineError: the deadline has passed.
+        """
+        scores: LogProbabilities = [[] for _ in rows]
+        for shared, indices in by_head(self, [row[0] for row in rows], [row[1] for row in rows]):
+            prefix = self.prefix(shared) if shared else None
+            trees = [grow_tree(rows[index][1][len(shared) :], rows[index][2]) for index in indices]
+            for index, found in zip(indices, self.score(trees, prefix, budget), strict=True):
+                scores[index] = found
+        return scores
+
+    def write_rows(self, rows: Sequence[WritingRow], budget: int) -> list[str]:
+        """Write every row's text or labels."""
+        return write(self, rows, budget)
+
+    def score(self, trees: Sequence[TokenTree], prefix: PrefixCache | None, budget: int) -> LogProbabilities:
         """Return the log-probability of every token of every continuation of every tree.
 
         Trees are sorted by length and batched so that a padded batch holds at most `budget` tokens.
+
+        Raises:
+            EngineError: the deadline has passed.
         """
         started = time.perf_counter()
         scores: list[list[list[float]]] = [[] for _ in trees]
         for group in batches_by_budget([tree.length for tree in trees], budget):
+            if time.monotonic() > self.deadline:
+                raise EngineError("the time was over before all was scored")
             chosen = [trees[index] for index in group]
             for index, result in zip(group, self._score_batch(chosen, prefix), strict=True):
                 scores[index] = result
@@ -113,13 +152,6 @@ class CausalLM:
             index = wanted[len(values) : len(values) + len(block)]
             values.extend(block.gather(1, index[:, None]).squeeze(1).tolist())
         return _along_paths(trees, values)
-
-
-def _load(folder: Path, dtype: torch.dtype, device: str) -> Any:
-    model: Any = AutoModelForCausalLM
-    return model.from_pretrained(
-        folder, dtype=dtype, device_map=device, use_safetensors=True, attn_implementation="sdpa", **_LOCAL
-    ).eval()
 
 
 def _ends(tokenizer: Any, model: Any) -> list[int]:

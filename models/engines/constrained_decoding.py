@@ -2,34 +2,34 @@
 
 from collections.abc import Sequence
 
-from models.engines.causal_lm import CausalLM
-from models.engines.decoding import Row, decode_behind_head
 from models.engines.interface import Answer
+from models.engines.language_model import LanguageModel, WritingRow
 from models.engines.rendering import question_tokens
 from models.engines.scoring import ScoringSettings
 from prompts.answer_space import AnswerSpace, Choice, Selection
 from prompts.prompt import Prompt
 
 
-def decode_labels(model: CausalLM, prompts: Sequence[Prompt], settings: ScoringSettings) -> list[Answer]:
+def decode_labels(model: LanguageModel, prompts: Sequence[Prompt], settings: ScoringSettings) -> list[Answer]:
     """Write one label, or several different ones with commas between them, greedily."""
-    rows, grammars = [], []
-    for prompt in prompts:
-        question = question_tokens(model, prompt, prompt.user, settings.max_prompt_tokens)
-        grammars.append(LabelList(model, prompt.space))
-        rows.append(Row(question, grammars[-1].allowed, grammars[-1].longest))
-    decode_behind_head(model, [prompt.system for prompt in prompts], rows, settings.token_budget)
-    return [Answer(grammar.read(row.tokens)) for grammar, row in zip(grammars, rows, strict=True)]
+    rows = [_row(model, prompt, settings.max_prompt_tokens) for prompt in prompts]
+    return [Answer(text) for text in model.write_rows(rows, settings.token_budget)]
+
+
+def _row(model: LanguageModel, prompt: Prompt, limit: int) -> WritingRow:
+    assert isinstance(prompt.space, Choice | Selection)
+    question = question_tokens(model, prompt, prompt.user, limit)
+    return WritingRow(prompt.system, question, prompt.space, LabelList(model, prompt.space).longest)
 
 
 class LabelList:
     """The grammar of a `Choice` or a `Selection` in tokens: label, separator, another label, and so on."""
 
-    def __init__(self, model: CausalLM, space: AnswerSpace) -> None:
+    def __init__(self, model: LanguageModel, space: AnswerSpace) -> None:
         assert isinstance(space, Choice | Selection)
         self._count = space.count if isinstance(space, Selection) else 1
-        self._labels = {tuple(model.encode(f" {label}")): label for label in space.labels}
-        self._separator = model.encode(",")[0]
+        self._labels = {tuple(model.continuation(f" {label}")): label for label in space.labels}
+        self._separator = model.continuation(",")[0]
         self._end = model.ends[0]
         self.longest = self._count * (max(map(len, self._labels)) + 1) + 1
 

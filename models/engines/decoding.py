@@ -4,16 +4,22 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import torch
 from transformers import DynamicCache
 
-from models.engines.causal_lm import CausalLM, PrefixCache
+from models.engines.constrained_decoding import LabelList
+from models.engines.language_model import WritingRow
 from models.engines.scoring import by_head
+from models.engines.text_decoding import text_is_complete, text_of
 from models.engines.token_tree import batches_by_budget, grow_tree, pack_trees
+from prompts.answer_space import Text
+
+if TYPE_CHECKING:
+    from models.engines.causal_lm import CausalLM, PrefixCache
 
 _WIDER = 4
-_SECONDS_A_ROW = 6.0  # the evaluator kills a batch after 10 s a question
 _LOG = logging.getLogger("shopalign")
 
 AllowedTokens = Callable[[Sequence[int]], Sequence[int] | None]
@@ -47,8 +53,30 @@ class Row:
         return token
 
 
+def write(model: "CausalLM", rows: Sequence[WritingRow], budget: int) -> list[str]:
+    """Write what each row's space asks for; see `LanguageModel.write_rows`."""
+    written, readers = [], []
+    for row in rows:
+        allowed, read, never_first = _constraint(model, row)
+        written.append(Row(row.prompt, allowed, row.limit, never_first))
+        readers.append(read)
+    decode_behind_head(model, [row.system for row in rows], written, budget)
+    return [read(row.tokens) for read, row in zip(readers, written, strict=True)]
+
+
+def _constraint(
+    model: "CausalLM", row: WritingRow
+) -> tuple[AllowedTokens, Callable[[Sequence[int]], str], Sequence[int]]:
+    """Return what may come next, how the tokens are read, and what may not come first."""
+    space = row.space
+    if isinstance(space, Text):
+        return lambda t: [] if text_is_complete(model, t, space) else None, lambda t: text_of(model, t), model.ends
+    labels = LabelList(model, space)
+    return labels.allowed, labels.read, ()
+
+
 @torch.inference_mode()
-def decode(model: CausalLM, rows: Sequence[Row], prefix: PrefixCache | None) -> None:
+def decode(model: "CausalLM", rows: Sequence[Row], prefix: "PrefixCache | None") -> None:
     """Decode all `rows` behind the tokens of `prefix`, one token a step, until each is done or their time is over.
 
     Rows are padded on the left, so that every row's next token stands in the same column.
@@ -64,7 +92,7 @@ def decode(model: CausalLM, rows: Sequence[Row], prefix: PrefixCache | None) -> 
     seen = packed.mask[:, :, -1:, :]
     positions = packed.position_ids[:, -1:]
     steps = 0
-    while not all(row.done for row in rows) and not _is_late(started, rows):
+    while not all(row.done for row in rows) and not _is_late(model, rows):
         seen = torch.cat([seen, torch.ones(len(rows), 1, 1, 1, dtype=torch.bool)], dim=-1)
         positions = positions + 1
         steps += 1
@@ -72,20 +100,20 @@ def decode(model: CausalLM, rows: Sequence[Row], prefix: PrefixCache | None) -> 
     model.usage.decoded(steps, sum(len(row.tokens) for row in rows), time.perf_counter() - prefilled)
 
 
-def _choose(model: CausalLM, rows: Sequence[Row], states: torch.Tensor) -> list[int]:
+def _choose(model: "CausalLM", rows: Sequence[Row], states: torch.Tensor) -> list[int]:
     """Let every row that is not done choose its next token from the last of its [rows, length, size] states."""
     scores = next(model.log_probabilities(states[:, -1]))
     return [row.choose(line) if not row.done else 0 for row, line in zip(rows, scores, strict=True)]
 
 
-def _is_late(started: float, rows: Sequence[Row]) -> bool:
-    late = time.perf_counter() - started > _SECONDS_A_ROW * len(rows)
+def _is_late(model: "CausalLM", rows: Sequence[Row]) -> bool:
+    late = time.monotonic() > model.deadline
     if late:
-        _LOG.warning("decoding %d prompts was stopped after %.0f s", len(rows), _SECONDS_A_ROW * len(rows))
+        _LOG.warning("the time was over before %d texts were written", sum(not row.done for row in rows))
     return late
 
 
-def decode_behind_head(model: CausalLM, systems: Sequence[str], rows: Sequence[Row], budget: int) -> None:
+def decode_behind_head(model: "CausalLM", systems: Sequence[str], rows: Sequence[Row], budget: int) -> None:
     """Decode all `rows`; what chats with one system message share is computed once.
 
     Rows are sorted by length, so that the padded prompts of a batch hold at most `_WIDER` times `budget` tokens: every

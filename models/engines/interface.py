@@ -1,5 +1,6 @@
 """The seam between prompts and models: one small interface for every engine."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -7,9 +8,23 @@ from typing import Protocol
 from models.engines.usage import Usage
 from prompts.prompt import Prompt
 
+NO_LIMIT = math.inf
+
 
 class EngineError(RuntimeError):
-    """An engine could not answer; the caller falls back to what it knows without a model."""
+    """An engine could not answer these prompts; it lives and may answer others."""
+
+
+class LostEngineError(EngineError):
+    """The engine hung or died with these prompts; it is started anew."""
+
+
+class StartingEngineError(EngineError):
+    """The engine is not ready yet; the prompts are not to blame."""
+
+
+class GoneEngineError(EngineError):
+    """The engine does not come back."""
 
 
 @dataclass(frozen=True)
@@ -27,10 +42,13 @@ class Answer:
 class Engine(Protocol):
     """Anything that answers prompts."""
 
-    def answer(self, prompts: Sequence[Prompt], ways: Sequence[str] | None = None) -> list[Answer]:
+    def answer(
+        self, prompts: Sequence[Prompt], ways: Sequence[str] | None = None, seconds: float = NO_LIMIT
+    ) -> Sequence[Answer | None]:
         """Answer every prompt, in order, from its own answer space.
 
-        `ways` says for each prompt how (`models.engines.ways`); without it the settings do.
+        `ways` says for each prompt how (`models.engines.ways`); without it the settings do. After `seconds` nobody
+        waits for the answers: texts end there, and what cannot be cut short is given up.
 
         Raises:
             EngineError: the engine cannot answer these prompts.
@@ -38,7 +56,7 @@ class Engine(Protocol):
         ...
 
     def usage(self) -> Usage:
-        """Return what was read and written so far, and the seconds that it took."""
+        """Return the running totals of what was read and written, and of the seconds that it took."""
         ...
 
     def describe(self) -> Mapping[str, object]:

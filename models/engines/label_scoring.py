@@ -3,21 +3,21 @@
 import math
 from collections.abc import Sequence
 
-from models.engines.causal_lm import CausalLM
+from models.engines.language_model import LanguageModel
 from models.engines.rendering import question_tokens
 from models.engines.scoring import ScoringSettings, score_behind_head
 from prompts.answer_space import Choice, Selection
 from prompts.prompt import Prompt
 
 
-def score_labels(model: CausalLM, prompts: Sequence[Prompt], settings: ScoringSettings) -> list[tuple[float, ...]]:
+def score_labels(model: LanguageModel, prompts: Sequence[Prompt], settings: ScoringSettings) -> list[tuple[float, ...]]:
     """Return the log-probability of each prompt's labels behind its whole question.
 
     A label that begins another one ("1" and "12") also has to end: it gets what its continuations leave over.
     """
     rows = []
     for prompt in prompts:
-        tokens = [model.encode(_spaced(prompt, label)) for label in _labels(prompt)]
+        tokens = [model.continuation(_spaced(prompt, label)) for label in _labels(prompt)]
         rows.append((prompt, question_tokens(model, prompt, prompt.user, settings.max_prompt_tokens), tokens))
     scores = score_behind_head(model, [(p.system, question, tokens) for p, question, tokens in rows], settings)
     return [_ended(tokens, found) for (_, _, tokens), found in zip(rows, scores, strict=True)]

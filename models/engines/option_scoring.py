@@ -8,30 +8,28 @@ of the text's tokens. Both are shown the question without its list, so that no o
 from collections.abc import Sequence
 from dataclasses import replace
 
-from models.engines.causal_lm import CausalLM
+from models.engines.language_model import LanguageModel, LogProbabilities, ScoringRow
 from models.engines.rendering import question_tokens, statement_tokens
-from models.engines.scoring import ScoringRow, ScoringSettings, score_behind_head
+from models.engines.scoring import ScoringSettings, score_behind_head
 from prompts.answer_space import Choice, Selection
 from prompts.prompt import Prompt
 
 _MOST_OPTION_TOKENS = 128  # what the question adds to an option shows early; a whole description only costs time
 _FEWEST_OPTION_TOKENS = 4
 
-LogProbabilities = list[list[list[float]]]
-"""For each prompt, each of its texts, each of the text's tokens."""
 
-
-def score_texts(model: CausalLM, prompts: Sequence[Prompt], settings: ScoringSettings) -> list[tuple[float, ...]]:
+def score_texts(model: LanguageModel, prompts: Sequence[Prompt], settings: ScoringSettings) -> list[tuple[float, ...]]:
     """Return the mean log-probability of each option's text behind the bare question."""
     given = text_log_probabilities(model, prompts, [_options(prompt) for prompt in prompts], settings)
     return [tuple(sum(values) / len(values) for values in options) for options in given]
 
 
-def score_pmi(model: CausalLM, prompts: Sequence[Prompt], settings: ScoringSettings) -> list[tuple[float, ...]]:
+def score_pmi(model: LanguageModel, prompts: Sequence[Prompt], settings: ScoringSettings) -> list[tuple[float, ...]]:
     """Return the pointwise mutual information, in nats, of each option's text and the bare question."""
     options = [_options(prompt) for prompt in prompts]
-    given = text_log_probabilities(model, prompts, options, settings)
-    alone = text_log_probabilities(model, [without_question(prompt) for prompt in prompts], options, settings)
+    both = [*prompts, *map(without_question, prompts)]
+    scored = text_log_probabilities(model, both, [*options, *options], settings)
+    given, alone = scored[: len(prompts)], scored[len(prompts) :]
     return [tuple(sum(g) - sum(a) for g, a in zip(*pair, strict=True)) for pair in zip(given, alone, strict=True)]
 
 
@@ -41,14 +39,14 @@ def without_question(prompt: Prompt) -> Prompt:
 
 
 def text_log_probabilities(
-    model: CausalLM, prompts: Sequence[Prompt], texts: Sequence[Sequence[str]], settings: ScoringSettings
+    model: LanguageModel, prompts: Sequence[Prompt], texts: Sequence[Sequence[str]], settings: ScoringSettings
 ) -> LogProbabilities:
     """Return the log-probabilities of the tokens of each prompt's texts behind its bare question."""
     rows = [_row(model, prompt, options, settings) for prompt, options in zip(prompts, texts, strict=True)]
     return score_behind_head(model, rows, settings)
 
 
-def _bare_tokens(model: CausalLM, prompt: Prompt, settings: ScoringSettings) -> list[int]:
+def _bare_tokens(model: LanguageModel, prompt: Prompt, settings: ScoringSettings) -> list[int]:
     if prompt.as_statement:
         return statement_tokens(model, prompt, settings.max_prompt_tokens)
     return question_tokens(model, prompt, prompt.bare, settings.max_prompt_tokens)
@@ -59,12 +57,12 @@ def _options(prompt: Prompt) -> tuple[str, ...]:
     return prompt.space.texts
 
 
-def _row(model: CausalLM, prompt: Prompt, options: Sequence[str], settings: ScoringSettings) -> ScoringRow:
+def _row(model: LanguageModel, prompt: Prompt, options: Sequence[str], settings: ScoringSettings) -> ScoringRow:
     most = max(_FEWEST_OPTION_TOKENS, min(_MOST_OPTION_TOKENS, settings.max_prompt_tokens // len(options)))
     tokens = [_option_tokens(model, prompt, option)[:most] for option in options]
     return prompt.system, _bare_tokens(model, prompt, settings), tokens
 
 
-def _option_tokens(model: CausalLM, prompt: Prompt, text: str) -> list[int]:
+def _option_tokens(model: LanguageModel, prompt: Prompt, text: str) -> list[int]:
     """Return an option's tokens as they follow the cue, never none."""
-    return model.encode(f" {text}" if prompt.cue.strip() else text) or [model.pad]
+    return model.continuation(f" {text}" if prompt.cue.strip() else text) or [model.pad]

@@ -4,19 +4,17 @@ from collections.abc import Callable, Mapping
 
 from models.engines.interface import Engine
 from models.engines.scripted import ScriptedEngine
+from models.engines.supervised import SupervisedEngine
 from models.settings import EngineSettings, weights_folder
 from utilities.errors import UserError
 from utilities.weights import holds_model, missing_weights_message
 
 
 def _transformers(settings: EngineSettings) -> Engine:
-    folder = weights_folder(settings)
-    if not holds_model(folder):
-        raise UserError(missing_weights_message(folder))
     # Loading torch takes seconds: a scripted engine must not wait for it.
     from models.engines.transformers_engine import TransformersEngine
 
-    return TransformersEngine(folder, settings)
+    return TransformersEngine(weights_folder(settings), settings)
 
 
 ENGINES: Mapping[str, Callable[[EngineSettings], Engine]] = {
@@ -25,12 +23,33 @@ ENGINES: Mapping[str, Callable[[EngineSettings], Engine]] = {
 }
 
 
+_WITHOUT_WEIGHTS = ("scripted",)
+
+
 def create_engine(settings: EngineSettings) -> Engine:
-    """Make the engine that the settings name.
+    """Make the engine that the settings name, in this process.
 
     Raises:
         UserError: there is no such engine, or its weights are missing.
     """
+    _check(settings)
+    return ENGINES[settings.name](settings)
+
+
+def start_engine(settings: EngineSettings) -> Engine:
+    """Make the engine that the settings name in a process of its own, where it can hang or die without harm.
+
+    Raises:
+        UserError: there is no such engine, its weights are missing, or it does not get ready.
+    """
+    _check(settings)
+    if settings.name in _WITHOUT_WEIGHTS:
+        return ENGINES[settings.name](settings)
+    return SupervisedEngine(settings)
+
+
+def _check(settings: EngineSettings) -> None:
     if settings.name not in ENGINES:
         raise UserError(f"setting engine.name is {settings.name!r}; choose one of: {', '.join(ENGINES)}")
-    return ENGINES[settings.name](settings)
+    if settings.name not in _WITHOUT_WEIGHTS and not holds_model(weights_folder(settings)):
+        raise UserError(missing_weights_message(weights_folder(settings)))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from models.engines.interface import Answer
+from models.engines.interface import NO_LIMIT, Answer
 from models.engines.usage import Usage
 from prompts.prompt import Prompt
 
@@ -14,17 +14,22 @@ def _fallback(prompt: Prompt) -> Answer:
 class ScriptedEngine:
     """Answers each prompt by `script`, by default with what is known without a model.
 
-    `seen` keeps the prompts and `ways` how they were to be answered, where that was said.
+    `seen` keeps the prompts `ways` how they were to be answered, where that was said, and
+    `seconds` how long each call was given.
     """
 
     def __init__(self, script: Callable[[Prompt], Answer] = _fallback) -> None:
         self._script = script
         self.seen: list[Prompt] = []
         self.ways: list[str] = []
+        self.seconds: list[float] = []
 
-    def answer(self, prompts: Sequence[Prompt], ways: Sequence[str] | None = None) -> list[Answer]:
+    def answer(
+        self, prompts: Sequence[Prompt], ways: Sequence[str] | None = None, seconds: float = NO_LIMIT
+    ) -> list[Answer]:
         """Answer every prompt by the script, in whatever way."""
         self.ways.extend(ways or ())
+        self.seconds.append(seconds)
         self.seen.extend(prompts)
         return [self._script(prompt) for prompt in prompts]
 

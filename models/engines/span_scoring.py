@@ -6,11 +6,10 @@ asking for this entity or aspect makes of a phrase that the text makes likely in
 
 from collections.abc import Sequence
 
-from models.engines.causal_lm import CausalLM
 from models.engines.interface import Answer
+from models.engines.language_model import LanguageModel, ScoringRow
 from models.engines.rendering import fit
 from models.engines.scoring import ScoringSettings
-from models.engines.token_tree import grow_tree
 from prompts.answer_space import Spans
 from prompts.phrases import phrases, without_overlap
 from prompts.prompt import Prompt
@@ -25,7 +24,7 @@ _END = "\n"
 Continuations = list[list[int]]
 
 
-def answer_spans(model: CausalLM, prompts: Sequence[Prompt], settings: ScoringSettings) -> list[Answer]:
+def answer_spans(model: LanguageModel, prompts: Sequence[Prompt], settings: ScoringSettings) -> list[Answer]:
     """Return for each prompt its best phrases.
 
     The end of the line counts as a token of the phrase: "kids bike" is no answer where "kids bike helmet" goes on.
@@ -41,12 +40,12 @@ def _candidates(prompt: Prompt) -> list[str]:
     return phrases(prompt.space)[:_MOST_PHRASES]
 
 
-def _tokens(model: CausalLM, phrase: str) -> list[int]:
-    return model.encode(f" {phrase}")
+def _tokens(model: LanguageModel, phrase: str) -> list[int]:
+    return model.continuation(f" {phrase}")
 
 
 def _promising(
-    model: CausalLM, prompts: Sequence[Prompt], candidates: Sequence[list[str]], settings: ScoringSettings
+    model: LanguageModel, prompts: Sequence[Prompt], candidates: Sequence[list[str]], settings: ScoringSettings
 ) -> list[list[str]]:
     """Keep of a long text the phrases whose first token scores best; one forward pass of the text tells all of them."""
     firsts = [[_tokens(model, phrase)[0] for phrase in found] for found in candidates]
@@ -62,15 +61,16 @@ def _promising(
 
 
 def _scores(
-    model: CausalLM, prompts: Sequence[Prompt], continuations: Sequence[Continuations], settings: ScoringSettings
+    model: LanguageModel, prompts: Sequence[Prompt], continuations: Sequence[Continuations], settings: ScoringSettings
 ) -> list[list[float]]:
-    trees, cues = [], []
+    rows: list[ScoringRow] = []
+    cues = []
     for prompt, found in zip(prompts, continuations, strict=True):
-        asked, neutral = model.encode(f"\n{prompt.cue}"), model.encode(f"\n{prompt.neutral_cue}")
+        asked, neutral = model.continuation(f"\n{prompt.cue}"), model.continuation(f"\n{prompt.neutral_cue}")
         text = fit(model.tokenizer.encode(prompt.bare), settings.max_prompt_tokens)
-        trees.append(grow_tree(text, [cue + tokens for cue in (asked, neutral) for tokens in found]))
+        rows.append((None, text, [cue + tokens for cue in (asked, neutral) for tokens in found]))
         cues.append((len(asked), len(neutral)))
-    scored = model.score(trees, None, settings.token_budget)
+    scored = model.score_rows(rows, settings.token_budget)
     return [_difference(*each) for each in zip(prompts, cues, scored, strict=True)]
 
 

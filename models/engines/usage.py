@@ -21,6 +21,11 @@ class Usage:
     decode_tokens: int = 0
     decode_seconds: float = 0.0
 
+    def clear(self) -> None:
+        """Forget all of it."""
+        self.prefill_tokens = self.decode_steps = self.decode_tokens = 0
+        self.prefill_seconds = self.decode_seconds = 0.0
+
     def prefilled(self, tokens: int, seconds: float) -> None:
         """Add a prefill."""
         self.prefill_tokens += tokens

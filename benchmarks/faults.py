@@ -1,0 +1,158 @@
+"""Engines that go wrong on purpose: what each fault costs, whether all answers are valid and every batch in time.
+
+none     nothing goes wrong, for comparison
+hang     the third call never returns
+stop     the third call leaves the process standing still
+poison   one question hangs the engine whenever it is asked
+memory   more than three prompts at once are out of memory
+crash    the third call kills the process
+dead     every call kills the process
+garbage  from the third call on nonsense is returned, of four kinds in turn
+slow     from the third call on everything takes ten times as long
+
+A new process counts its calls anew, so hang, stop and crash strike again and again.
+"""
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from functools import partial
+
+from benchmarks.common import (
+    PACKAGE,
+    Json,
+    Results,
+    add_questions,
+    add_threads,
+    conditions,
+    make_parser,
+    print_table,
+    set_threads,
+    source_digest,
+    weights_of,
+)
+from benchmarks.faulty_worker import POISON, command
+from benchmarks.hostile_prompts import flaw_of
+from models.engines.supervised import SupervisedEngine
+from models.settings import Settings, load_settings
+from models.shopbench_model import ShopBenchModel
+from utilities.errors import exit_code
+from utilities.evaluation import predict
+from utilities.evaluation_record import describe_data
+from utilities.questions import Question, read_questions
+
+EXAMPLES = """\
+  python -m benchmarks.faults                       the default model, which is loaded again and again: a quarter hour
+  python -m benchmarks.faults --engine scripted     the same machinery without a model: under two minutes
+  python -m benchmarks.faults --seconds-per-sample 3 --limit 64
+"""
+_CASES: Mapping[str, tuple[str, int]] = {
+    "none": ("none", 1),
+    "hang": ("hang", 3),
+    "stop": ("stop", 3),
+    "poison": ("poison", 1),
+    "memory": ("memory", 3),
+    "crash": ("crash", 3),
+    "dead": ("crash", 1),
+    "garbage": ("garbage", 3),
+    "slow": ("slow", 3),
+}
+"""The name of a row: the fault of `benchmarks.faulty_worker`, and its number."""
+_POISONED = 5
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Inject every fault by the options of the command line; print a table, return 1 when a promise was broken."""
+    options = _options(argv)
+    questions = read_questions(options.data)[: options.limit]
+    settings = load_settings()
+    clock = replace(settings.clock, seconds_per_sample=options.seconds_per_sample)
+    settings = replace(settings, engine=replace(settings.engine, name=options.engine), clock=clock)
+    results = Results(options.results, conditions(set_threads(options.threads), None), fresh=options.fresh)
+    inputs = {
+        "settings": asdict(settings),
+        "data": describe_data(options.data, len(questions)),
+        "weights": weights_of(settings.engine) if options.engine != "scripted" else "none",
+        "sources": source_digest((*PACKAGE, "benchmarks/fault*.py")),
+    }
+    runs = {name: results.part({**inputs, "case": name}, partial(_run, name, settings, questions)) for name in _CASES}
+    limit = options.seconds_per_sample
+    rows = {name: _row(run, runs["none"], questions, limit) for name, run in runs.items()}
+    results.finish({"faults": rows, **inputs})
+    _print(rows)
+    return 0 if all(row["valid"] == len(questions) and row["in_time"] for row in rows.values()) else 1
+
+
+def _options(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = make_parser("faults", __doc__, EXAMPLES)
+    add_questions(parser)
+    add_threads(parser)
+    parser.add_argument(
+        "--engine", choices=("scripted", "transformers"), default="transformers", help="what the faults are put before"
+    )
+    parser.add_argument(
+        "--seconds-per-sample",
+        type=float,
+        metavar="S",
+        default=10.0,
+        help="the evaluator's limit (default: %(default)s); a lower one makes hanging engines cost less time here",
+    )
+    return parser.parse_args(argv)
+
+
+def _run(name: str, settings: Settings, questions: Sequence[Question]) -> Json:
+    print(f"fault: {name}", file=sys.stderr)
+    fault, number = _CASES[name]
+    asked = _poisoned(questions) if name == "poison" else questions
+    engine = SupervisedEngine(settings.engine, command(fault, number))
+    model = ShopBenchModel(settings, engine)
+    prediction = predict(model, asked)
+    engine.close()
+    return {
+        "answers": list(prediction.answers),
+        "batches": [[batch.questions, batch.seconds] for batch in prediction.batches],
+        "fallbacks": dict(model.fallbacks),
+        "events": dict(model.events),
+    }
+
+
+def _poisoned(questions: Sequence[Question]) -> list[Question]:
+    index = min(_POISONED, len(questions) - 1)
+    poisoned = replace(questions[index], input_field=f"{questions[index].input_field} {POISON}")
+    return [*questions[:index], poisoned, *questions[index + 1 :]]
+
+
+def _row(run: Json, sound: Json, questions: Sequence[Question], limit: float) -> Json:
+    flaws = (
+        flaw_of([answer], question.input_field, question.is_multiple_choice)
+        for answer, question in zip(run["answers"], questions, strict=True)
+    )
+    return {
+        "affected": sum(a != b for a, b in zip(run["answers"], sound["answers"], strict=True)),
+        "fallbacks": sum(run["fallbacks"].values()),
+        "valid": sum(not flaw for flaw in flaws),
+        "slowest": max(seconds / (limit * size) for size, seconds in run["batches"]),
+        "in_time": all(seconds < limit * size for size, seconds in run["batches"]),
+        "seconds": sum(seconds for _, seconds in run["batches"]),
+        "reasons": run["fallbacks"],
+        "events": run["events"],
+    }
+
+
+def _print(rows: Mapping[str, Json]) -> None:
+    columns = ("fault", "answers changed", "fallbacks", "valid", "deadline", "slowest batch", "seconds")
+    print_table(columns, [(name, *_cells(row)) for name, row in rows.items()])
+    for name, row in rows.items():
+        listed = ", ".join(f"{event}: {count}" for event, count in {**row["reasons"], **row["events"]}.items())
+        print(f"{name}: {listed or 'no event'}")
+
+
+def _cells(row: Json) -> tuple[str, ...]:
+    kept = "kept" if row["in_time"] else "MISSED"
+    counts = (str(row[name]) for name in ("affected", "fallbacks", "valid"))
+    return (*counts, kept, f"{row['slowest']:.0%} of the limit", f"{row['seconds']:.1f}")
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code(main))

@@ -1,0 +1,193 @@
+"""Gets a batch of prompts answered by an engine that may be slow, short of memory, hung or dead."""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from models.clock import Allowance
+from models.effort import EVIDENCE, Effort, efforts
+from models.engines.interface import Answer, Engine, EngineError, GoneEngineError, LostEngineError, StartingEngineError
+from models.order_averaging import combined
+from models.planning import Efforts, plan, together
+from models.settings import ClockSettings, EngineSettings
+from models.speed import Speed
+from prompts.prompt import Prompt
+
+_LOG = logging.getLogger("shopalign")
+_RESERVE = 0.8
+"""Of the time that is left, what is planned with: a prediction is no promise."""
+_UNTRIED_SHARE, _TRIED_SHARE = 0.05, 0.3
+"""Of the time that is left, what is handed to the engine at once, before and after it kept to a prediction."""
+_PATIENCE_SHARE, _LAST_PATIENCE_SHARE = 0.6, 0.95
+"""Of the time that is left, what an answer is waited for, while others wait and for the last."""
+_TIMES_AS_LONG, _LEAST_PATIENCE = 12.0, 2.0
+"""An engine that kept to predictions is given up when it takes so many times as long, or so many seconds if longer."""
+_TOO_LATE = 0.3
+_PROBED_SHARE = 0.75
+"""Of a batch's seconds; while more are left, the cheapest prompt is asked even if it is expected to take too long."""
+_OUT_OF_MEMORY = ("memory", "OutOfMemory")
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A prompt without an answer, and why."""
+
+    reason: str
+
+
+@dataclass
+class _Batch:
+    """A batch on its way: groups of prompts that are still to be asked, and what has come back."""
+
+    choices: Sequence[Efforts]
+    allowance: Allowance
+    groups: list[list[int]]
+    results: dict[int, Answer | Missing] = field(default_factory=dict)
+
+    def pending(self) -> list[int]:
+        """Return the prompts that are still to be asked, in their order."""
+        return [index for group in self.groups for index in group]
+
+    def take(self, indices: Sequence[int]) -> None:
+        """Take prompts out of their groups."""
+        taken = set(indices)
+        left = ([index for index in group if index not in taken] for group in self.groups)
+        self.groups = [group for group in left if group]
+
+
+class Asking:
+    """Plans batches for one engine, watches how it keeps to the plan, and narrows down what it fails on."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        settings: EngineSettings,
+        clock: ClockSettings,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._engine, self._settings, self._clock, self._now = engine, settings, clock, now
+        self._tried = False
+        self._most = 0
+        self.speed = Speed(engine.usage())
+        self.events: Counter[str] = Counter()
+
+    def answers(self, prompts: Sequence[Prompt], allowance: Allowance) -> list[Answer | Missing]:
+        """Return an answer for every prompt, or why there is none, before the allowance's limit."""
+        choices = [efforts(prompt, self._settings, self._clock) for prompt in prompts]
+        batch = _Batch(choices, allowance, [list(range(len(prompts)))])
+        while batch.pending():
+            reason = self._ask_some(batch)
+            if reason:
+                batch.results.update({index: Missing(reason) for index in batch.pending()})
+                break
+        return [batch.results[index] for index in range(len(prompts))]
+
+    def _ask_some(self, batch: _Batch) -> str:
+        """Ask for as many prompts as can be asked together; return why no more can be asked, if so."""
+        left = self._left(batch)
+        pending = batch.pending()
+        fair = batch.allowance.began + batch.allowance.seconds - self._now()
+        chosen = plan([batch.choices[index] for index in pending], self.speed, _RESERVE * min(fair, left))
+        planned = {index: effort for index, effort in zip(pending, chosen, strict=True) if effort is not EVIDENCE}
+        if not planned and fair > max(_TOO_LATE, _PROBED_SHARE * batch.allowance.seconds):
+            planned = self._probe(batch)
+        if left < _TOO_LATE or not planned:
+            return "out of time"
+        indices = self._chunk(batch, planned, left)
+        last = len(indices) == len(planned) == 1
+        chunk = [planned[index] for index in indices]
+        try:
+            answers = self._asked(chunk, self._patience(chunk, left, last=last))
+        except StartingEngineError:
+            self.events["waited for the engine to start"] += 1
+        except GoneEngineError:
+            return "engine gone"
+        except LostEngineError as error:
+            self._tried = False
+            self._narrow(batch, indices, str(error).partition(":")[0])
+        except Exception as error:  # noqa: BLE001 - whatever an engine raises, other prompts still have their chance
+            self._fail(batch, indices, error)
+        else:
+            batch.take(indices)
+            for index, answer in zip(indices, answers, strict=True):
+                self._note(planned[index])
+                batch.results[index] = answer
+        return ""
+
+    def _probe(self, batch: _Batch) -> dict[int, Effort]:
+        """Ask for the cheapest answer after all: an engine that was slow once is not taken to be slow for ever."""
+        costs = {index: self.speed.predict(batch.choices[index][-2].work) for index in batch.pending()}
+        cheapest = min(costs, key=costs.__getitem__)
+        return {cheapest: batch.choices[cheapest][-2]}
+
+    def _left(self, batch: _Batch) -> float:
+        return batch.allowance.began + batch.allowance.limit - self._now()
+
+    def _chunk(self, batch: _Batch, planned: dict[int, Effort], left: float) -> list[int]:
+        """Return prompts of the first group that can be afforded: as many as may be asked at once, at least one."""
+        group = next(group for group in batch.groups if any(index in planned for index in group))
+        candidates = [index for index in group if index in planned]
+        at_once = (_TRIED_SHARE if self._tried else _UNTRIED_SHARE) * left
+        chunk = candidates[:1]
+        most = (self._most or None) if self.speed.measured else 1
+        for index in candidates[1:most]:
+            works = [planned[member].work for member in (*chunk, index)]
+            if self.speed.predict(together(works)) > at_once:
+                break
+            chunk.append(index)
+        return chunk
+
+    def _patience(self, chunk: Sequence[Effort], left: float, *, last: bool) -> float:
+        """Return the seconds to wait: what leaves time for the others, less where far less is expected."""
+        most = left * (_LAST_PATIENCE_SHARE if last else _PATIENCE_SHARE)
+        if not self._tried:
+            return most
+        expected = self.speed.predict(together([effort.work for effort in chunk]))
+        return min(most, max(_TIMES_AS_LONG * expected, _LEAST_PATIENCE))
+
+    def _asked(self, chunk: Sequence[Effort], patience: float) -> list[Answer | Missing]:
+        prompts = [prompt for effort in chunk for prompt in effort.prompts]
+        ways = [effort.way for effort in chunk for _ in effort.prompts]
+        began = self._now()
+        answers = list(self._engine.answer(prompts, ways, patience))
+        if len(answers) != len(prompts):
+            raise EngineError(f"{len(answers)} answers to {len(prompts)} prompts")
+        work = together([effort.work for effort in chunk])
+        self.speed.learn(work, self._engine.usage(), self._now() - began)
+        self._tried = True
+        results, at = [], 0
+        for effort in chunk:
+            results.append(_result(effort, answers[at : at + len(effort.prompts)]))
+            at += len(effort.prompts)
+        return results
+
+    def _fail(self, batch: _Batch, indices: Sequence[int], error: Exception) -> None:
+        _LOG.warning("the engine failed on %d prompts: %s: %s", len(indices), type(error).__name__, error)
+        self.events["engine failed"] += 1
+        described = f"{type(error).__name__}: {error}"
+        if any(word in described for word in _OUT_OF_MEMORY) and len(indices) > 1:
+            self._most = max(len(indices) // 2, 1)
+            self.events["batches made smaller for memory"] += 1
+        self._narrow(batch, indices, "engine failed")
+
+    def _narrow(self, batch: _Batch, indices: Sequence[int], reason: str) -> None:
+        """Ask for both halves of what failed, after all else; one prompt that failed alone is not asked again."""
+        batch.take(indices)
+        if len(indices) == 1:
+            batch.results[indices[0]] = Missing(reason)
+            return
+        half = len(indices) // 2
+        batch.groups += [list(indices[:half]), list(indices[half:])]
+
+    def _note(self, effort: Effort) -> None:
+        if effort.name != "planned":
+            self.events[f"questions answered by {effort.name}"] += 1
+
+
+def _result(effort: Effort, answers: Sequence[object]) -> Answer | Missing:
+    given = [answer for answer in answers if isinstance(answer, Answer)]
+    if len(given) < len(answers):
+        return Missing("engine failed")
+    return combined(effort.prompts, given) if len(given) > 1 else given[0]

@@ -1,0 +1,103 @@
+"""How much work a prompt may be worth: from several orders of its candidates down to the cheapest model answer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from models.engines.ways import DECODE, LABEL, PMI, SPANS, TEXT, WRITE, way_of
+from models.settings import ClockSettings, EngineSettings
+from prompts.answer_space import Choice, Selection, Spans, Text
+from prompts.orders import reorderings
+from prompts.prompt import Prompt
+
+_SHORT_TEXT = 1 / 3
+_TOKENS_PER_WORD = 2
+_CUE_PASSES = 3  # the text itself, and every phrase of it behind two cues
+
+
+@dataclass(frozen=True)
+class Work:
+    """What an engine does for an effort: characters that it reads, and tokens that it writes one after the other."""
+
+    characters: int = 0
+    steps: int = 0
+
+
+@dataclass(frozen=True)
+class Effort:
+    """One way to answer a prompt: the prompts that are asked for it, how, and the work that this is."""
+
+    name: str
+    prompts: tuple[Prompt, ...]
+    way: str
+    work: Work
+
+
+EVIDENCE = Effort("evidence", (), "", Work())
+"""No model at all: the prompt's own fallback."""
+
+
+def efforts(prompt: Prompt, engine: EngineSettings, clock: ClockSettings) -> tuple[Effort, ...]:
+    """Return what can be done for a prompt, the dearest first and evidence last; the planned effort is `planned`."""
+    way = way_of(prompt.space, engine)
+    planned = Effort("planned", (prompt,), way, work_of(prompt, way))
+    return (*_spare(prompt, way, clock), planned, *_cheaper(prompt, way), EVIDENCE)
+
+
+def work_of(prompt: Prompt, way: str) -> Work:
+    """Estimate the work of one prompt answered in one way; the estimate's scale is corrected by measurement."""
+    shown = len(prompt.system) + len(prompt.user)
+    space = prompt.space
+    if way in (TEXT, PMI):
+        assert isinstance(space, Choice | Selection)
+        passes = 2 if way == PMI else 1
+        return Work(len(prompt.bare) + passes * sum(map(len, space.texts)))
+    if way == SPANS:
+        assert isinstance(space, Spans)
+        return Work(len(prompt.bare) + _CUE_PASSES * len(space.source))
+    return Work(shown, _steps(prompt, way))
+
+
+def _steps(prompt: Prompt, way: str) -> int:
+    space = prompt.space
+    if way == WRITE and isinstance(space, Text):
+        return _TOKENS_PER_WORD * space.max_words
+    if way == DECODE and isinstance(space, Choice | Selection):
+        labels = space.count if isinstance(space, Selection) else 1
+        return labels * (max(map(len, space.labels)) + 1)
+    return 0
+
+
+def _spare(prompt: Prompt, way: str, clock: ClockSettings) -> tuple[Effort, ...]:
+    """Return what spare time is worth: it goes to options that are told by their numbers, whose order matters."""
+    if way != LABEL or clock.spare == "none":
+        return ()
+    if clock.spare == "decode":
+        return (Effort("decode", (prompt,), DECODE, work_of(prompt, DECODE)),)
+    others = reorderings(prompt, clock.orders - 1)
+    if not others:
+        return ()
+    asked = (prompt, *others)
+    return (Effort("orders", asked, LABEL, _sum([work_of(each, LABEL) for each in asked])),)
+
+
+def _cheaper(prompt: Prompt, way: str) -> tuple[Effort, ...]:
+    if way == WRITE and isinstance(prompt.space, Text):
+        short = _shortened(prompt, prompt.space)
+        return (Effort("short", (short,), WRITE, work_of(short, WRITE)),) if short else ()
+    if way in (TEXT, PMI, DECODE):
+        cheap = Effort("label", (prompt,), LABEL, work_of(prompt, LABEL))
+        return (cheap,)
+    return ()
+
+
+def _shortened(prompt: Prompt, space: Text) -> Prompt | None:
+    """Return the prompt with a third of its words, nothing where what must be kept leaves no room."""
+    words = max(int(space.max_words * _SHORT_TEXT), 1)
+    kept = sum(len(phrase.split()) for phrase in space.keep)
+    if kept or words == space.max_words:
+        return None
+    return replace(prompt, space=replace(space, max_words=words))
+
+
+def _sum(parts: Sequence[Work]) -> Work:
+    return Work(sum(part.characters for part in parts), max((part.steps for part in parts), default=0))

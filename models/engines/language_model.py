@@ -1,0 +1,68 @@
+"""What the ways of answering need of a language model, whichever engine runs it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from models.engines.usage import Usage
+from prompts.answer_space import Choice, Selection, Text
+
+ScoringRow = tuple[str | None, list[int], list[list[int]]]
+"""The chat's system message, `None` where there is no chat; the prompt's tokens; the tokens of its continuations."""
+
+LogProbabilities = list[list[list[float]]]
+"""For each row, each of its continuations, each of the continuation's tokens."""
+
+
+@dataclass(frozen=True)
+class WritingRow:
+    """A prompt's tokens and what is to be written behind them, at most `limit` tokens."""
+
+    system: str
+    prompt: list[int]
+    space: Choice | Selection | Text
+    limit: int
+
+
+class LanguageModel(Protocol):
+    """Tokens in, log-probabilities and greedily written text out.
+
+    Attributes:
+        tokenizer: a tokenizer of transformers, with the chat template that the prompts are rendered with.
+        ends: the tokens that end an answer, the tokenizer's own first.
+        pad: a token that stands where there is none.
+        usage: what was read and written so far.
+        deadline: the monotonic time after which nobody waits: texts end there, scores are given up.
+    """
+
+    tokenizer: Any
+    ends: list[int]
+    pad: int
+    usage: Usage
+    deadline: float
+
+    def encode(self, text: str) -> list[int]:
+        """Return the tokens of `text` without any special token around them."""
+        ...
+
+    def continuation(self, text: str) -> list[int]:
+        """Return the tokens of `text` as they stand behind other text."""
+        ...
+
+    def score_rows(self, rows: Sequence[ScoringRow], budget: int) -> LogProbabilities:
+        """Return the log-probability of every token of every continuation behind its prompt.
+
+        `budget` is the most tokens of a padded batch, where there are such batches.
+
+        Raises:
+            EngineError: the deadline has passed.
+        """
+        ...
+
+    def write_rows(self, rows: Sequence[WritingRow], budget: int) -> list[str]:
+        """Write greedily behind every prompt what its space asks for, special tokens left out.
+
+        Labels come with commas between them and belong to the space; text has a first token that does not end it, and
+        ends where it is complete. What the deadline cuts short is returned as far as it goes.
+        """
+        ...

@@ -1,0 +1,63 @@
+"""The ways to answer, put to work: each prompt goes to the solver of its way, whichever engine runs the model."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from models.engines.constrained_decoding import decode_labels
+from models.engines.interface import Answer
+from models.engines.label_scoring import score_labels
+from models.engines.language_model import LanguageModel
+from models.engines.option_scoring import score_pmi, score_texts
+from models.engines.scoring import ScoringSettings
+from models.engines.span_scoring import answer_spans
+from models.engines.text_decoding import write_texts
+from models.engines.ways import DECODE, LABEL, PMI, SPANS, TEXT, WRITE
+from prompts.answer_space import AnswerSpace, Choice, Selection
+from prompts.prompt import Prompt
+from utilities.retrieval import best_first
+
+Solver = Callable[[LanguageModel, Sequence[Prompt], ScoringSettings], list[Answer]]
+Scorer = Callable[[LanguageModel, Sequence[Prompt], ScoringSettings], list[tuple[float, ...]]]
+
+
+def solve(
+    model: LanguageModel, prompts: Sequence[Prompt], ways: Sequence[str], limits: ScoringSettings
+) -> list[Answer]:
+    """Answer every prompt in its way, in order; prompts that are answered alike share their batches.
+
+    Raises:
+        EngineError: the model could not score them in time.
+    """
+    groups: dict[str, list[int]] = {}
+    for index, way in enumerate(ways):
+        groups.setdefault(way, []).append(index)
+    answers: dict[int, Answer] = {}
+    for way, indices in groups.items():
+        found = SOLVERS[way](model, [prompts[index] for index in indices], limits)
+        answers.update(zip(indices, found, strict=True))
+    return [answers[index] for index in range(len(prompts))]
+
+
+def _scored(scorer: Scorer) -> Solver:
+    """Make a solver of a scorer: the best label, or the best labels in order."""
+
+    def solved(model: LanguageModel, prompts: Sequence[Prompt], limits: ScoringSettings) -> list[Answer]:
+        scores = scorer(model, prompts, limits)
+        return [_best(prompt.space, found) for prompt, found in zip(prompts, scores, strict=True)]
+
+    return solved
+
+
+def _best(space: AnswerSpace, scores: tuple[float, ...]) -> Answer:
+    assert isinstance(space, Choice | Selection)
+    count = space.count if isinstance(space, Selection) else 1
+    return Answer(", ".join(space.labels[index] for index in best_first(scores)[:count]), scores)
+
+
+SOLVERS: Mapping[str, Solver] = {
+    LABEL: _scored(score_labels),
+    TEXT: _scored(score_texts),
+    PMI: _scored(score_pmi),
+    DECODE: decode_labels,
+    SPANS: answer_spans,
+    WRITE: write_texts,
+}

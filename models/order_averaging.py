@@ -1,0 +1,34 @@
+"""Label probabilities averaged over several orders of the candidates: a preference for a place cancels out."""
+
+import math
+import statistics
+from collections.abc import Sequence
+
+from models.engines.interface import Answer
+from models.fusion import chosen_labels
+from prompts.answer_space import Choice, Selection
+from prompts.orders import scores_in_order
+from prompts.prompt import Prompt
+
+_LEAST = 1e-12
+
+
+def combined(prompts: Sequence[Prompt], answers: Sequence[Answer]) -> Answer:
+    """Return the answer to the first prompt from those to it and to its reorderings.
+
+    Its scores are logarithms of mean probabilities. Without scores everywhere the first answer stands.
+    """
+    first = prompts[0]
+    assert isinstance(first.space, Choice | Selection)
+    if not all(answer.scores for answer in answers):
+        return answers[0]
+    given = [scores_in_order(first, *pair) for pair in zip(prompts, (a.scores for a in answers), strict=True)]
+    means = (statistics.fmean(column) for column in zip(*map(_probabilities, given), strict=True))
+    scores = tuple(math.log(max(mean, _LEAST)) for mean in means)
+    return Answer(chosen_labels(first.space, scores), scores)
+
+
+def _probabilities(scores: Sequence[float]) -> list[float]:
+    top = max(scores)
+    weights = [math.exp(score - top) for score in scores]
+    return [weight / sum(weights) for weight in weights]
