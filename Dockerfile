@@ -13,9 +13,11 @@ ENV LANG=C.UTF-8 \
     PIP_NO_CACHE_DIR=1 \
     PIP_DISABLE_PIP_VERSION_CHECK=1 \
     HF_HUB_OFFLINE=1 \
+    VLLM_NO_USAGE_STATS=1 \
     PATH=/home/aicrowd/venv/bin:$PATH
 
-# gcc and libc6-dev: Triton, which torch and the AWQ kernels use on a GPU, compiles its launcher at run time.
+# gcc and libc6-dev: Triton, which torch and the AWQ kernels use on a GPU, compiles its launcher at run time; they also
+# build those packages of requirements-gpu.txt that are published as source, with libpcre2-dev for one of them.
 COPY apt.txt /tmp/apt.txt
 RUN apt-get update \
     && xargs -r -a /tmp/apt.txt apt-get install -y --no-install-recommends \
@@ -27,6 +29,11 @@ WORKDIR /home/aicrowd
 
 # The environment is the user's own, so that the evaluator can add its client to it.
 RUN python -m venv venv
-COPY --chown=1001:1001 requirements.txt requirements.txt
+COPY --chown=1001:1001 requirements.txt requirements-gpu.txt ./
 RUN pip install "$(grep '^torch==' requirements.txt)" ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} \
     && pip install -r requirements.txt
+
+# No build isolation: the packages for GPUs are built against the torch installed above, not against one of their own.
+# So the tools that build them have to be here, and the venv's setuptools is too old for them.
+RUN pip install setuptools==82.0.1 wheel==0.48.0 \
+    && pip install --no-build-isolation -r requirements.txt -r requirements-gpu.txt

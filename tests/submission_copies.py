@@ -1,0 +1,78 @@
+"""A copy of this repository, small enough to be broken in many ways: a git repository with a tiny model's weights."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+WEIGHTS = "models/weights/smollm2-135m-instruct"
+SCRIPTED = "engine:\n  name: scripted\n"
+
+
+def isolate_git(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Let neither the machine's nor the person's settings of git matter: no `git lfs install` was ever run."""
+    settings = folder / "gitconfig"
+    settings.write_text("[user]\n\tname = Ada\n\temail = ada@example.org\n[init]\n\tdefaultBranch = main\n")
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(settings))
+    for name in [name for name in os.environ if name.startswith("SHOPALIGN_")]:
+        monkeypatch.delenv(name)
+
+
+def git(root: Path, *arguments: str) -> str:
+    """Run git in `root` and return what it prints."""
+    ended = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout.strip()
+
+
+def make_copy(folder: Path, weights: Path) -> None:
+    """Copy what git knows or would take up of this repository, commit it, and put `weights` where they belong."""
+    listed = git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    git(folder.parent, "init", "--quiet", str(folder))
+    commit(folder)
+    shutil.copytree(weights, folder / WEIGHTS)
+
+
+def commit(root: Path) -> None:
+    """Commit everything that is not ignored."""
+    git(root, "add", "--all")
+    git(root, "commit", "--quiet", "--allow-empty", "--message", "copy")
+
+
+def edit(root: Path, name: str, change: Callable[[str], str]) -> None:
+    """Change a text file; a change that changes nothing is a mistake in the test."""
+    path = root / name
+    before = path.read_text(encoding="utf-8")
+    after = change(before)
+    assert after != before, f"{name} was not changed"
+    path.write_text(after, encoding="utf-8")
+
+
+def edit_aicrowd(root: Path, **fields: object) -> None:
+    """Set fields of aicrowd.json."""
+    content: dict[str, Any] = json.loads((root / "aicrowd.json").read_text(encoding="utf-8"))
+    (root / "aicrowd.json").write_text(json.dumps({**content, **fields}), encoding="utf-8")
+
+
+def use_scripted_engine(root: Path) -> None:
+    """Run without a model, so that a run takes a second."""
+    (root / "models" / "settings.yaml").write_text(SCRIPTED)
+
+
+def write_sparse_tensor(path: Path, elements: int, dtype: str = "F32") -> None:
+    """Write a safetensors file of one tensor that takes no room on the disk."""
+    size = elements * {"F32": 4, "F16": 2, "I32": 4}[dtype]
+    header = json.dumps({"w": {"dtype": dtype, "shape": [elements], "data_offsets": [0, size]}}).encode()
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    os.truncate(path, 8 + len(header) + size)

@@ -1,0 +1,50 @@
+"""Paths that lead out of the repository: in settings, links and modules."""
+
+import re
+from collections.abc import Iterator, Mapping
+
+from utilities.preflight_checks.imports import reached
+from utilities.preflight_checks.repository import Repository
+from utilities.preflight_checks.verdict import FailedError
+
+
+def check_paths(repository: Repository) -> str:
+    """Require that no setting, link or module names a file outside of the repository."""
+    for name, value in _texts(repository.settings.values, ""):
+        if _leads_out(value):
+            raise FailedError(
+                f"setting {name} is {value!r}, outside of the repository",
+                "name a path in the repository, relative to its root",
+            )
+    if repository.needs_weights:
+        _ = repository.weights_folder
+    _require_inner_links(repository)
+    for name, found in reached(repository).items():
+        for line, text in found.machine_paths:
+            raise FailedError(
+                f"{name}, line {line}: {text!r} is a path of one machine", "build paths from the repository's root"
+            )
+    return "all inside of the repository"
+
+
+def _texts(value: object, name: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _texts(inner, f"{name}.{key}" if name else str(key))
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _texts(inner, name)
+    elif isinstance(value, str):
+        yield name, value
+
+
+def _leads_out(value: str) -> bool:
+    outside = value.startswith(("/", "~", "\\")) or re.match(r"[A-Za-z]:\\", value)
+    return bool(outside) or ".." in re.split(r"[/\\]", value)
+
+
+def _require_inner_links(repository: Repository) -> None:
+    for name in repository.files:
+        path = repository.root / name
+        if path.is_symlink() and not (path.exists() and path.resolve().is_relative_to(repository.root)):
+            raise FailedError(f"{name} is a link that leads out of the repository", "put the file itself there")
