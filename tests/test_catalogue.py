@@ -58,7 +58,11 @@ def config_of(shape: ModelShape) -> Any:
 def render(entry: CatalogueEntry, *messages: tuple[str, str]) -> str:
     chat = [{"role": role, "content": content} for role, content in messages]
     found: Any = render_jinja_template(
-        [chat], chat_template=template_text(entry.chat_template), add_generation_prompt=True, bos_token="<s>", eos_token="</s>"
+        [chat],
+        chat_template=template_text(entry.chat_template),
+        add_generation_prompt=True,
+        bos_token="<s>",
+        eos_token="</s>",
     )
     return str(found[0][0])
 

@@ -1,0 +1,174 @@
+"""The time budget's prediction against the clock: the model of the settings on real questions, by task type.
+
+Texts are predicted to be written to their limit; `same steps` is the prediction for as many steps as were taken, which
+tells the error of the time model from that worst case.
+"""
+
+import argparse
+import dataclasses
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from tqdm import tqdm
+
+from benchmarks.common import (
+    PACKAGE,
+    Json,
+    Results,
+    add_questions,
+    add_threads,
+    conditions,
+    make_parser,
+    print_table,
+    set_threads,
+    source_digest,
+    weights_of,
+)
+from models.catalogue import catalogue_entry
+from models.engines.interface import Engine
+from models.settings import Settings, load_settings
+from prompts.prompt import Prompt
+from utilities.devices import CPU, Device, device_named, read_devices
+from utilities.errors import exit_code
+from utilities.evaluation_record import describe_data
+from utilities.questions import Question, read_questions
+
+EXAMPLES = """\
+  python -m benchmarks.time_budget_accuracy                   all of data/development.json: takes minutes
+  python -m benchmarks.time_budget_accuracy --limit 8
+  python -m benchmarks.time_budget_accuracy --gpu l4          on a GPU: its figures of utilities/devices.yaml
+
+The CPU's arithmetic and bandwidth are measured first. Run nothing beside it.
+"""
+_COUNTS = ("prefill_tokens", "decode_steps")
+_COLUMNS = ("tokens", "measured", "steps", "measured", "seconds", "same steps", "measured", "ratio", "same steps")
+
+Batches = dict[str, list[list[Prompt]]]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Predict and measure by the options of the command line; print a table and return 0."""
+    options = _options(argv)
+    questions = read_questions(options.data)[: options.limit]
+    settings = load_settings()
+    threads = set_threads(options.threads)
+    results = Results(options.results, conditions(threads, None), fresh=options.fresh)
+    data = describe_data(options.data, len(questions))
+    inputs = {"settings": dataclasses.asdict(settings), "weights": weights_of(settings.engine), "data": data}
+    inputs["sources"] = source_digest((*PACKAGE, "utilities/devices.yaml"))
+    device = Device(**results.part({**inputs, "device": options.gpu}, partial(_measured_device, options.gpu)))
+    batches = batches_of(questions, settings)
+    engine = _LazyEngine(settings)
+    rows = []
+    for task_type, group in tqdm(batches.items(), desc="measuring", unit="task type"):
+        measured = results.part({**inputs, "task_type": task_type}, partial(engine.measure, group))
+        rows.append({"task_type": task_type, **predicted(group, settings, device, measured), **measured})
+    results.finish({"task_types": rows, "device": dataclasses.asdict(device), **inputs})
+    print_comparison(rows)
+    return 0
+
+
+def _options(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = make_parser("time_budget_accuracy", __doc__, EXAMPLES)
+    add_questions(parser)
+    add_threads(parser)
+    parser.add_argument(
+        "--gpu", metavar="NAME", default=CPU, help="the device that the model runs on (default: %(default)s, measured)"
+    )
+    return parser.parse_args(argv)
+
+
+def batches_of(questions: Sequence[Question], settings: Settings) -> Batches:
+    """Return the evaluator's batches as prompts, by task type."""
+    from utilities.time_budget_counting import prompts_of
+
+    groups: dict[str, list[Question]] = {}
+    for question in sorted(questions, key=lambda each: each.task_type):
+        groups.setdefault(question.task_type.value, []).append(question)
+    size = settings.batch_size
+    prompts = {name: prompts_of(group, settings.prompts) for name, group in groups.items()}
+    return {name: [each[i : i + size] for i in range(0, len(each), size)] for name, each in prompts.items()}
+
+
+def _measured_device(name: str) -> Json:
+    return dataclasses.asdict(device_named(name)[0])
+
+
+class _LazyEngine:
+    """Loads the model when the first part is measured: a finished run needs none."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._engine: Engine | None = None
+
+    def measure(self, batches: Sequence[Sequence[Prompt]]) -> Json:
+        """Answer the batches and return questions, seconds and what the engine says it did."""
+        engine = self._engine = self._engine or _warm(self._settings)
+        before, started = dataclasses.replace(engine.usage()), time.perf_counter()
+        for batch in batches:
+            engine.answer(batch)
+        seconds, after = time.perf_counter() - started, engine.usage()
+        done = {f"measured_{name}": getattr(after, name) - getattr(before, name) for name in _COUNTS}
+        return {"questions": sum(map(len, batches)), "measured_seconds": seconds, **done}
+
+
+def _warm(settings: Settings) -> Engine:
+    from models.engines.registry import create_engine
+    from models.engines.warm_up import warm_up
+
+    engine = create_engine(settings.engine)
+    warm_up(engine)
+    return engine
+
+
+def predicted(
+    batches: Sequence[Sequence[Prompt]], settings: Settings, device: Device, measured: Mapping[str, Any]
+) -> Json:
+    """Return predicted tokens, steps and seconds, and the seconds for as many steps as were taken."""
+    from utilities.time_budget_counting import count_work
+    from utilities.time_budget_model import Machine
+    from utilities.time_budget_tokens import counting_for
+
+    # The engine of the settings, which loaded the model, is one that the entry may name.
+    entry = dataclasses.replace(catalogue_entry(settings.engine.model), engine=settings.engine.name)  # type: ignore[arg-type]
+    machine = Machine(entry, device, 1, read_devices()[1])
+    work = count_work(counting_for(entry).tokenizer, batches, settings.engine)
+    passes = [*work.heads, *(each for batch in work.batches for each in machine.passes(batch))]
+    read = [each for each in passes if not each.decode]
+    steps = [each for each in passes if each.decode]
+    reading, writing = machine.seconds(read), machine.seconds(steps)
+    taken = measured["measured_decode_steps"] / len(steps) if steps else 0.0
+    return {
+        "prefill_tokens": sum(each.tokens for each in read),
+        "decode_steps": len(steps),
+        "seconds": reading + writing,
+        "seconds_at_measured_steps": reading + taken * writing,
+    }
+
+
+def print_comparison(rows: Sequence[Json]) -> None:
+    """Print predictions beside measurements, and their ratio: over 1 is predicted too long."""
+    names = ("questions", *_COUNTS, *(f"measured_{name}" for name in _COUNTS))
+    sums = (*names, "seconds", "seconds_at_measured_steps", "measured_seconds")
+    total = {"task_type": "all", **{name: sum(row[name] for row in rows) for name in sums}}
+    print_table(("task type", "questions", *_COLUMNS), [_row(row) for row in (*rows, total)])
+
+
+def _row(row: Json) -> tuple[str, ...]:
+    counts = [row[name] for count in _COUNTS for name in (count, f"measured_{count}")]
+    seconds = [row[name] for name in ("seconds", "seconds_at_measured_steps", "measured_seconds")]
+    ratios = [value / row["measured_seconds"] for value in seconds[:2]]
+    return (
+        row["task_type"],
+        str(row["questions"]),
+        *(f"{value:,.0f}" for value in counts),
+        *(f"{value:.1f}" for value in seconds),
+        *(f"{value:.2f}" for value in ratios),
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code(main))
