@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from models.catalogue import DEFAULT_MODEL, OWN_TEMPLATE, catalogue_entry
+from models.engines.vllm_settings import VllmSettings
 from prompts.settings import PromptSettings
 from utilities.errors import UserError
 from utilities.typed_yaml import build, read_mapping
@@ -16,6 +17,9 @@ DEFAULT_FILE = ROOT / "models" / "settings.yaml"
 FILE_VARIABLE = "SHOPALIGN_SETTINGS"
 MODEL_VARIABLE = "SHOPALIGN_MODEL"
 WEIGHTS_VARIABLE = "SHOPALIGN_WEIGHTS"
+
+_GPU_TOKENS = 4096
+_ANSWER_TOKENS = 256
 
 DTYPES = ("float32", "float16", "bfloat16")
 DEVICES = ("auto", "cpu", "cuda")
@@ -48,6 +52,7 @@ class EngineSettings:
     selection: str = "pmi"
     token_budget: int = 1024
     max_prompt_tokens: int = 2048
+    vllm: VllmSettings = field(default_factory=VllmSettings)
 
     def __post_init__(self) -> None:
         _one_of("engine.dtype", self.dtype, DTYPES)
@@ -127,10 +132,14 @@ def _with_entry(engine: dict[str, Any]) -> dict[str, Any]:
     """Return the engine's settings with what they leave open from the catalogue."""
     model = os.environ.get(MODEL_VARIABLE) or engine.get("model", DEFAULT_MODEL)
     entry = catalogue_entry(str(model))
-    known = {
-        "name": entry.engine,
-        **{name: getattr(entry, name) for name in FROM_CATALOGUE},
-    }
+    known: dict[str, Any] = {name: getattr(entry, name) for name in FROM_CATALOGUE}
+    known["name"] = entry.engine
+    known["token_budget"] = _GPU_TOKENS if entry.engine == "vllm" else EngineSettings.token_budget
+    known["max_prompt_tokens"] = min(EngineSettings.max_prompt_tokens, entry.context_length - _ANSWER_TOKENS)
+    given = engine.get("vllm", {})
+    if isinstance(given, dict):
+        longest = min(VllmSettings.max_model_len, entry.context_length)
+        engine = {**engine, "vllm": {"tensor_parallel": entry.tensor_parallel, "max_model_len": longest, **given}}
     return {**known, **engine, "model": entry.name}
 
 

@@ -34,6 +34,7 @@ MODULES: dict[str, ModuleType] = {
     "generation": generation,
     "named_entity_recognition": named_entity_recognition,
 }
+OPEN = ("token_budget", "max_prompt_tokens", "vllm")
 EVERY_VARIANT = [(field, name) for field, module in MODULES.items() for name in module.VARIANTS]
 
 
@@ -71,8 +72,9 @@ def test_every_key_of_the_default_file_is_a_field_and_every_field_is_a_key() -> 
     text = DEFAULT_FILE.read_text(encoding="utf-8")
     kinds = (EngineSettings, PromptSettings, ClockSettings)
     fields = [field for kind in kinds for field in kind.__dataclass_fields__]
-    assert [f for f in fields if f"  {f}:" not in text and f not in ("name", *FROM_CATALOGUE)] == []
+    assert [f for f in fields if f"  {f}:" not in text and f not in ("name", *OPEN, *FROM_CATALOGUE)] == []
     assert "name, weights, dtype, chat_template, choice and selection" in text
+    assert "token_budget, max_prompt_tokens and vllm" in text
 
 
 @pytest.mark.parametrize("model", read_catalogue())
@@ -85,6 +87,8 @@ def test_one_setting_switches_to_each_model_of_the_catalogue(
     engine = load_settings(file).engine
     assert (engine.model, engine.name) == (model, entry.engine)
     assert all(getattr(engine, field) == getattr(entry, field) for field in FROM_CATALOGUE)
+    assert engine.vllm.tensor_parallel == entry.tensor_parallel
+    assert engine.max_prompt_tokens + 128 <= engine.vllm.max_model_len <= entry.context_length
     file.write_text(f"engine:\n  model: {model}\n  choice: decode\n", encoding="utf-8")
     assert load_settings(file).engine == replace(engine, choice="decode")
     monkeypatch.setenv(MODEL_VARIABLE, model)

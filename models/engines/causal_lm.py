@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoTokenizer, DynamicCache
+from transformers import DynamicCache
 
 from models.engines.attention_window import windowed
 from models.engines.decoding import write
 from models.engines.interface import EngineError
 from models.engines.language_model import LogProbabilities, ScoringRow, WritingRow
-from models.engines.loading import AUTO, LOCAL, load_causal_lm
+from models.engines.loading import AUTO, load_causal_lm
 from models.engines.scoring import by_head
 from models.engines.token_tree import TokenTree, batches_by_budget, grow_tree, pack_trees
+from models.engines.tokens import TextCoder
 from models.engines.usage import Usage
 
 _LOGIT_ROWS = 256  # 256 x 49,152 float32 logits are 50 MB: large enough for full speed, small enough for a laptop
@@ -37,33 +38,18 @@ class PrefixCache:
         return cache
 
 
-class CausalLM:
+class CausalLM(TextCoder):
     """Weights, tokenizer and device of one model."""
 
     def __init__(self, folder: Path, dtype: torch.dtype, device: str, awq: str = AUTO) -> None:
         """Load the model; `awq` says how AWQ weights are run (`models.engines.loading`)."""
-        self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, **LOCAL)
         self.model = load_causal_lm(folder, dtype, device, awq)
+        super().__init__(folder, self.model.generation_config)
         self.device = self.model.device
-        self.ends = _ends(self.tokenizer, self.model)
-        self.pad = self.tokenizer.pad_token_id or self.tokenizer.eos_token_id or 0
         self.usage = Usage()
         self.deadline = math.inf
         """The monotonic time after which nobody waits: texts end there, scores are given up."""
         self._prefixes: dict[tuple[int, ...], PrefixCache] = {}
-
-    def encode(self, text: str) -> list[int]:
-        """Return the tokens of `text` without any special token around them."""
-        return list(self.tokenizer.encode(text, add_special_tokens=False))
-
-    def continuation(self, text: str) -> list[int]:
-        """Return the tokens of `text` as they stand behind other text.
-
-        The vocabularies of Llama 2, Mistral and Phi-3 put a space before whatever they encode, which is only right at
-        the beginning.
-        """
-        behind, tokens = self.encode("\n"), self.encode(f"\n{text}")
-        return tokens[len(behind) :] if tokens[: len(behind)] == behind else self.encode(text)
 
     @torch.inference_mode()
     def prefix(self, tokens: Sequence[int]) -> PrefixCache:
@@ -152,13 +138,6 @@ class CausalLM:
             index = wanted[len(values) : len(values) + len(block)]
             values.extend(block.gather(1, index[:, None]).squeeze(1).tolist())
         return _along_paths(trees, values)
-
-
-def _ends(tokenizer: Any, model: Any) -> list[int]:
-    """Return the tokens that end an answer, the tokenizer's own first."""
-    configured = model.generation_config.eos_token_id
-    listed = configured if isinstance(configured, list) else [configured]
-    return [token for token in dict.fromkeys([tokenizer.eos_token_id, *listed]) if token is not None]
 
 
 def _predictions(

@@ -10,7 +10,7 @@ import torch
 from transformers import DynamicCache
 
 from models.engines.constrained_decoding import LabelList
-from models.engines.language_model import WritingRow
+from models.engines.language_model import LanguageModel, WritingRow
 from models.engines.scoring import by_head
 from models.engines.text_decoding import text_is_complete, text_of
 from models.engines.token_tree import batches_by_budget, grow_tree, pack_trees
@@ -53,26 +53,27 @@ class Row:
         return token
 
 
-def write(model: "CausalLM", rows: Sequence[WritingRow], budget: int) -> list[str]:
-    """Write what each row's space asks for; see `LanguageModel.write_rows`."""
-    written, readers = [], []
-    for row in rows:
-        allowed, read, never_first = _constraint(model, row)
-        written.append(Row(row.prompt, allowed, row.limit, never_first))
-        readers.append(read)
-    decode_behind_head(model, [row.system for row in rows], written, budget)
-    return [read(row.tokens) for read, row in zip(readers, written, strict=True)]
+Reader = Callable[[Sequence[int]], str]
+"""Given all tokens of a row: its answer as text."""
 
 
-def _constraint(
-    model: "CausalLM", row: WritingRow
-) -> tuple[AllowedTokens, Callable[[Sequence[int]], str], Sequence[int]]:
-    """Return what may come next, how the tokens are read, and what may not come first."""
+def constrained(model: LanguageModel, row: WritingRow) -> tuple[Row, Reader]:
+    """Return the row that writes what the space asks for, and how its tokens are read."""
     space = row.space
     if isinstance(space, Text):
-        return lambda t: [] if text_is_complete(model, t, space) else None, lambda t: text_of(model, t), model.ends
+        free = Row(
+            row.prompt, lambda tokens: [] if text_is_complete(model, tokens, space) else None, row.limit, model.ends
+        )
+        return free, lambda tokens: text_of(model, tokens)
     labels = LabelList(model, space)
-    return labels.allowed, labels.read, ()
+    return Row(row.prompt, labels.allowed, row.limit), labels.read
+
+
+def write(model: "CausalLM", rows: Sequence[WritingRow], budget: int) -> list[str]:
+    """Write what each row's space asks for; see `LanguageModel.write_rows`."""
+    pairs = [constrained(model, row) for row in rows]
+    decode_behind_head(model, [row.system for row in rows], [row for row, _ in pairs], budget)
+    return [read(row.tokens) for row, read in pairs]
 
 
 @torch.inference_mode()

@@ -17,8 +17,15 @@ def _transformers(settings: EngineSettings) -> Engine:
     return TransformersEngine(weights_folder(settings), settings)
 
 
+def _vllm(settings: EngineSettings) -> Engine:
+    from models.engines.vllm_engine import VllmEngine
+
+    return VllmEngine(weights_folder(settings), settings)
+
+
 ENGINES: Mapping[str, Callable[[EngineSettings], Engine]] = {
     "transformers": _transformers,
+    "vllm": _vllm,
     "scripted": lambda _: ScriptedEngine(),
 }
 

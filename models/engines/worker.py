@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from multiprocessing.connection import Connection
 
-from models.engines.interface import Engine
+from models.engines.interface import Engine, LostEngineError
 from models.engines.registry import create_engine
 from models.engines.warm_up import warm_up
 from models.engines.wire import Json, answer_to_json, prompt_from_json, receive, send
@@ -71,6 +71,9 @@ def _reply(engine: Engine, request: Json) -> Json:
     try:
         prompts = [prompt_from_json(prompt) for prompt in request["prompts"]]
         answers = [answer_to_json(answer) for answer in engine.answer(prompts, request["ways"], request["seconds"])]
+    except LostEngineError:
+        # What the engine consists of is gone: only a new process helps.
+        raise
     except Exception as error:  # noqa: BLE001 - whatever it is, the package answers without this engine's help
         _LOG.warning("the engine failed on %d prompts: %s: %s", len(request["prompts"]), type(error).__name__, error)
         return {"error": f"{type(error).__name__}: {error}", "usage": asdict(engine.usage())}

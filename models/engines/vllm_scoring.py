@@ -1,0 +1,54 @@
+"""Log-probabilities of continuations by vLLM, which shares what they have in common through its prefix cache."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from models.engines.interface import EngineError
+from models.engines.token_tree import TokenTree
+from models.engines.vllm_client import VllmClient
+from models.engines.vllm_probes import Probe, probes
+from models.engines.vllm_requests import Reply, Request
+
+
+def score_trees(client: VllmClient, trees: Sequence[TokenTree], deadline: float) -> tuple[list[list[float]], int]:
+    """Return the log-probability of every node of every tree, and how many tokens were read for that.
+
+    Raises:
+        EngineError: the deadline has passed, or vLLM refused a request.
+    """
+    jobs = [(index, probe) for index, tree in enumerate(trees) for probe in probes(tree)]
+    requests = [_request(trees[index], probe, index) for index, probe in jobs]
+    replies = client.run(requests, deadline)
+    read = sum(reply.read for reply in replies)
+    # What an earlier batch left in the cache may reach into a chain, whose tokens are then not scored.
+    hidden = [
+        index for index, (request, reply) in enumerate(zip(requests, replies, strict=True)) if _hid(request, reply)
+    ]
+    for index, reply in zip(
+        hidden, client.run([replace(requests[i], reuse=False) for i in hidden], deadline), strict=True
+    ):
+        replies[index] = reply
+        read += reply.read
+    values = [[0.0] * len(tree.tokens) for tree in trees]
+    for (index, probe), request, reply in zip(jobs, requests, replies, strict=True):
+        for node, score in _scores(trees[index], probe, request, reply):
+            values[index][node] = score
+    return values, read
+
+
+def _request(tree: TokenTree, probe: Probe, replica: int) -> Request:
+    asked = [tree.tokens[node] for node in probe.asked]
+    return Request(probe.tokens, asked=asked, chain=len(probe.chain), replica=replica)
+
+
+def _hid(request: Request, reply: Reply) -> bool:
+    return reply.done and request.chain > 0 and reply.chain is None
+
+
+def _scores(tree: TokenTree, probe: Probe, request: Request, reply: Reply) -> Iterator[tuple[int, float]]:
+    if not reply.done:
+        raise EngineError("the time was over before all was scored")
+    if len(reply.asked) != len(set(request.asked)) or len(reply.chain or ()) != request.chain:
+        raise EngineError("vLLM left out log-probabilities that it was asked for")
+    yield from ((node, reply.asked[tree.tokens[node]]) for node in probe.asked)
+    yield from zip(probe.chain, reply.chain or (), strict=True)

@@ -1,0 +1,42 @@
+"""The real engine, started once: these tests are run by `make test-vllm`, in an environment that has vLLM."""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from models.engines.transformers_engine import TransformersEngine
+from models.engines.vllm_engine import VllmEngine
+from models.engines.vllm_settings import VllmSettings
+from models.settings import EngineSettings
+from tests.tiny_model import save_tiny_model
+
+# One thread each for vLLM's processes; compiling takes longer than all of these tests.
+os.environ.update({"OMP_NUM_THREADS": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind", "TORCH_COMPILE_DISABLE": "1"})
+
+HEADS = 2  # of size 32, the smallest that vLLM's attention on a CPU has
+VLLM = VllmSettings(max_model_len=1024, memory_fraction=0.1, enforce_eager=True)
+SETTINGS = EngineSettings(name="vllm", device="cpu", token_budget=512, max_prompt_tokens=512, vllm=VLLM)
+
+Engines = Callable[[str], TransformersEngine]
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("tiny")
+    save_tiny_model(made, num_attention_heads=HEADS, num_key_value_heads=1)
+    return made
+
+
+@pytest.fixture(scope="session")
+def vllm_engine(folder: Path) -> Iterator[VllmEngine]:
+    engine = VllmEngine(folder, replace(SETTINGS, weights=str(folder)))
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="session")
+def transformers_engine(folder: Path) -> TransformersEngine:
+    return TransformersEngine(folder, replace(SETTINGS, weights=str(folder)))
