@@ -22,7 +22,7 @@ _UNTRIED_SHARE, _TRIED_SHARE = 0.05, 0.3
 """Of the time that is left, what is handed to the engine at once, before and after it kept to a prediction."""
 _PATIENCE_SHARE, _LAST_PATIENCE_SHARE = 0.6, 0.95
 """Of the time that is left, what an answer is waited for, while others wait and for the last."""
-_TIMES_AS_LONG, _LEAST_PATIENCE = 12.0, 2.0
+_TIMES_AS_LONG, _LEAST_PATIENCE = 20.0, 2.0
 """An engine that kept to predictions is given up when it takes so many times as long, or so many seconds if longer."""
 _TOO_LATE = 0.3
 _PROBED_SHARE = 0.75

@@ -81,8 +81,8 @@ class CatalogueEntry:
 
     `weights` is a folder relative to the repository, `source` the hub's repository that it is filled from.
     `chat_template` is `own` for the tokenizer's, else the name of a file of `models/chat_templates`. `context_length`
-    is in tokens, `tensor_parallel` the number of GPUs that share every matrix. `choice` and `selection` say how options
-    are answered (`EngineSettings`).
+    is in tokens, `tensor_parallel` the number of GPUs that share every matrix. `choice`, `selection` and `spans` say
+    how options and phrases of the question are answered (`EngineSettings`).
 
     Raises:
         ValueError: a value is outside its range.
@@ -99,6 +99,7 @@ class CatalogueEntry:
     tensor_parallel: int
     choice: Literal["label", "text", "pmi", "decode"]
     selection: Literal["label", "text", "pmi", "decode"]
+    spans: Literal["score", "write"]
     shape: ModelShape
 
     def __post_init__(self) -> None:

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from models.engines.ways import DECODE, LABEL, PMI, SPANS, TEXT, WRITE, way_of
+from models.engines.ways import COPY, DECODE, LABEL, PMI, SPANS, TEXT, WRITE, way_of
 from models.settings import ClockSettings, EngineSettings
-from prompts.answer_space import Choice, Selection, Spans, Text
+from prompts.answer_space import AnswerSpace, Choice, Selection, Spans, Text
 from prompts.orders import reorderings
 from prompts.prompt import Prompt
 
@@ -54,11 +54,12 @@ def work_of(prompt: Prompt, way: str) -> Work:
     if way == SPANS:
         assert isinstance(space, Spans)
         return Work(len(prompt.bare) + _CUE_PASSES * len(space.source))
-    return Work(shown, _steps(prompt, way))
+    return Work(shown, _steps(space, way))
 
 
-def _steps(prompt: Prompt, way: str) -> int:
-    space = prompt.space
+def _steps(space: AnswerSpace, way: str) -> int:
+    if way == COPY and isinstance(space, Spans):
+        return _TOKENS_PER_WORD * space.max_spans * space.max_words
     if way == WRITE and isinstance(space, Text):
         return _TOKENS_PER_WORD * space.max_words
     if way == DECODE and isinstance(space, Choice | Selection):

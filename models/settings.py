@@ -24,8 +24,9 @@ _ANSWER_TOKENS = 256
 DTYPES = ("float32", "float16", "bfloat16")
 DEVICES = ("auto", "cpu", "cuda")
 SCORINGS = ("label", "text", "pmi", "decode")
+SPAN_WAYS = ("score", "write")
 AWQ = ("auto", "kernels", "dense")
-FROM_CATALOGUE = ("weights", "dtype", "chat_template", "choice", "selection")
+FROM_CATALOGUE = ("weights", "dtype", "chat_template", "choice", "selection", "spans")
 SPARE = ("none", "orders", "decode")
 
 
@@ -35,10 +36,11 @@ class EngineSettings:
 
     `weights` is a folder in Hugging Face layout, relative to the repository. `choice` and `selection` say how options
     are answered: `label` by the probability of their numbers, `text` by the mean log-probability of their texts, `pmi`
-    by what the question adds to that, `decode` by writing the numbers under the constraint. `token_budget` is the most
-    tokens in a padded batch, `max_prompt_tokens` the most of one prompt. `chat_template` is `own` for the tokenizer's,
-    else the name of a file of `models/chat_templates`. `awq` is how 4-bit weights are computed with: packed by
-    `kernels`, made `dense` when they are loaded, or `auto`, whichever is faster on the device.
+    by what the question adds to that, `decode` by writing the numbers under the constraint. `spans` says whether
+    phrases of the question are compared by their probabilities (`score`), or written and looked up in it (`write`).
+    `token_budget` is the most tokens in a padded batch, `max_prompt_tokens` the most of one prompt. `chat_template` is
+    `own` for the tokenizer's, else the name of a file of `models/chat_templates`. `awq` is how 4-bit weights are
+    computed with: packed by `kernels`, made `dense` when they are loaded, or `auto`, whichever is faster on the device.
     """
 
     model: str = DEFAULT_MODEL
@@ -50,6 +52,7 @@ class EngineSettings:
     awq: str = "auto"
     choice: str = "pmi"
     selection: str = "pmi"
+    spans: str = "score"
     token_budget: int = 1024
     max_prompt_tokens: int = 2048
     vllm: VllmSettings = field(default_factory=VllmSettings)
@@ -60,6 +63,7 @@ class EngineSettings:
         _one_of("engine.awq", self.awq, AWQ)
         _one_of("engine.choice", self.choice, SCORINGS)
         _one_of("engine.selection", self.selection, SCORINGS)
+        _one_of("engine.spans", self.spans, SPAN_WAYS)
         for name in ("token_budget", "max_prompt_tokens"):
             if getattr(self, name) < 64:
                 raise UserError(f"setting engine.{name} is {getattr(self, name)}; it must be at least 64 tokens")

@@ -106,7 +106,12 @@ def engine_settings(machine: Machine, settings: Settings) -> EngineSettings:
     entry = machine.entry
     limit = min(settings.engine.max_prompt_tokens, entry.context_length - _ANSWER_TOKENS)
     return replace(
-        settings.engine, name=entry.engine, choice=entry.choice, selection=entry.selection, max_prompt_tokens=limit
+        settings.engine,
+        name=entry.engine,
+        choice=entry.choice,
+        selection=entry.selection,
+        spans=entry.spans,
+        max_prompt_tokens=limit,
     )
 
 

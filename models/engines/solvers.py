@@ -8,9 +8,10 @@ from models.engines.label_scoring import score_labels
 from models.engines.language_model import LanguageModel
 from models.engines.option_scoring import score_pmi, score_texts
 from models.engines.scoring import ScoringSettings
+from models.engines.span_copying import copy_spans
 from models.engines.span_scoring import answer_spans
 from models.engines.text_decoding import write_texts
-from models.engines.ways import DECODE, LABEL, PMI, SPANS, TEXT, WRITE
+from models.engines.ways import COPY, DECODE, LABEL, PMI, SPANS, TEXT, WRITE
 from prompts.answer_space import AnswerSpace, Choice, Selection
 from prompts.prompt import Prompt
 from utilities.retrieval import best_first
@@ -59,5 +60,6 @@ SOLVERS: Mapping[str, Solver] = {
     PMI: _scored(score_pmi),
     DECODE: decode_labels,
     SPANS: answer_spans,
+    COPY: copy_spans,
     WRITE: write_texts,
 }

@@ -3,7 +3,7 @@
 from models.settings import EngineSettings
 from prompts.answer_space import AnswerSpace, Choice, Selection, Spans
 
-LABEL, TEXT, PMI, DECODE, SPANS, WRITE = "label", "text", "pmi", "decode", "spans", "write"
+LABEL, TEXT, PMI, DECODE, SPANS, COPY, WRITE = "label", "text", "pmi", "decode", "spans", "copy", "write"
 _NEED_TEXTS = (TEXT, PMI)
 
 
@@ -15,4 +15,6 @@ def way_of(space: AnswerSpace, settings: EngineSettings) -> str:
     if isinstance(space, Choice | Selection):
         way = settings.choice if isinstance(space, Choice) else settings.selection
         return LABEL if way in _NEED_TEXTS and not space.texts else way
-    return SPANS if isinstance(space, Spans) else WRITE
+    if isinstance(space, Spans):
+        return COPY if settings.spans == WRITE else SPANS
+    return WRITE
