@@ -207,7 +207,11 @@ def _output(folder: Path, output: Path) -> None:
         (_nothing, ("--bits", "8"), "bits is 8; AutoAWQ's GEMM format has 4 only"),
         (_nothing, ("--rows", "0"), "rows is 0; it must be at least 1"),
         (_nothing, ("--calibration", "{folder}/none.txt"), "none.txt: the calibration texts cannot be read"),
-        (_nothing, ("--calibration", "{folder}/few.txt"), r"few.txt: 2 texts have 10 tokens or more and 4 are asked"),
+        (
+            _nothing,
+            ("--calibration", "{folder}/few.txt"),
+            r"few.txt: \d+ tokens are there and 4 rows of 64 are asked for",
+        ),
         (_nothing, ("--calibration", "{folder}/odd.jsonl"), "odd.jsonl, line 2: no field text or input_field"),
         (_nothing, ("--calibration", str(DEVELOPMENT)), "holds the questions that scores are taken on"),
         (_nothing, ("--recipe", "{folder}/few.txt"), "the settings are pairs of names and values"),
@@ -255,17 +259,20 @@ def test_a_group_size_that_fits_is_accepted(source: Path) -> None:
 class Words:
     """A tokenizer that makes a token of every word."""
 
-    def __call__(self, text: str, truncation: bool, max_length: int) -> dict[str, list[int]]:
-        return {"input_ids": [len(word) for word in text.split()][:max_length]}
+    def __call__(self, text: str) -> dict[str, list[int]]:
+        return {"input_ids": [len(word) for word in text.split()]}
 
 
-def test_rows_are_drawn_by_seed_and_cut_to_their_length(tmp_path: Path) -> None:
+def test_texts_are_ordered_by_seed_and_joined_to_rows_of_one_length(tmp_path: Path) -> None:
     path = tmp_path / "texts.jsonl"
-    texts = [{"text": " ".join(["a" * size] * 20)} for size in range(1, 30)]
+    texts = [{"text": " ".join(["a" * size] * 7)} for size in range(1, 30)]
     path.write_text("".join(json.dumps(text) + "\n" for text in texts), encoding="utf-8")
     rows = calibration_rows(Words(), path, 5, 12, seed=1)
     assert [len(row) for row in rows] == [12] * 5
-    assert len({row[0] for row in rows}) == 5
+    joined = [token for row in rows for token in row]
+    assert [joined[start : start + 7] for start in range(0, 56, 7)] == [
+        [joined[start]] * 7 for start in range(0, 56, 7)
+    ]
     assert rows == calibration_rows(Words(), path, 5, 12, seed=1)
     assert rows != calibration_rows(Words(), path, 5, 12, seed=2)
 
@@ -275,10 +282,10 @@ def test_the_own_texts_are_the_same_for_a_seed() -> None:
     assert shop_texts(50, 1) != shop_texts(50, 2)
 
 
-def test_the_own_texts_are_long_enough_to_calibrate_with(source: Path) -> None:
-    rows = calibration_rows(AutoTokenizer.from_pretrained(source), None, 128, 64, 1)
-    assert len(rows) == 128
-    assert max(map(len, rows)) == 64
+@pytest.mark.parametrize("rows", [1, 128])
+def test_the_own_texts_fill_any_number_of_rows(source: Path, rows: int) -> None:
+    found = calibration_rows(AutoTokenizer.from_pretrained(source), None, rows, 64, 1)
+    assert [len(row) for row in found] == [64] * rows
 
 
 def test_no_own_text_shares_eight_words_with_an_evaluation_question() -> None:

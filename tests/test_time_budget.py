@@ -190,9 +190,9 @@ def test_vllm_reads_a_prompt_once_where_its_labels_are_single_tokens(vllm: Count
 
 
 def test_vllm_reads_what_lies_behind_the_last_full_block_again_for_labels_that_fork(vllm: CountingVllm) -> None:
-    """Behind 40 tokens, two blocks of 16 are kept: 40 for the first tokens, then 8 and the fork's own."""
-    vllm.score_rows([(None, [*range(40)], [[5], [6, 7], [6, 8]])], 0)
-    assert vllm.passes[0].tokens == 40 + 9
+    """Behind 40 tokens, two blocks of 16 are kept: 41 for all of the first path, then 8 and the other path's own."""
+    vllm.score_rows([(None, [*range(40)], [[5], [6, 7], [8, 9]])], 0)
+    assert vllm.passes[0].tokens == 41 + 9
 
 
 def test_vllm_writes_all_rows_side_by_side_until_the_longest_is_done(vllm: CountingVllm) -> None:

@@ -31,9 +31,9 @@ EXAMPLES = """\
 examples:
   python -m tuning.quantize --source models/weights/smollm2-135m-instruct \\
       --output models/weights/smollm2-135m-instruct-awq --group-size 64
-      about seven minutes on two cores; SmolLM2's 576 inputs do not divide into groups of 128
+      a quarter of an hour or more on two cores; SmolLM2's 576 inputs do not divide into groups of 128
   python -m tuning.quantize --source models/weights/llama3-70b --output models/weights/llama3-70b-awq \\
-      --calibration rows.jsonl --rows 128
+      --calibration rows.jsonl --rows 128 --max-tokens 512
       calibrate with your own texts: JSON Lines with a field text or input_field, or one text a line
 
 Killed or stopped by Ctrl-C, the same command goes on behind the last finished layer (Llama models). What it needs
@@ -43,12 +43,12 @@ for that lies beside the output, in OUTPUT.partial, and goes when the output is 
 
 @dataclass(frozen=True)
 class QuantisationSettings:
-    """Bits of a weight, inputs in a group, and the calibration: texts, tokens of each, seed of the choice."""
+    """Bits of a weight, inputs in a group, and the calibration: rows, tokens of each, seed of the texts' order."""
 
     bits: int = 4
     group_size: int = 128
-    rows: int = 128
-    max_tokens: int = 512
+    rows: int = 16
+    max_tokens: int = 256
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -105,9 +105,9 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--group-size", type=int, metavar="N", help="inputs that share a scale; has to divide every layer's inputs")
     add("--bits", type=int, metavar="N", help="4, the only number that the format has")
     add("--calibration", type=Path, metavar="FILE", help="texts to calibrate with (default: the package's own)")
-    add("--rows", type=int, metavar="N", help="calibration texts")
-    add("--max-tokens", type=int, metavar="N", help="tokens of a calibration text")
-    add("--seed", type=int, metavar="N", help="which texts of the file")
+    add("--rows", type=int, metavar="N", help="rows of calibration text")
+    add("--max-tokens", type=int, metavar="N", help="tokens of a row; texts are joined and cut")
+    add("--seed", type=int, metavar="N", help="order of the texts")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: a GPU if there is one")
     return parser.parse_args(argv)
 
