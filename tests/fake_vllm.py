@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import re
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -82,7 +83,9 @@ class FakeVllm:
             assert self.vllm_config.use_v2_model_runner
             start, rows = sampling.prompt_logprob_start, sampling.prompt_logprob_token_ids
             assert len(rows) == len(prompt) - 1 - start
+            width = max(map(len, rows))
             told = [[float(scores[start + index][token]) for token in row] for index, row in enumerate(rows)]
+            told = [row + [-math.inf] * (width - len(row)) for row in told]
             output.prompt_token_id_logprobs = told if cached <= start else None
         elif hasattr(sampling, "prompt_logprobs"):
             own = [float(scores[i][token]) if i >= cached else 7.0 for i, token in enumerate(prompt[1:])]

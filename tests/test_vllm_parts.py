@@ -20,37 +20,41 @@ CONTINUATIONS = st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=6), mi
 BLOCK = 4
 
 
-@given(st.lists(st.integers(4, 9), min_size=1, max_size=9), CONTINUATIONS)
-def test_probes_score_every_token_of_every_continuation_once(prompt: list[int], continuations: list[list[int]]) -> None:
+@given(st.lists(st.integers(4, 9), min_size=1, max_size=9), CONTINUATIONS, st.booleans())
+def test_probes_score_every_token_of_every_continuation_once(
+    prompt: list[int], continuations: list[list[int]], by_rows: bool
+) -> None:
     tree = grow_tree(prompt, continuations)
-    scored = Counter(node for probe in probes(tree) for node in (*probe.asked, *probe.chain))
+    found = probes(tree, by_rows=by_rows)
+    scored = Counter(node for probe in found for nodes in (probe.asked, *probe.rows) for node in nodes)
     assert scored == Counter(range(len(tree.tokens)))
 
 
-@given(st.lists(st.integers(4, 9), min_size=1, max_size=9), CONTINUATIONS)
+@given(st.lists(st.integers(4, 9), min_size=1, max_size=9), CONTINUATIONS, st.booleans())
 def test_a_probe_knows_the_tokens_before_what_it_asks_and_ends_in_its_chain(
-    prompt: list[int], continuations: list[list[int]]
+    prompt: list[int], continuations: list[list[int]], by_rows: bool
 ) -> None:
     tree = grow_tree(prompt, continuations)
     spelled: dict[int, tuple[int, ...]] = {}
     for node, (parent, token) in enumerate(zip(tree.parents, tree.tokens, strict=True)):
         spelled[node] = (*spelled.get(parent, tuple(prompt)), token)
-    for probe in probes(tree):
+    for probe in probes(tree, by_rows=by_rows):
         assert all(spelled[node][:-1] == probe.tokens for node in probe.asked)
-        ends = [probe.tokens[: len(probe.tokens) - back] for back in range(len(probe.chain))]
-        assert [spelled[node] for node in probe.chain] == ends[::-1]
+        for back, nodes in zip(range(len(probe.rows), 0, -1), probe.rows, strict=True):
+            assert {spelled[node][:-1] for node in nodes} == {probe.tokens[: len(probe.tokens) - back]}
+            assert by_rows or [tree.tokens[node] for node in nodes] == [probe.tokens[-back]]
 
 
-@given(st.lists(st.integers(4, 9), min_size=1, max_size=9), CONTINUATIONS)
-def test_no_chain_reaches_into_what_the_probes_before_it_leave_in_the_cache(
-    prompt: list[int], continuations: list[list[int]]
+@given(st.lists(st.integers(4, 9), min_size=1, max_size=9), CONTINUATIONS, st.booleans())
+def test_no_row_reaches_into_what_the_probes_before_it_leave_in_the_cache(
+    prompt: list[int], continuations: list[list[int]], by_rows: bool
 ) -> None:
     seen: list[tuple[int, ...]] = []
-    for probe in probes(grow_tree(prompt, continuations)):
+    for probe in probes(grow_tree(prompt, continuations), by_rows=by_rows):
         shared = max((_shared(probe.tokens, other) for other in seen), default=0)
         cached = min(shared, len(probe.tokens) - 1) // BLOCK * BLOCK
-        if probe.chain:
-            assert cached <= len(probe.tokens) - len(probe.chain) - 1
+        if probe.rows:
+            assert cached <= len(probe.tokens) - len(probe.rows) - 1
         seen.append(probe.tokens)
 
 
@@ -59,9 +63,17 @@ def _shared(one: Sequence[int], other: Sequence[int]) -> int:
     return next((index for index, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
 
 
-def test_options_that_differ_at_once_cost_a_request_each_and_one_for_what_they_begin_with() -> None:
-    found = probes(grow_tree([1, 2, 3], [[10, 11, 12], [20, 21], [30, 31, 32, 33]]))
-    assert [probe.tokens[3:] for probe in found] == [(), (10, 11), (20,), (30, 31, 32)]
+OPTIONS = [[10, 11, 12], [20, 21], [30, 31, 32, 33], [30, 31, 9], [30, 9]]
+
+
+def test_a_request_is_asked_of_all_forks_on_its_way() -> None:
+    found = probes(grow_tree([1, 2, 3], OPTIONS))
+    assert [probe.tokens[3:] for probe in found] == [(10, 11), (20,), (30, 31, 32)]
+
+
+def test_where_only_own_tokens_are_told_every_fork_is_a_request() -> None:
+    found = probes(grow_tree([1, 2, 3], OPTIONS), by_rows=False)
+    assert [probe.tokens[3:] for probe in found] == [(), (10, 11), (20,), (30,), (30, 31), (30, 31, 32)]
 
 
 def test_more_labels_than_vllm_tells_at_once_are_asked_in_blocks() -> None:
@@ -132,16 +144,16 @@ def test_of_a_prompt_that_is_partly_cached_the_computed_tokens_count_as_read() -
 
 
 def test_scores_of_cached_tokens_are_not_believed() -> None:
-    request = Request([1, 2, 3, 4], chain=2)
+    request = Request([1, 2, 3, 4], rows=[[3], [4]])
     places = [None, *({token: SimpleNamespace(logprob=-float(token))} for token in (2, 3, 4))]
-    for cached, expected in [(0, [-3.0, -4.0]), (1, [-3.0, -4.0]), (2, None), (3, None)]:
+    for cached, expected in [(0, [[-3.0], [-4.0]]), (1, [[-3.0], [-4.0]]), (2, None), (3, None)]:
         reply = Reply()
         read_reply(request, output([9], prompt_logprobs=places, num_cached_tokens=cached, finished=True), reply, 0.1)
-        assert reply.chain == expected
+        assert reply.rows == expected
 
 
-def test_the_second_runner_is_asked_for_the_chain_alone() -> None:
-    fields = sampling_fields(Request([1, 2, 3, 4], chain=2, asked=(7, 8)), by_rows=True)
+def test_the_second_runner_is_asked_for_rows_alone() -> None:
+    fields = sampling_fields(Request([1, 2, 3, 4], rows=[[3], [4]], asked=(7, 8)), by_rows=True)
     assert (fields["prompt_logprob_start"], fields["prompt_logprob_token_ids"]) == (1, [[3], [4]])
     assert fields["logprob_token_ids"] == [7, 8]
     assert fields["skip_reading_prefix_cache"] is False

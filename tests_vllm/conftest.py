@@ -1,26 +1,25 @@
 """The real engine, started once: these tests are run by `make test-vllm`, in an environment that has vLLM."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from models.engines.registry import start_engine
+from models.engines.supervised import SupervisedEngine
 from models.engines.transformers_engine import TransformersEngine
-from models.engines.vllm_engine import VllmEngine
 from models.engines.vllm_settings import VllmSettings
 from models.settings import EngineSettings
 from tests.tiny_model import save_tiny_model
 
-# One thread each for vLLM's processes; compiling takes longer than all of these tests.
+# One thread each for vLLM's processes; compiling would take longer than all of these tests.
 os.environ.update({"OMP_NUM_THREADS": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind", "TORCH_COMPILE_DISABLE": "1"})
 
 HEADS = 2  # of size 32, the smallest that vLLM's attention on a CPU has
 VLLM = VllmSettings(max_model_len=1024, memory_fraction=0.1, enforce_eager=True)
 SETTINGS = EngineSettings(name="vllm", device="cpu", token_budget=512, max_prompt_tokens=512, vllm=VLLM)
-
-Engines = Callable[[str], TransformersEngine]
 
 
 @pytest.fixture(scope="session")
@@ -31,12 +30,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def vllm_engine(folder: Path) -> Iterator[VllmEngine]:
-    engine = VllmEngine(folder, replace(SETTINGS, weights=str(folder)))
-    yield engine
-    engine.close()
+def settings(folder: Path) -> EngineSettings:
+    return replace(SETTINGS, weights=str(folder))
 
 
 @pytest.fixture(scope="session")
-def transformers_engine(folder: Path) -> TransformersEngine:
-    return TransformersEngine(folder, replace(SETTINGS, weights=str(folder)))
+def engine(settings: EngineSettings) -> Iterator[SupervisedEngine]:
+    """vLLM as a submission runs it: in a process of its own, watched."""
+    started = start_engine(settings)
+    assert isinstance(started, SupervisedEngine)
+    yield started
+    started.close()
+
+
+@pytest.fixture(scope="session")
+def reference(folder: Path, settings: EngineSettings) -> TransformersEngine:
+    return TransformersEngine(folder, settings)

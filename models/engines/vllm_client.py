@@ -44,7 +44,7 @@ class VllmClient:
         os.environ.update({name: os.environ.get(name, value) for name, value in _QUIET.items()})
         self._api = _Api()
         self._running = _Running(self._started(engine_fields(folder, settings)))
-        self._by_rows = bool(self._running.engine.vllm_config.use_v2_model_runner)
+        self.by_rows = bool(self._running.engine.vllm_config.use_v2_model_runner)
         self._sent = 0
         self.replicas = settings.vllm.data_parallel
         self.close = weakref.finalize(self, self._running.close)
@@ -65,7 +65,7 @@ class VllmClient:
 
     def describe(self) -> dict[str, object]:
         """Return vLLM's version and what it runs on."""
-        return {"vllm": self._api.version, "device": self._api.device, "runner": "v2" if self._by_rows else "v1"}
+        return {"vllm": self._api.version, "device": self._api.device, "runner": "v2" if self.by_rows else "v1"}
 
     def _started(self, fields: dict[str, Any]) -> Any:
         try:
@@ -83,8 +83,8 @@ class VllmClient:
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
-        for task in done:
-            self._check(task.exception())
+        errors = [task.exception() for task in done]
+        self._check(next((error for error in errors if error is not None), None))
 
     async def _asked(self, request: Request, reply: Reply, started: float) -> None:
         self._sent += 1
@@ -102,7 +102,7 @@ class VllmClient:
         return request.replica % self.replicas if self.replicas > 1 else None
 
     def _sampling(self, request: Request) -> Any:
-        fields = sampling_fields(request, by_rows=self._by_rows)
+        fields = sampling_fields(request, by_rows=self.by_rows)
         if request.grammar:
             fields["structured_outputs"] = self._api.structured_class(grammar=request.grammar)
         streamed = request.limit > 1
@@ -137,6 +137,7 @@ def engine_fields(folder: Path, settings: EngineSettings) -> dict[str, Any]:
         "gpu_memory_utilization": vllm.memory_fraction,
         "enable_prefix_caching": vllm.prefix_caching,
         "enforce_eager": vllm.enforce_eager,
+        "max_logprobs": -1,
         "disable_log_stats": True,
         "enable_log_requests": False,
     }

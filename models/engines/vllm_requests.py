@@ -15,8 +15,9 @@ class Request:
         tokens: the prompt.
         limit: the most tokens that are written behind it.
         asked: tokens whose log-probabilities behind the prompt are wanted.
-        chain: how many of the prompt's last tokens are wanted with their log-probabilities.
-        reuse: whether the prefix cache may be read; where it holds tokens of the chain these are not scored.
+        rows: for each of the prompt's last tokens, as many as there are rows: tokens whose log-probabilities in its
+            place are wanted.
+        reuse: whether the prefix cache may be read; where it holds tokens that have rows these are not scored.
         ends: tokens that end what is written, but may not come first.
         grammar: what may be written, in xgrammar's EBNF; without it anything.
         is_complete: told the tokens so far, whether no further one is needed.
@@ -26,7 +27,7 @@ class Request:
     tokens: Sequence[int]
     limit: int = 1
     asked: Sequence[int] = ()
-    chain: int = 0
+    rows: Sequence[Sequence[int]] = ()
     reuse: bool = True
     ends: Sequence[int] = ()
     grammar: str = ""
@@ -42,7 +43,7 @@ class Reply:
         tokens: what was written.
         text: the same as text, where a grammar was given.
         asked: the log-probability of each token that was asked for.
-        chain: those of the chain, in order, or nothing where the cache held some of them.
+        rows: those of the rows, or nothing where the cache held some of their tokens.
         read: how many of the prompt's tokens were computed.
         first: seconds until the first token was written, counted from the start of the batch.
         done: whether nothing more will come.
@@ -51,7 +52,7 @@ class Reply:
     tokens: list[int] = field(default_factory=list)
     text: str = ""
     asked: Mapping[int, float] = field(default_factory=dict)
-    chain: list[float] | None = None
+    rows: list[list[float]] | None = None
     read: int = 0
     first: float | None = None
     done: bool = False
@@ -60,8 +61,8 @@ class Reply:
 def sampling_fields(request: Request, *, by_rows: bool) -> dict[str, Any]:
     """Return the fields of vLLM's `SamplingParams`, without structured outputs and the kind of output.
 
-    `by_rows` is for vLLM's second model runner, which computes logits for the chain alone; the first one, which it has
-    on a CPU, only knows log-probabilities of all tokens of a prompt.
+    `by_rows` is for vLLM's second model runner, which computes logits for the rows alone; the first one, which it has
+    on a CPU, only tells the log-probability of every token of a prompt in its own place.
     """
     fields: dict[str, Any] = {
         "temperature": 0.0,
@@ -72,12 +73,14 @@ def sampling_fields(request: Request, *, by_rows: bool) -> dict[str, Any]:
     if request.ends:
         # Tokens that stop are not taken before so many others were written.
         fields |= {"stop_token_ids": list(request.ends), "min_tokens": 1}
-    if request.chain and by_rows:
-        own = [[token] for token in request.tokens[-request.chain :]]
-        fields |= {"prompt_logprob_token_ids": own, "prompt_logprob_start": len(request.tokens) - request.chain - 1}
-    elif request.chain:
+    if request.rows and by_rows:
+        fields |= {
+            "prompt_logprob_token_ids": [list(row) for row in request.rows],
+            "prompt_logprob_start": len(request.tokens) - len(request.rows) - 1,
+        }
+    elif request.rows:
         fields |= {"prompt_logprobs": 0}
-    if request.chain:
+    if request.rows:
         # Left alone, vLLM reads the whole prompt anew for these.
         fields |= {"skip_reading_prefix_cache": not request.reuse}
     return fields
@@ -92,8 +95,8 @@ def read_reply(request: Request, output: Any, reply: Reply, seconds: float) -> N
         reply.first = seconds
     if request.asked and completion.logprobs:
         reply.asked = {token: completion.logprobs[0][token].logprob for token in request.asked}
-    if request.chain:
-        reply.chain = _chain_by_rows(output) or _chain_of_prompt(request, output)
+    if request.rows:
+        reply.rows = _rows(request, output) or _own_tokens(request, output)
     _take_tokens(request, completion.token_ids, reply)
     reply.done |= output.finished
 
@@ -107,15 +110,18 @@ def _take_tokens(request: Request, written: Sequence[int], reply: Reply) -> None
         reply.done = request.is_complete is not None and request.is_complete(reply.tokens)
 
 
-def _chain_by_rows(output: Any) -> list[float]:
-    scores = getattr(output, "prompt_token_id_logprobs", None)
-    return [] if scores is None else [float(row[0]) for row in scores]
+def _rows(request: Request, output: Any) -> list[list[float]]:
+    """Read what was told by rows; shorter rows are padded."""
+    told = getattr(output, "prompt_token_id_logprobs", None)
+    if told is None:
+        return []
+    return [[float(score) for score in row[: len(asked)]] for asked, row in zip(request.rows, told, strict=True)]
 
 
-def _chain_of_prompt(request: Request, output: Any) -> list[float] | None:
-    """Read the chain from the log-probabilities of the whole prompt; those that were cached are not computed."""
-    start = len(request.tokens) - request.chain
+def _own_tokens(request: Request, output: Any) -> list[list[float]] | None:
+    """Read rows of nothing but own tokens from what is told of the whole prompt, where cached ones are not computed."""
+    start = len(request.tokens) - len(request.rows)
     if not output.prompt_logprobs or start - 1 < (output.num_cached_tokens or 0):
         return None
     told = output.prompt_logprobs[start:]
-    return [place[token].logprob for place, token in zip(told, request.tokens[start:], strict=True)]
+    return [[place[token].logprob] for place, token in zip(told, request.tokens[start:], strict=True)]

@@ -16,11 +16,11 @@ def score_trees(client: VllmClient, trees: Sequence[TokenTree], deadline: float)
     Raises:
         EngineError: the deadline has passed, or vLLM refused a request.
     """
-    jobs = [(index, probe) for index, tree in enumerate(trees) for probe in probes(tree)]
+    jobs = [(index, probe) for index, tree in enumerate(trees) for probe in probes(tree, by_rows=client.by_rows)]
     requests = [_request(trees[index], probe, index) for index, probe in jobs]
     replies = client.run(requests, deadline)
     read = sum(reply.read for reply in replies)
-    # What an earlier batch left in the cache may reach into a chain, whose tokens are then not scored.
+    # What an earlier batch left in the cache may hide places that are asked for.
     hidden = [
         index for index, (request, reply) in enumerate(zip(requests, replies, strict=True)) if _hid(request, reply)
     ]
@@ -38,17 +38,19 @@ def score_trees(client: VllmClient, trees: Sequence[TokenTree], deadline: float)
 
 def _request(tree: TokenTree, probe: Probe, replica: int) -> Request:
     asked = [tree.tokens[node] for node in probe.asked]
-    return Request(probe.tokens, asked=asked, chain=len(probe.chain), replica=replica)
+    rows = [[tree.tokens[node] for node in row] for row in probe.rows]
+    return Request(probe.tokens, asked=asked, rows=rows, replica=replica)
 
 
 def _hid(request: Request, reply: Reply) -> bool:
-    return reply.done and request.chain > 0 and reply.chain is None
+    return reply.done and len(request.rows) > 0 and reply.rows is None
 
 
 def _scores(tree: TokenTree, probe: Probe, request: Request, reply: Reply) -> Iterator[tuple[int, float]]:
     if not reply.done:
         raise EngineError("the time was over before all was scored")
-    if len(reply.asked) != len(set(request.asked)) or len(reply.chain or ()) != request.chain:
+    if len(reply.asked) != len(set(request.asked)) or len(reply.rows or ()) != len(request.rows):
         raise EngineError("vLLM left out log-probabilities that it was asked for")
     yield from ((node, reply.asked[tree.tokens[node]]) for node in probe.asked)
-    yield from zip(probe.chain, reply.chain or (), strict=True)
+    for nodes, scores in zip(probe.rows, reply.rows or (), strict=True):
+        yield from zip(nodes, scores, strict=True)

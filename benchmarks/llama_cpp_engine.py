@@ -1,0 +1,116 @@
+"""llama.cpp behind the engines' interface: the same prompts and the same solvers, somebody else's arithmetic."""
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import GenerationConfig
+
+from models.engines.decoding import constrained
+from models.engines.interface import NO_LIMIT, Answer
+from models.engines.language_model import LogProbabilities, ScoringRow, WritingRow
+from models.engines.scoring import ScoringSettings
+from models.engines.solvers import solve
+from models.engines.tokens import TextCoder
+from models.engines.usage import Usage
+from models.engines.ways import way_of
+from models.settings import EngineSettings
+from prompts.prompt import Prompt
+from utilities.errors import UserError
+
+_ROOM_FOR_ANSWERS = 512
+
+
+class LlamaCppModel(TextCoder):
+    """A GGUF file; one row at a time, its prompt computed once for all continuations."""
+
+    def __init__(self, folder: Path, gguf: Path, context: int, threads: int) -> None:
+        """Load `gguf`; the tokenizer comes from `folder`, because both have the same vocabulary."""
+        from llama_cpp import Llama
+
+        super().__init__(folder, GenerationConfig.from_pretrained(folder, local_files_only=True))
+        self.usage = Usage()
+        self.deadline = math.inf
+        self._llama: Any = Llama(
+            str(gguf), n_ctx=context, n_threads=threads, n_threads_batch=threads, logits_all=True, verbose=False
+        )
+
+    def score_rows(self, rows: Sequence[ScoringRow], budget: int) -> LogProbabilities:  # noqa: ARG002
+        """Score every row's continuations."""
+        return [self._score(prompt, continuations) for _, prompt, continuations in rows]
+
+    def write_rows(self, rows: Sequence[WritingRow], budget: int) -> list[str]:  # noqa: ARG002
+        """Write every row's text or labels."""
+        return [self._write(row) for row in rows]
+
+    def _score(self, prompt: list[int], continuations: Sequence[Sequence[int]]) -> list[list[float]]:
+        started = time.perf_counter()
+        self._llama.reset()
+        self._llama.eval(prompt)
+        first = self._log_probabilities(len(prompt) - 1)
+        scores = []
+        for tokens in continuations:
+            self._llama.n_tokens = len(prompt)
+            if len(tokens) > 1:
+                self._llama.eval(list(tokens[:-1]))
+            later = [self._log_probabilities(len(prompt) + index) for index in range(len(tokens) - 1)]
+            scores.append([float(row[token]) for row, token in zip([first, *later], tokens, strict=True)])
+        read = len(prompt) + sum(len(tokens) - 1 for tokens in continuations)
+        self.usage.prefilled(read, time.perf_counter() - started)
+        return scores
+
+    def _write(self, asked: WritingRow) -> str:
+        row, read = constrained(self, asked)
+        started = time.perf_counter()
+        self._llama.reset()
+        self._llama.eval(list(asked.prompt))
+        prefilled = time.perf_counter()
+        token = row.choose(self._log_probabilities(self._llama.n_tokens - 1))
+        while not row.done:
+            self._llama.eval([token])
+            token = row.choose(self._log_probabilities(self._llama.n_tokens - 1))
+        self.usage.prefilled(len(asked.prompt), prefilled - started)
+        self.usage.decoded(len(row.tokens), len(row.tokens), time.perf_counter() - prefilled)
+        return read(row.tokens)
+
+    def _log_probabilities(self, position: int) -> torch.Tensor:
+        return torch.from_numpy(self._llama.scores[position]).log_softmax(-1)
+
+
+class LlamaCppEngine:
+    """Answers prompts by the same solvers as the package's engines."""
+
+    def __init__(self, folder: Path, settings: EngineSettings, gguf: Path | None, threads: int) -> None:
+        """Load the model.
+
+        Raises:
+            UserError: no GGUF file is named, or it is not there.
+        """
+        if gguf is None or not gguf.is_file():
+            raise UserError("llama.cpp reads the model from a GGUF file: name it with --gguf FILE")
+        self._settings, self._gguf = settings, gguf
+        self._limits = ScoringSettings(settings.token_budget, settings.max_prompt_tokens)
+        self._model = LlamaCppModel(folder, gguf, settings.max_prompt_tokens + _ROOM_FOR_ANSWERS, threads)
+
+    def answer(
+        self,
+        prompts: Sequence[Prompt],
+        ways: Sequence[str] | None = None,
+        seconds: float = NO_LIMIT,  # noqa: ARG002 - it is only measured
+    ) -> list[Answer]:
+        """Answer every prompt, in order."""
+        ways = ways or [way_of(prompt.space, self._settings) for prompt in prompts]
+        return solve(self._model, prompts, ways, self._limits)
+
+    def usage(self) -> Usage:
+        """Return what was read and written so far, and the seconds that it took."""
+        return self._model.usage
+
+    def describe(self) -> Mapping[str, object]:
+        """Return llama.cpp's binding and its file."""
+        import llama_cpp
+
+        return {"engine": "llama.cpp", "llama_cpp": llama_cpp.__version__, "gguf": self._gguf.name}
