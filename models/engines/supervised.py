@@ -123,9 +123,10 @@ class SupervisedEngine:
         self._note_usage(message)
 
     def _asked(self, request: Json, seconds: float) -> Json:
+        until = time.monotonic() + seconds
         try:
             self._worker.tell(request)
-            reply = self._worker.hear(seconds)
+            reply = self._worker.hear(until - time.monotonic())
         except WorkerGoneError as error:
             raise self._lost("engine died", str(error)) from error
         if reply is None:

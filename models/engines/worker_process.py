@@ -17,7 +17,8 @@ from models.engines.wire import Json, receive, send
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 _LOG = logging.getLogger("shopalign")
-_SECONDS_A_MESSAGE = 5  # within one message neither side has anything to wait for
+_SECONDS_A_MESSAGE = 2  # within one message neither side has anything to wait for
+_SECONDS_TO_END = 0.3  # the evaluator's clock runs while a process is waited for
 
 
 class WorkerGoneError(Exception):
@@ -74,16 +75,16 @@ class WorkerProcess:
         """End the process and all that it started; one that is gone already is fine."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        try:
-            self._process.wait(_SECONDS_A_MESSAGE)
-        except subprocess.TimeoutExpired:
-            _LOG.warning("process %d does not end: a driver may hold it", self.pid)
         self._link.close()
+        try:
+            self._process.wait(_SECONDS_TO_END)
+        except subprocess.TimeoutExpired:
+            _LOG.warning("process %d takes its time to end", self.pid)
 
     def _ending(self) -> str:
         """Say how the process ended; it has closed its socket, so it is about to."""
         try:
-            code = self._process.wait(_SECONDS_A_MESSAGE)
+            code = self._process.wait(_SECONDS_TO_END)
         except subprocess.TimeoutExpired:
             return ""
         return f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
