@@ -57,7 +57,12 @@ class Prediction:
             ("loading", f"{general.disk_gb:.2g} GB/s from disk{start}", True),
             ("tokens", self.counting.statement, True),
             ("texts", "written to twice their limit of words, which few reach", True),
-            ("answers", f"choice by {entry.choice}, selection by {entry.selection}; no spare time is spent", True),
+            (
+                "answers",
+                f"choice by {entry.choice}, selection by {entry.selection}, spans by {entry.spans}; "
+                "no spare time is spent",
+                True,
+            ),
             ("questions", questions, True),
             ("task types", "in the data's proportions, in full batches", True),
         ]
