@@ -32,7 +32,11 @@ NAMES = (
     "hostile_prompts",
     "footprint",
     "held_out",
+    "engines_side_by_side",
+    "faults",
+    "time_budget_accuracy",
 )
+WITH_THEIR_OWN_ARGUMENTS = ("awq_on_cpu", "awq_against_dense", "seventy_shape")
 ROWS: Sequence[Mapping[str, object]] = [
     {"task": "options", "task_type": "multiple-choice", "metric": "accuracy", "output_field": 1},
     {"task": "options", "task_type": "multiple-choice", "metric": "accuracy", "output_field": 0},
@@ -72,7 +76,7 @@ def read(path: Path) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, *WITH_THEIR_OWN_ARGUMENTS])
 def test_help_explains_the_benchmark_and_shows_examples(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         run(name, "--help")

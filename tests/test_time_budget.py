@@ -24,9 +24,9 @@ from utilities.time_budget import main
 from utilities.time_budget_counting import CountingVllm, count_work, prompts_of
 from utilities.time_budget_model import Machine
 from utilities.time_budget_tokens import counting_for
-from utilities.time_budget_tracks import TRACK_3_QUESTIONS, assumed_questions, budgets, count_groups, full_batches
+from utilities.time_budget_tracks import assumed_questions, budgets, count_groups, full_batches
 from utilities.time_budget_work import Pass, Work, side_by_side
-from utilities.tracks import TRACKS
+from utilities.tracks import TRACK_3_QUESTIONS, TRACKS
 
 DATA = Path(__file__).resolve().parent.parent / "data" / "development.json"
 ASSUMED = Assumptions(disk_gb=1.0, start_seconds=10.0, pass_tokens=1000, unpack_from_tokens=256, runtime_gb=1.0)

@@ -14,9 +14,8 @@ from utilities.time_budget_counting import count_work, prompts_of
 from utilities.time_budget_model import Machine
 from utilities.time_budget_tokens import Counting
 from utilities.time_budget_work import Work
-from utilities.tracks import TRACKS, Track
+from utilities.tracks import TRACK_3_QUESTIONS, TRACKS, Track
 
-TRACK_3_QUESTIONS = 2373
 _TRACK_3, _ALL_TRACKS = 3, 5
 _ANSWER_TOKENS = 256  # of the context, kept for the answer as `load_settings` does
 

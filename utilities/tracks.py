@@ -24,9 +24,9 @@ TRACKS: tuple[Track, ...] = (
     Track(5, "amazon-kdd-cup-24-all-around", 140),
 )
 
-# Track 3 had 2,373 questions in the second round. The other tracks' numbers are not known; their minutes were set for
-# the same pace.
-SECONDS_A_QUESTION = 30 * 60 / 2373
+# Of the second round. The other tracks' numbers are not known; their minutes were set for the same pace.
+TRACK_3_QUESTIONS = 2373
+SECONDS_A_QUESTION = 30 * 60 / TRACK_3_QUESTIONS
 
 
 def track_by_number(number: int) -> Track:

@@ -11,8 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from utilities.preflight_checks.process_tree import ProcessTree
 from utilities.preflight_checks.repository import evaluators_environment
+from utilities.process_tree import ProcessTree
 
 SECONDS_PER_SAMPLE = 10.0
 # Loading is not counted by the evaluator's limits; a load that takes longer than this is taken for a hang.
