@@ -1,7 +1,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-REQUIREMENTS := requirements.txt requirements-eval.txt requirements-dev.txt
+REQUIREMENTS := requirements.txt requirements-eval.txt requirements-catalog.txt requirements-tuning.txt requirements-dev.txt
 # Written last, so an interrupted installation is begun anew.
 INSTALLED := $(VENV)/.installed
 INSTALLED_AWQ := $(VENV)/.installed-awq

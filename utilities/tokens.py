@@ -2,25 +2,77 @@
 
 import re
 import unicodedata
+from collections.abc import Callable, Iterator
+from functools import cache
+from itertools import pairwise
 
-_CJK = "\u3040-\u30ff\u3400-\u9fff"
+from utilities.errors import UserError
+from utilities.units import CHAIN, fold_marks, quantities
+
+PLURAL = "plural"
+STEMMINGS = ("none", PLURAL, "english", "spanish", "german", "french", "italian")
+"""How word endings are dropped: not at all, the s of plurals, or by the Snowball stemmer of a language."""
+
+_CJK = "\u3005\u3040-\u30ff\u3400-\u9fff"
 _WORD = re.compile(rf"[{_CJK}]+|[^\W_{_CJK}]+(?:[.\-/][^\W_{_CJK}]+)*")
 
 
-def words(text: str) -> list[str]:
-    """Return folded words: lower case, compatibility forms unified, plural s dropped, Japanese in pairs of characters.
+def words(text: str, stemming: str = PLURAL) -> list[str]:
+    """Return folded words: lower case, compatibility forms unified, endings dropped, Japanese in pairs of characters.
 
-    Model numbers and decimals stay whole and are also given in parts, so that "xt-30" meets both "xt-30" and "xt 30".
+    Numbers stay whole with their units ("57 g" is "57g", "12 x 57 g" is "12x57g" and its parts), and so do model
+    numbers, which are also given in parts, so that "xt-30" meets both "xt-30" and "xt 30".
+
+    Raises:
+        UserError: there is no such stemming.
     """
-    folded = unicodedata.normalize("NFKC", text).lower()
-    return [word for match in _WORD.finditer(folded) for word in _forms(match[0])]
+    stem = stemmer(stemming)
+    # A fraction's sign would join the number before it: 1½ is one and a half, not eleven halves.
+    spaced = re.sub(r"(?<=\d)(?=[\u00bc-\u00be\u2150-\u215e])", " ", text)
+    folded = fold_marks(unicodedata.normalize("NFKC", spaced).lower())
+    return [form for word in _pieces(folded) for form in _forms(word, stem)]
 
 
-def _forms(word: str) -> list[str]:
-    if "\u3040" <= word[0] <= "\u9fff":
-        return [word[i : i + 2] for i in range(len(word) - 1)] or [word]
+@cache
+def stemmer(name: str) -> Callable[[str], str]:
+    """Return what drops the endings of one word.
+
+    Raises:
+        UserError: there is no such stemming.
+    """
+    if name not in STEMMINGS:
+        raise UserError(f"stemming is {name!r}; choose one of: {', '.join(STEMMINGS)}")
+    if name == PLURAL:
+        return _singular
+    if name == "none":
+        return str
+    import Stemmer
+
+    stem: Callable[[str], str] = Stemmer.Stemmer(name).stemWord
+    return stem
+
+
+def _pieces(folded: str) -> Iterator[str | list[str]]:
+    """Yield words, and quantities as lists of their finished words."""
+    at = 0
+    for chain in CHAIN.finditer(folded):
+        yield from (match[0] for match in _WORD.finditer(folded, at, chain.start()))
+        yield quantities(chain[0])
+        at = chain.end()
+    yield from (match[0] for match in _WORD.finditer(folded, at))
+
+
+def _forms(word: str | list[str], stem: Callable[[str], str]) -> list[str]:
+    if isinstance(word, list):
+        return word
+    if re.match(rf"[{_CJK}]", word):
+        return ["".join(pair) for pair in pairwise(word)] or [word]
     parts = re.split(r"[.\-/]", word)
-    return [_singular(word)] + ([_singular(part) for part in parts] if len(parts) > 1 else [])
+    return [_stemmed(word, stem)] + ([_stemmed(part, stem) for part in parts] if len(parts) > 1 else [])
+
+
+def _stemmed(word: str, stem: Callable[[str], str]) -> str:
+    return stem(word) if word.isalpha() else word
 
 
 def _singular(word: str) -> str:

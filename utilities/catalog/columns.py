@@ -1,0 +1,148 @@
+"""Which column of a file holds what: by the names that people use, or by the command line."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from utilities.errors import UserError
+
+Row = Mapping[str, object]
+
+PRODUCT_COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "title": ("title", "product_title", "name", "product_name", "item_name"),
+    "id": ("id", "product_id", "asin", "item_id", "sku"),
+    "locale": ("locale", "product_locale", "language", "lang"),
+    "brand": ("brand", "product_brand", "manufacturer"),
+    "color": ("color", "product_color", "colour"),
+    "bullet": ("bullet", "product_bullet_point", "bullet_points", "bullets", "features"),
+    "description": ("description", "product_description"),
+}
+"""A product's field to the names of columns that are taken for it, in this order."""
+
+JUDGEMENT_COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "query": ("query", "search_term", "search_query"),
+    "id": ("product_id", "id", "asin", "item_id", "sku"),
+    "title": ("title", "product_title"),
+    "gain": ("esci_label", "label", "gain", "relevance"),
+    "locale": ("product_locale", "locale", "query_locale"),
+    "split": ("split",),
+}
+"""A judgement's field to the names of columns that are taken for it, in this order."""
+
+INDEXABLE = tuple(field for field in PRODUCT_COLUMNS if field not in ("id", "locale"))
+_GAINS = {
+    "e": 1.0,
+    "exact": 1.0,
+    "s": 0.1,
+    "substitute": 0.1,
+    "c": 0.01,
+    "complement": 0.01,
+    "i": 0.0,
+    "irrelevant": 0.0,
+}
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns of one kind of file; `named` are those that the command line names, by the option `option`."""
+
+    known: Mapping[str, tuple[str, ...]]
+    named: Mapping[str, str]
+    option: str
+
+    def all_names(self) -> set[str]:
+        """Return every column that may be read."""
+        return {name for field in self.known for name in self.names(field)}
+
+    def names(self, field: str) -> tuple[str, ...]:
+        """Return the names under which a field is looked for."""
+        return (self.named[field],) if field in self.named else self.known[field]
+
+    def has(self, field: str, columns: Sequence[str]) -> bool:
+        """Tell whether one of a file's columns holds the field."""
+        return not set(self.names(field)).isdisjoint(columns)
+
+    def check(self, path: Path, columns: Sequence[str], needed: Sequence[tuple[str, ...]]) -> None:
+        """Refuse a file that lacks a column which the command line names, or each of several of which one is needed.
+
+        Raises:
+            UserError: a column is missing.
+        """
+        for fields in (*needed, *((field,) for field in self.named)):
+            if not any(self.has(field, columns) for field in fields):
+                names = " or ".join(name for field in fields for name in self.names(field))
+                raise UserError(
+                    f"{path} has no column {names} for the {' or '.join(fields)}, its columns are {_listed(columns)}: "
+                    f"name one with {self.option} {fields[0]}=COLUMN"
+                )
+
+    def text(self, row: Row, field: str, place: str) -> str:
+        """Return a field of a row in one line, empty where it is not given.
+
+        Raises:
+            UserError: the value is no text.
+        """
+        name = next((name for name in self.names(field) if row.get(name) is not None), "")
+        return one_line(_as_text(row[name], name, place)) if name else ""
+
+    def gain(self, row: Row, place: str) -> float:
+        """Return how relevant a judgement says that a product is: 1 without such a column, by letter, or by number.
+
+        The gains of the letters E, S, C and I are those of the Shopping Queries task (Reddy et al., 2022).
+
+        Raises:
+            UserError: the value is neither a number nor a label of the task.
+        """
+        text = self.text(row, "gain", place)
+        if not any(name in row for name in self.names("gain")):
+            return 1.0
+        if text.lower() in _GAINS:
+            return _GAINS[text.lower()]
+        try:
+            number = float(text)
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
+            name = next(name for name in self.names("gain") if name in row)
+            raise UserError(f"{place}: {name} is {text[:40]!r}: write a number, or one of E, S, C, I")
+        return number
+
+
+def read_columns(known: Mapping[str, tuple[str, ...]], text: str, option: str) -> Columns:
+    """Read `field=column,field=column` from the command line.
+
+    Raises:
+        UserError: a part is no pair, or names a field that there is not.
+    """
+    named = dict(_pair(part, known, option) for part in text.split(",") if part.strip())
+    return Columns(known, named, option)
+
+
+def _pair(part: str, known: Mapping[str, tuple[str, ...]], option: str) -> tuple[str, str]:
+    field, equals, column = (each.strip() for each in part.partition("="))
+    if not (field and equals and column):
+        raise UserError(f"{option}: {part.strip()!r} is no pair of a field and a column: write for example title=name")
+    if field not in known:
+        raise UserError(f"{option}: there is no field {field!r}: use {', '.join(known)}")
+    return field, column
+
+
+def one_line(text: str) -> str:
+    """Return text with single blanks, and without what UTF-8 cannot hold."""
+    return " ".join(text.split()).encode("utf-8", "replace").decode()
+
+
+def _as_text(value: object, name: str, place: str) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return "" if value != value else str(value)
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return " ".join(value)
+    raise UserError(f"{place}: {name} is a {type(value).__name__}: make it a text or leave it out")
+
+
+def _listed(columns: Sequence[str]) -> str:
+    shown = ", ".join(columns[:20])
+    return f"{shown} ..." if len(columns) > 20 else shown or "none"

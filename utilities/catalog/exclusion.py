@@ -1,0 +1,173 @@
+"""Keep what occurs in evaluation questions out of a catalogue, so that a score never rests on a copy of its answer."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from prompts.reading import read_actions, read_numbered_list, read_query
+from utilities.catalog.index import query_key, query_words
+from utilities.pypi_wheel import sha256
+from utilities.questions import Question, read_questions
+from utilities.tokens import words
+
+Hashes = npt.NDArray[np.uint64]
+
+IN_A_ROW = 8
+"""A product that shares this many words in a row with a question counts as copied from it, or the other way round."""
+
+SHORTEST_IN_A_ROW = 3
+"""Titles of fewer words ("garden hose") stand in many questions by chance: they count only as a whole list item."""
+
+# So many arrays of hashes are gathered before equal ones are dropped.
+_MOST_PIECES = 100_000
+_FACTOR = np.uint64(0x9E3779B97F4A7C15)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What may not be in the catalogue because of one evaluation file.
+
+    Attributes:
+        file: its name without the folder.
+        sha256: of its bytes.
+        runs: sorted hashes of the runs of words that its questions hold, of 3 to 8 words.
+        items: the words of each list item, joined by blanks.
+        queries: keys of each query, list item and line of a session.
+    """
+
+    file: str
+    sha256: str
+    runs: Hashes
+    items: frozenset[str]
+    queries: frozenset[str]
+
+
+class Guard:
+    """Tells which titles and queries occur in evaluation files, compared by their folded words."""
+
+    def __init__(self, evaluations: Sequence[Evaluation], stemming: str) -> None:
+        self.evaluations = tuple(evaluations)
+        self._stemming = stemming
+
+    @classmethod
+    def read(cls, paths: Sequence[Path], stemming: str) -> "Guard":
+        """Read evaluation files, JSON Lines in the evaluator's format.
+
+        Raises:
+            UserError: a file cannot be read or a line is no question.
+        """
+        return cls([_evaluation(path, stemming) for path in paths], stemming)
+
+    def titles(self, titles: Sequence[Sequence[str]]) -> list[int | None]:
+        """Return for the words of each title the first evaluation that holds it, None for a title that may stay.
+
+        It is held where all its words stand in a row within a question, or any 8 of them do; a title of one or two
+        words only where it is the whole of a list item.
+        """
+        found: list[int | None] = [None] * len(titles)
+        for index, evaluation in reversed(list(enumerate(self.evaluations))):
+            for at in _held(titles, evaluation):
+                found[at] = index
+        return found
+
+    def query(self, text: str) -> int | None:
+        """Return the first evaluation with a query, list item or line of a session of the same set of words."""
+        key = query_key(query_words(text, self._stemming))
+        return next((at for at, each in enumerate(self.evaluations) if key in each.queries), None)
+
+
+def _held(titles: Sequence[Sequence[str]], evaluation: Evaluation) -> Iterator[int]:
+    short = [at for at, title in enumerate(titles) if len(title) < SHORTEST_IN_A_ROW]
+    yield from (at for at in short if " ".join(titles[at]) in evaluation.items)
+    by_length: dict[int, list[int]] = {}
+    for at, title in enumerate(titles):
+        by_length.setdefault(min(len(title), IN_A_ROW), []).append(at)
+    for length in range(SHORTEST_IN_A_ROW, IN_A_ROW + 1):
+        yield from _sharing(titles, by_length.get(length, []), length, evaluation.runs)
+
+
+def _sharing(titles: Sequence[Sequence[str]], chosen: Sequence[int], length: int, runs: Hashes) -> list[int]:
+    """Return those of the chosen titles that have one of the runs of `length` words."""
+    if not chosen:
+        return []
+    hashes = [_run_hashes(_word_hashes(titles[at]), length) for at in chosen]
+    owners = np.repeat(np.array(chosen), [len(each) for each in hashes])
+    return [int(at) for at in np.unique(owners[_contains(runs, np.concatenate(hashes))])]
+
+
+def _contains(runs: Hashes, asked: Hashes) -> npt.NDArray[np.bool_]:
+    if not len(runs):
+        return np.zeros(len(asked), dtype=np.bool_)
+    places = np.minimum(np.searchsorted(runs, asked), len(runs) - 1)
+    found: npt.NDArray[np.bool_] = runs[places] == asked
+    return found
+
+
+def _word_hashes(folded: Sequence[str]) -> Hashes:
+    return np.array([hash(word) & 0xFFFFFFFFFFFFFFFF for word in folded], dtype=np.uint64)
+
+
+def _run_hashes(each: Hashes, length: int) -> Hashes:
+    """Return a 64-bit hash of each run of `length` words: a polynomial of the words' own hashes.
+
+    With a million titles against a million questions an equal hash of unequal runs is one chance in thousands.
+    """
+    count = max(len(each) - length + 1, 0)
+    total: Hashes = np.full(count, length, dtype=np.uint64)
+    for offset in range(length):
+        total = total * _FACTOR + each[offset : offset + count]
+    return total
+
+
+def _evaluation(path: Path, stemming: str) -> Evaluation:
+    items, asked, runs = set[str](), set[str](), _Runs()
+    for question in tqdm(read_questions(path), desc=f"reading {path.name}", disable=None):
+        own_items = _items(question)
+        items.update(own_items)
+        asked.update((*own_items, *_queries(question)))
+        for text in (*_texts(question), *own_items):
+            runs.add(words(text, stemming))
+    return Evaluation(
+        file=path.name,
+        sha256=sha256(path),
+        runs=runs.sorted(),
+        items=frozenset(" ".join(words(item, stemming)) for item in items),
+        queries=frozenset(query_key(query_words(text, stemming)) for text in asked),
+    )
+
+
+class _Runs:
+    """Gathers the hashes of runs of words, each once."""
+
+    def __init__(self) -> None:
+        self._found: list[Hashes] = [np.zeros(0, dtype=np.uint64)]
+
+    def add(self, folded: Sequence[str]) -> None:
+        each = _word_hashes(folded)
+        self._found += [_run_hashes(each, length) for length in range(SHORTEST_IN_A_ROW, IN_A_ROW + 1)]
+        if len(self._found) > _MOST_PIECES:
+            self._found = [self.sorted()]
+
+    def sorted(self) -> Hashes:
+        return np.unique(np.concatenate(self._found))
+
+
+def _texts(question: Question) -> list[str]:
+    """Return a question's text and its reference answers that are text."""
+    reference = question.output_field
+    answers = reference if isinstance(reference, list) else [reference]
+    return [question.input_field, *(answer for answer in answers if isinstance(answer, str))]
+
+
+def _items(question: Question) -> list[str]:
+    listed = read_numbered_list(question.input_field)
+    return [item.text for item in listed.items] if listed else []
+
+
+def _queries(question: Question) -> list[str]:
+    query = read_query(question.input_field)
+    return [*([query] if query else []), *read_actions(question.input_field)]

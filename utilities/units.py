@@ -1,0 +1,63 @@
+"""Quantities in product texts, written one way: "57 g", "57g" and "57 grams" are the same word."""
+
+import re
+from collections.abc import Mapping
+
+_SPELLINGS: Mapping[str, str] = {
+    "in": 'in inch inches "',
+    "ft": "ft foot feet '",
+    "yd": "yd yard yards",
+    "mm": "mm millimeter millimeters millimetre millimetres",
+    "cm": "cm centimeter centimeters centimetre centimetres",
+    "mtr": "meter meters metre metres",
+    "oz": "oz ounce ounces",
+    "lb": "lb lbs pound pounds",
+    "g": "g gr gram grams gramm",
+    "kg": "kg kilo kilogram kilograms",
+    "mg": "mg milligram milligrams",
+    "ml": "ml milliliter milliliters millilitre millilitres",
+    "l": "l liter liters litre litres",
+    "gal": "gal gallon gallons",
+    "qt": "qt quart quarts",
+    "w": "w watt watts",
+    "v": "v volt volts",
+    "amp": "amp amps ampere amperes",
+    "mah": "mah",
+    "gb": "gb gigabyte gigabytes",
+    "tb": "tb terabyte terabytes",
+    "hz": "hz hertz",
+    "pk": "pk pack packs",
+    "pc": "pc pcs piece pieces",
+    "ct": "ct count",
+}
+_UNITS = {spelling: unit for unit, spellings in _SPELLINGS.items() for spelling in spellings.split()}
+_UNIT = "|".join(re.escape(spelling) for spelling in sorted(_UNITS, key=len, reverse=True))
+_NUMBER = r"\d+(?:[.,]\d+)*(?:(?:[-\s]\d+)?/\d+)?"
+# A unit ends where its word ends; marks for inches and feet have no word to end.
+_MEASURE = rf"(?P<number>{_NUMBER})(?:[\s-]?(?P<unit>{_UNIT})(?!\w)\.?)?"
+_ONE = re.compile(_MEASURE)
+_ANY = re.sub(r"\?P<\w+>", "?:", _MEASURE)
+CHAIN = re.compile(rf"(?<![\w.\-/]){_ANY}(?:\s?[x*]\s?{_ANY})*(?![\w.,/-]*\w)")
+"""Numbers, each with its unit if it has one, joined by x where there are several; the text must be folded."""
+_MARKS = str.maketrans({"″": '"', "”": '"', "“": '"', "′": "'", "’": "'", "×": "x", "\u2044": "/"})
+
+
+def fold_marks(text: str) -> str:
+    """Return `text` with one sign each for inches, feet, times and fractions."""
+    return text.translate(_MARKS).replace("''", '"')
+
+
+def quantities(chain: str) -> list[str]:
+    """Return the words of a match of `CHAIN`: all of it without blanks, its parts, and its numbers without units.
+
+    >>> quantities("12 x 57 g")
+    ['12x57g', '12', '57g', '57']
+    """
+    parts = [(_number(match["number"]), _UNITS.get(match["unit"] or "", "")) for match in _ONE.finditer(chain)]
+    whole = ["x".join(number + unit for number, unit in parts)] if len(parts) > 1 else []
+    return whole + [word for number, unit in parts for word in ([number + unit, number] if unit else [number])]
+
+
+def _number(written: str) -> str:
+    """Return a number without the commas between thousands, with a hyphen before its fraction."""
+    return re.sub(r",(?=\d{3}(?!\d))", "", re.sub(r"\s", "-", written))
