@@ -152,17 +152,18 @@ def _score(
     from utilities.scores import score_answers
 
     scores = score_answers(questions, answers)
+    data = describe_data(options.data, len(questions))
     record = {
         **scores.to_json(),
         **(run.to_json() if run else NO_RUN),
         "versions": versions(),
-        "data": describe_data(options.data, len(questions)),
+        "data": data,
     }
     write_json(options.output / "scores.json", record)
     console = console_for(sys.stdout)
     print_scores(scores, console)
     if run:
-        print_run(run, console)
+        print_run(run, data["sha256"], console)
     console.print(f"files: {options.output / 'answers.jsonl'}, {options.output / 'scores.json'}", soft_wrap=True)
 
 

@@ -26,7 +26,15 @@ from utilities.weights import holds_model, missing_weights_message
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 DEVELOPMENT = ROOT / "data" / "development.json"
-PACKAGE = ("models/*.py", "models/engines/*.py", "prompts/*.py", "utilities/*.py")
+PACKAGE = (
+    "models/*.py",
+    "models/engines/*.py",
+    "models/fusion_weights/*.yaml",
+    "prompts/*.py",
+    "prompts/reading/*.py",
+    "utilities/*.py",
+    "utilities/catalog/*.py",
+)
 
 Json = dict[str, Any]
 _NO_LIMIT = 1e9

@@ -30,7 +30,6 @@ from benchmarks.common import (
 )
 from benchmarks.intervals import Drawn, Interval, Scored, draw, mean_over_tasks, resampled, with_intervals
 from benchmarks.overrides import with_overrides
-from benchmarks.sampling import Overlap, Sample, draw_sample
 from models.settings import Settings, load_settings
 from models.shopbench_model import ShopBenchModel
 from utilities.embeddings import NotScorableError
@@ -39,6 +38,7 @@ from utilities.evaluation_record import describe_data
 from utilities.metrics import METRICS
 from utilities.parsers import parse
 from utilities.questions import Question, read_questions
+from utilities.sampling import Overlap, Sample, draw_sample
 
 EXAMPLES = """\
   python -m benchmarks.held_out --data FILE

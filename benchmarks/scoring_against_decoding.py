@@ -10,7 +10,7 @@ orders  like label, averaged over several orders of the list (`clock.orders`)
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
@@ -29,11 +29,13 @@ from benchmarks.common import (
     unhurried,
     weights_of,
 )
+from models.knowledge import FuseSettings
 from models.settings import SCORINGS, Settings, load_settings
 from prompts.task_type import TaskType
 from utilities.errors import UserError, exit_code
 from utilities.evaluation import predict
 from utilities.evaluation_record import describe_data
+from utilities.fusion import KINDS
 from utilities.questions import Question, read_questions
 from utilities.scores import score_answers
 
@@ -70,7 +72,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = make_parser("scoring_against_decoding", __doc__, EXAMPLES)
     add_questions(parser)
     add_threads(parser)
-    parser.add_argument("--model-alone", action="store_true", help="set the shares of lexical evidence to 0")
+    parser.add_argument("--model-alone", action="store_true", help="combine no evidence with the scores")
     return parser.parse_args(argv)
 
 
@@ -91,8 +93,8 @@ def settings_in_use(*, model_alone: bool) -> Settings:
     settings = unhurried(load_settings())
     if not model_alone:
         return settings
-    shares = {field.name: 0.0 for field in fields(settings.prompts) if field.name.endswith("_evidence")}
-    return replace(settings, prompts=replace(settings.prompts, **shares))  # type: ignore[arg-type]
+    nothing = FuseSettings(**dict.fromkeys(KINDS, False))
+    return replace(settings, knowledge=replace(settings.knowledge, fuse=nothing))
 
 
 def answered_by(settings: Settings, way: str) -> Settings:

@@ -22,8 +22,9 @@ _UNTRIED_SHARE, _TRIED_SHARE = 0.05, 0.3
 """Of the time that is left, what is handed to the engine at once, before and after it kept to a prediction."""
 _PATIENCE_SHARE, _LAST_PATIENCE_SHARE = 0.6, 0.95
 """Of the time that is left, what an answer is waited for, while others wait and for the last."""
-_TIMES_AS_LONG, _LEAST_PATIENCE = 20.0, 2.0
-"""An engine that kept to predictions is given up when it takes so many times as long, or so many seconds if longer."""
+_TIMES_AS_LONG, _LEAST_PATIENCE, _LEAST_PATIENCE_SHARE = 20.0, 2.0, 0.1
+"""An engine that kept to predictions is given up when it takes so many times as long, so many seconds, or such a share
+of the time that is left, whichever is longest: a busy machine is no hung engine, and a new one takes long to load."""
 _TOO_LATE = 0.3
 _PROBED_SHARE = 0.75
 """Of a batch's seconds; while more are left, the cheapest prompt is asked even if it is expected to take too long."""
@@ -145,7 +146,7 @@ class Asking:
         if not self._tried:
             return most
         expected = self.speed.predict(together([effort.work for effort in chunk]))
-        return min(most, max(_TIMES_AS_LONG * expected, _LEAST_PATIENCE))
+        return min(most, max(_TIMES_AS_LONG * expected, _LEAST_PATIENCE, _LEAST_PATIENCE_SHARE * left))
 
     def _asked(self, chunk: Sequence[Effort], patience: float) -> list[Answer | Missing]:
         prompts = [prompt for effort in chunk for prompt in effort.prompts]

@@ -60,7 +60,11 @@ class Clock:
 
     def close(self, questions: int, allowance: Allowance) -> None:
         """Settle the seconds that a batch took."""
-        self._bank += self._pace * questions - (self._now() - allowance.began)
+        self._bank += self._pace * questions - self.since(allowance)
+
+    def since(self, allowance: Allowance) -> float:
+        """Return the seconds since a batch began."""
+        return self._now() - allowance.began
 
     @property
     def elapsed(self) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 
 from models.catalogue import DEFAULT_MODEL, OWN_TEMPLATE, catalogue_entry
 from models.engines.vllm_settings import VllmSettings
+from models.knowledge import KnowledgeSettings
 from prompts.settings import PromptSettings
 from utilities.errors import UserError
 from utilities.typed_yaml import build, read_mapping
@@ -105,6 +106,7 @@ class Settings:
     engine: EngineSettings = field(default_factory=EngineSettings)
     prompts: PromptSettings = field(default_factory=PromptSettings)
     clock: ClockSettings = field(default_factory=ClockSettings)
+    knowledge: KnowledgeSettings = field(default_factory=KnowledgeSettings)
 
     def __post_init__(self) -> None:
         if not 1 <= self.batch_size <= 16:

@@ -12,6 +12,7 @@ from models.engines.interface import Answer, Engine
 from models.engines.registry import start_engine
 from models.failures import FailureLog
 from models.fusion import fused_answer
+from models.knowledge import open_knowledge
 from models.settings import ROOT, ClockSettings, Settings, load_settings
 from prompts.answer_space import admits
 from prompts.clipping import clipped
@@ -22,9 +23,12 @@ from prompts.registry import BUILDERS
 from prompts.settings import PromptSettings
 from prompts.task_type import TaskType
 from utilities.errors import UserError
+from utilities.knowledge import QUESTION_ALONE, Knowledge
 from utilities.tracks import TRACKS, track_of
 
 _LOG = logging.getLogger("shopalign")
+_EVIDENCE_SHARE = 0.2
+"""Of a batch's seconds, what evidence may take; later questions get what takes no time."""
 
 
 class ShopBenchModel(ShopBenchBaseModel):
@@ -39,6 +43,7 @@ class ShopBenchModel(ShopBenchBaseModel):
         self.settings = settings or load_settings()
         check_variants(self.settings.prompts)
         self._clock = Clock(self.settings.clock, track_minutes(self.settings.clock))
+        self._knowledge = open_knowledge(self.settings.knowledge, self.settings.engine.model)
         self._engine = engine or start_engine(self.settings.engine)
         self._clock.loaded()
         self._asking = Asking(self._engine, self.settings.engine, self.settings.clock)
@@ -52,7 +57,7 @@ class ShopBenchModel(ShopBenchBaseModel):
     @property
     def events(self) -> Mapping[str, int]:
         """What happened on the way, by kind: engines lost and restarted, work cut or added to fit the time."""
-        return dict(self._asking.events + Counter(getattr(self._engine, "events", {})))
+        return dict(self._asking.events + self._knowledge.events + Counter(getattr(self._engine, "events", {})))
 
     def describe(self) -> dict[str, object]:
         """Return settings, engine and its speed, for the record beside the scores."""
@@ -60,6 +65,7 @@ class ShopBenchModel(ShopBenchBaseModel):
             "settings": asdict(self.settings),
             "weights": dict(self._engine.describe()),
             "speed": {**asdict(self._engine.usage()), **self._asking.speed.to_json()},
+            "catalogue": self._knowledge.catalogue,
         }
 
     def get_batch_size(self) -> int:
@@ -71,9 +77,9 @@ class ShopBenchModel(ShopBenchBaseModel):
         allowance = self._clock.open(len(batch["prompt"]))
         questions = [clipped(question) for question in batch["prompt"]]
         task_types = [self._task_type(question, is_multiple_choice) for question in questions]
-        prompts = [self._prompt(*pair) for pair in zip(questions, task_types, strict=True)]
+        prompts = [self._prompt(*pair, allowance) for pair in zip(questions, task_types, strict=True)]
         answers = self._answers(prompts, allowance)
-        settled = [self._settled(*each) for each in zip(prompts, answers, task_types, strict=True)]
+        settled = [self._settled(*each) for each in zip(prompts, answers, strict=True)]
         self._clock.close(len(questions), allowance)
         return settled
 
@@ -84,12 +90,18 @@ class ShopBenchModel(ShopBenchBaseModel):
             self._failures.add("task type not detected", 1, error)
             return TaskType.MULTIPLE_CHOICE if is_multiple_choice else TaskType.GENERATION
 
-    def _prompt(self, question: str, task_type: TaskType) -> Prompt:
+    def _prompt(self, question: str, task_type: TaskType, allowance: Allowance) -> Prompt:
         try:
-            return BUILDERS[task_type](question, self.settings.prompts)
+            return BUILDERS[task_type](question, self.settings.prompts, self._knowledge_in_time(allowance))
         except Exception as error:  # noqa: BLE001 - the evaluator ends a submission at the first exception
             self._failures.add("prompt not built", 1, error)
             return plain_prompt(question, task_type)
+
+    def _knowledge_in_time(self, allowance: Allowance) -> Knowledge:
+        if self._clock.since(allowance) < _EVIDENCE_SHARE * allowance.seconds:
+            return self._knowledge
+        self._knowledge.events["questions whose evidence was cut for time"] += 1
+        return self._knowledge.by_words()
 
     def _answers(self, prompts: Sequence[Prompt], allowance: Allowance) -> Sequence[Answer | Missing]:
         try:
@@ -98,12 +110,12 @@ class ShopBenchModel(ShopBenchBaseModel):
             _LOG.warning("asking failed: %s: %s", type(error).__name__, error)
             return [Missing("asking failed")] * len(prompts)
 
-    def _settled(self, prompt: Prompt, answer: Answer | Missing, task_type: TaskType) -> str:
+    def _settled(self, prompt: Prompt, answer: Answer | Missing) -> str:
         if isinstance(answer, Missing):
             self._failures.add(answer.reason, 1)
             return prompt.fallback
         try:
-            text = fused_answer(prompt, answer, self.settings.prompts.evidence_share(task_type))
+            text = fused_answer(prompt, answer, self._knowledge.combiner)
             if admits(prompt.space, text):
                 return text
             self._failures.add("answer outside its space", 1)
@@ -119,7 +131,7 @@ def check_variants(settings: PromptSettings) -> None:
         UserError: a variant does not exist.
     """
     for build in BUILDERS.values():
-        build("", settings)
+        build("", settings, QUESTION_ALONE)
 
 
 def track_minutes(settings: ClockSettings) -> float:

@@ -18,6 +18,7 @@ from prompts.reading import (
 from prompts.settings import PromptSettings
 from prompts.trimming import trim
 from prompts.wording import ASSISTANT, PREVIOUS_KNOWLEDGE, variant
+from utilities.knowledge import QUESTION_ALONE, Knowledge
 
 VARIANTS: Mapping[str, str] = {
     "base": "{assistant}",
@@ -80,7 +81,7 @@ _KEPT = re.compile(r"\S*\d\S*|\b[A-Z]{2,}[A-Za-z]*\b")
 _NO_ANSWER = "No information is available."
 
 
-def build(question: str, settings: PromptSettings) -> Prompt:
+def build(question: str, settings: PromptSettings, _knowledge: Knowledge = QUESTION_ALONE) -> Prompt:
     """Copy a phrase where one is asked for, translate where a language is named, else write freely."""
     wording = variant(settings.generation, VARIANTS, "generation")
     return _keyphrase(question) or _translation(question) or _free_text(question, wording)

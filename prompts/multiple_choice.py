@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from prompts.answer_space import Choice
 from prompts.plain import plain_prompt
@@ -11,7 +12,8 @@ from prompts.settings import PromptSettings
 from prompts.statement import without_list, without_marker
 from prompts.task_type import TaskType
 from prompts.wording import ASSISTANT, variant
-from utilities.retrieval import best_first, relevance
+from utilities.knowledge import QUESTION_ALONE, Knowledge
+from utilities.retrieval import best_first
 
 VARIANTS: Mapping[str, str] = {
     "base": ASSISTANT,
@@ -27,16 +29,20 @@ _RELATIONS: Mapping[str, str] = {
 }
 _QUOTED = re.compile(r"[\"“”「]([^\"“”「」\n]{1,200})[\"“”」]")
 _SENTIMENTS = ("very negative", "negative", "neutral", "positive", "very positive")
+_KIND = "choice"
 _RATING_CUE = "Overall, the customer's rating is"
 
 
-def build(question: str, settings: PromptSettings) -> Prompt:
+def build(question: str, settings: PromptSettings, knowledge: Knowledge = QUESTION_ALONE) -> Prompt:
     """Offer the printed options; a rating offers its steps; a question without either offers 0 to 3."""
     system = variant(settings.multiple_choice, VARIANTS, "multiple_choice")
     listed = read_numbered_list(question)
     options = _one_digit(listed) if listed else {}
     if listed and options:
-        return _from_list(question, listed, options, system, settings)
+        evidence = knowledge.evidence(listed.before, list(options.values()))
+        likeliest = best_first(knowledge.combined(_KIND, evidence, len(options)))[0]
+        prompt = _from_list(question, listed, options, system, settings)
+        return replace(prompt, fallback=list(options)[likeliest], evidence=evidence)
     rating = read_rating_range(question)
     if rating:
         return _from_rating(question, rating, system)
@@ -56,16 +62,8 @@ def _from_list(
         question = _rewritten(question, options, sentences)
         options = sentences
     texts = tuple(options.values()) if all(options.values()) else ()
-    evidence = relevance(listed.before, list(options.values()))
-    likeliest = list(options)[best_first(evidence)[0]]
-    return Prompt(
-        system,
-        question,
-        Choice(tuple(options), texts),
-        fallback=likeliest,
-        bare=without_list(listed),
-        evidence=evidence,
-    )
+    space = Choice(tuple(options), texts)
+    return Prompt(system, question, space, fallback=next(iter(options)), bare=without_list(listed), kind=_KIND)
 
 
 def _from_rating(question: str, rating: tuple[int, int], system: str) -> Prompt:

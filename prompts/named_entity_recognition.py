@@ -10,6 +10,7 @@ from prompts.reading import read_entity_type, read_query, read_source_text
 from prompts.settings import PromptSettings
 from prompts.task_type import TaskType
 from prompts.wording import ASSISTANT, variant
+from utilities.knowledge import QUESTION_ALONE, Knowledge
 
 VARIANTS: Mapping[str, str] = {
     "base": ASSISTANT,
@@ -20,7 +21,7 @@ _MOST_WORDS = 5
 _MOST_PHRASES = 3
 
 
-def build(question: str, settings: PromptSettings) -> Prompt:
+def build(question: str, settings: PromptSettings, _knowledge: Knowledge = QUESTION_ALONE) -> Prompt:
     """Offer the phrases of the query; a question whose query cannot be read is answered in free text."""
     system = variant(settings.named_entity_recognition, VARIANTS, "named_entity_recognition")
     source = read_query(question) or read_source_text(question)

@@ -38,7 +38,7 @@ def scores_in_order(prompt: Prompt, reordered: Prompt, scores: Sequence[float]) 
 def _reordered(prompt: Prompt, space: Choice | Selection, order: Sequence[int]) -> Prompt | None:
     texts = tuple(space.texts[index] for index in order)
     user = _with_texts(prompt.user, space, texts)
-    return None if user is None else replace(prompt, user=user, space=replace(space, texts=texts), evidence=())
+    return None if user is None else replace(prompt, user=user, space=replace(space, texts=texts), evidence={})
 
 
 def _with_texts(user: str, space: Choice | Selection, texts: Sequence[str]) -> str | None:

@@ -1,9 +1,10 @@
 """A prompt as plain data: what to say, what may be answered, what is known."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from prompts.answer_space import AnswerSpace
+from utilities.fusion import Scores
 
 
 class Message(NamedTuple):
@@ -27,7 +28,8 @@ class Prompt:
         neutral_cue: a cue that asks for nothing special, for what a phrase of the question is worth in any case.
         neutral_share: how much of that is taken off, 0 to 1.
         as_statement: show `bare` and `cue` as running text that the answer continues, not as a turn of a chat.
-        evidence: a score for each label of the space, higher is better, or nothing.
+        kind: the kind of question, one of `utilities.fusion.KINDS`, for how its evidence is weighed.
+        evidence: a source's name to its score for each label of the space, higher is better.
     """
 
     system: str
@@ -39,7 +41,8 @@ class Prompt:
     neutral_cue: str = ""
     neutral_share: float = 0.5
     as_statement: bool = False
-    evidence: tuple[float, ...] = ()
+    kind: str = ""
+    evidence: Scores = field(default_factory=dict)
 
     @property
     def messages(self) -> tuple[Message, ...]:

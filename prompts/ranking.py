@@ -1,20 +1,23 @@
-"""Ranking: all candidates of a query, most relevant first, with BM25 evidence put into the prompt."""
+"""Ranking: all candidates of a query, most relevant first, with evidence put into the prompt."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from prompts.answer_space import Selection
+from prompts.external_information import external_blocks, with_external_information
 from prompts.plain import plain_prompt
 from prompts.prompt import Prompt
-from prompts.reading import NumberedList, read_numbered_list, read_query
+from prompts.reading import read_numbered_list, read_query
 from prompts.settings import PromptSettings
 from prompts.task_type import TaskType
 from prompts.wording import ASSISTANT, PREVIOUS_KNOWLEDGE, variant
-from utilities.retrieval import best_first, relevance
+from utilities.knowledge import QUESTION_ALONE, Knowledge
+from utilities.retrieval import best_first
 
 _TASK = (
     "A re-ranking task orders the given products again, so that the one most relevant to the query comes first "
     "and the least relevant one comes last."
 )
+_KIND = "ranking"
 _KNOWING = f"{ASSISTANT} {PREVIOUS_KNOWLEDGE}"
 VARIANTS: Mapping[str, str] = {
     "base": ASSISTANT,
@@ -24,8 +27,8 @@ VARIANTS: Mapping[str, str] = {
 }
 
 
-def build(question: str, settings: PromptSettings) -> Prompt:
-    """Offer the permutations of the candidates; show the best of them by BM25 before the output instruction."""
+def build(question: str, settings: PromptSettings, knowledge: Knowledge = QUESTION_ALONE) -> Prompt:
+    """Offer the permutations of the candidates; show evidence before the output instruction."""
     system = variant(settings.ranking, VARIANTS, "ranking")
     listed = read_numbered_list(question)
     if listed is None:
@@ -33,29 +36,19 @@ def build(question: str, settings: PromptSettings) -> Prompt:
     labels = tuple(item.label for item in listed.items)
     texts = tuple(item.text for item in listed.items)
     query = read_query(question) or listed.before
-    evidence = relevance(query, texts)
-    order = best_first(evidence)
-    user = question
-    if settings.external_information and any(evidence):
-        user = with_external_information(question, listed, [texts[i] for i in order[: settings.external_information]])
+    related = knowledge.related(query)
+    evidence = knowledge.evidence(query, texts, related)
+    order = best_first(knowledge.combined(_KIND, evidence, len(labels)))
+    best = [texts[index] for index in order[: settings.external_information]] if evidence else []
+    blocks = external_blocks(query, related, best, settings.external_tokens)
     return Prompt(
         system,
-        user,
+        with_external_information(question, listed, blocks),
         Selection(labels, len(labels), texts if all(texts) else ()),
         fallback=", ".join(labels[index] for index in order),
         bare=f"A customer searches an online shop for: {query}",
         cue="The product that fits best is:",
         as_statement=True,
+        kind=_KIND,
         evidence=evidence,
     )
-
-
-def with_external_information(question: str, listed: NumberedList, best: Sequence[str]) -> str:
-    """Put the best candidates between the question's list and its output instruction."""
-    at = len(question) - len(listed.after)
-    lines = "\n".join(best)
-    block = (
-        "\n[External information]\nThe following items are very important and have a strong relevance to the query "
-        f"and ranked by relevance:\n{lines}\n"
-    )
-    return question[:at].rstrip() + block + question[at:].lstrip("\n")

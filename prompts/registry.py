@@ -6,8 +6,9 @@ from prompts import generation, multiple_choice, named_entity_recognition, ranki
 from prompts.prompt import Prompt
 from prompts.settings import PromptSettings
 from prompts.task_type import TaskType
+from utilities.knowledge import Knowledge
 
-BUILDERS: Mapping[TaskType, Callable[[str, PromptSettings], Prompt]] = {
+BUILDERS: Mapping[TaskType, Callable[[str, PromptSettings, Knowledge], Prompt]] = {
     TaskType.MULTIPLE_CHOICE: multiple_choice.build,
     TaskType.RETRIEVAL: retrieval.build,
     TaskType.RANKING: ranking.build,

@@ -88,8 +88,8 @@ def shown(prompt: Prompt) -> str:
 
 
 def _value(value: Any) -> str:
-    if isinstance(value, tuple):
-        return ", ".join(f"{number:.4f}" for number in value)
+    if isinstance(value, Mapping):
+        return "\n".join(f"{name}: " + ", ".join(f"{number:.4f}" for number in value[name]) for name in sorted(value))
     return value if isinstance(value, str) else repr(value)
 
 

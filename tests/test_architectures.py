@@ -20,6 +20,7 @@ from tests.conftest import TINY
 from tests.test_causal_lm import CONTINUATIONS, assert_scores_equal_plain, plain, written
 from tests.tiny_awq import save_tiny_awq
 from tests.tiny_model import ARCHITECTURES, WINDOW, save_tiny_model
+from utilities.knowledge import QUESTION_ALONE
 
 CHECKPOINTS = [(architecture, form) for architecture in ARCHITECTURES for form in ("dense", "awq")]
 SHARED = tuple(range(40, 40 + WINDOW + 9))  # longer than the window: what scrolls out of it shows
@@ -73,7 +74,7 @@ def test_every_architecture_answers_every_task_type(
         is_multiple_choice = task_type is TaskType.MULTIPLE_CHOICE
         assert detect_task_type(question, is_multiple_choice) is task_type
         answer = model.batch_predict({"prompt": [question]}, is_multiple_choice)[0]
-        if not answer or not admits(BUILDERS[task_type](question, settings.prompts).space, answer):
+        if not answer or not admits(BUILDERS[task_type](question, settings.prompts, QUESTION_ALONE).space, answer):
             outside[task_type] = answer
     assert outside == {}
     assert model.fallbacks == {}

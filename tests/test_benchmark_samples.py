@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from benchmarks.intervals import Scored, draw, interval, mean_over_tasks, resampled, with_intervals
 from benchmarks.overrides import with_overrides
-from benchmarks.sampling import Overlap, draw_sample
 from models.settings import Settings
 from prompts.task_type import TaskType
 from utilities.errors import UserError
 from utilities.metrics import Counts, micro_f1
 from utilities.questions import Question
+from utilities.sampling import Overlap, draw_sample
 
 
 def question(text: str, task: str = "task") -> Question:
@@ -61,7 +61,7 @@ def test_the_mean_over_tasks_weighs_them_alike() -> None:
     [
         ("engine.choice=label", ("engine", "choice"), "label"),
         ("batch_size=8", ("batch_size",), 8),
-        ("prompts.ranking_evidence=1", ("prompts", "ranking_evidence"), 1.0),
+        ("clock.minutes=1", ("clock", "minutes"), 1.0),
     ],
 )
 def test_a_setting_is_overridden_with_its_type(override: str, path: Sequence[str], value: object) -> None:

@@ -318,10 +318,7 @@ def test_only_questions_with_options_are_scored_against_decoding() -> None:
 
 
 def test_the_model_alone_is_compared_without_any_evidence() -> None:
-    shares = asdict(settings_in_use(model_alone=True).prompts)
-    found = {name: share for name, share in shares.items() if name.endswith("_evidence")}
-    assert found
-    assert set(found.values()) == {0.0}
+    assert set(asdict(settings_in_use(model_alone=True).knowledge.fuse).values()) == {False}
     assert settings_in_use(model_alone=False) == unhurried(load_settings())
 
 

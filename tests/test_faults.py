@@ -22,6 +22,7 @@ from prompts.registry import BUILDERS
 from prompts.settings import PromptSettings
 from prompts.task_type import TaskType
 from utilities.errors import UserError
+from utilities.knowledge import QUESTION_ALONE
 
 SCRIPTED = EngineSettings(name="scripted")
 SECONDS_A_SAMPLE = 1.0
@@ -30,7 +31,7 @@ QUESTIONS = [
     f"Which of these products is number {number}?\n0. a fork\n1. bottle {number}\n2. a lamp\n3. a book\nAnswer:"
     for number in range(8)
 ]
-SPACE = BUILDERS[TaskType.MULTIPLE_CHOICE](QUESTIONS[0], PromptSettings()).space
+SPACE = BUILDERS[TaskType.MULTIPLE_CHOICE](QUESTIONS[0], PromptSettings(), QUESTION_ALONE).space
 PROMPT = Prompt("", "Which?", Choice(("0", "1")), fallback="1")
 
 
@@ -65,7 +66,9 @@ def run(engine: SupervisedEngine, batches: int = 2, poisoned: int | None = None)
 
 def test_an_engine_in_another_process_answers_as_it_does_in_this_one(engines: list[SupervisedEngine]) -> None:
     engine = start(engines, "none")
-    odd = Prompt("\ud800", '"\n\x00', Text(3, stop=("\n", "x")), fallback="a\tb", evidence=(float("-inf"), 1.5))
+    odd = Prompt(
+        "\ud800", '"\n\x00', Text(3, stop=("\n", "x")), fallback="a\tb", evidence={"lexical": (float("-inf"), 1.5)}
+    )
     assert engine.answer([PROMPT, odd]) == [Answer("1"), Answer("a\tb")]
     assert engine.describe() == {"engine": "scripted"}
     assert engine.answer([]) == []

@@ -13,6 +13,7 @@ from prompts.registry import BUILDERS
 from prompts.settings import PromptSettings
 from prompts.task_type import TaskType
 from tests.regenerate_goldens import DEVELOPMENT_FILE, MODULES
+from utilities.knowledge import QUESTION_ALONE
 from utilities.parsers import parse
 
 QUESTIONS = [json.loads(line) for line in DEVELOPMENT_FILE.read_text(encoding="utf-8").splitlines()]
@@ -21,7 +22,7 @@ PLAIN = PromptSettings(external_information=0)
 
 
 def build(task_type: TaskType, question: str, settings: PromptSettings = PLAIN) -> Prompt:
-    return BUILDERS[task_type](question, settings)
+    return BUILDERS[task_type](question, settings, QUESTION_ALONE)
 
 
 def with_variant(task_type: TaskType, name: str) -> PromptSettings:
@@ -37,7 +38,7 @@ def assert_sound(prompt: Prompt, task_type: TaskType) -> None:
     """What every prompt promises to every engine."""
     assert prompt.system.strip()
     assert admits(prompt.space, prompt.fallback), (prompt.space, prompt.fallback)
-    assert len(prompt.evidence) in (0, len(labels_of(prompt)))
+    assert {len(scores) for scores in prompt.evidence.values()} <= {len(labels_of(prompt))}
     assert isinstance(prompt.space, Spans) <= bool(prompt.bare.strip())
     kinds: dict[TaskType, type[Any]] = {
         TaskType.MULTIPLE_CHOICE: Choice,

@@ -7,11 +7,12 @@ from hypothesis import strategies as st
 from rank_bm25 import BM25Okapi
 
 from models.engines.interface import Answer
-from models.fusion import fused_answer, standardised
+from models.fusion import fused_answer
 from prompts import ranking, retrieval
 from prompts.answer_space import Choice, Selection, Spans, Text
 from prompts.prompt import Prompt
 from prompts.settings import PromptSettings
+from utilities.fusion import FittedSum, standardised
 from utilities.retrieval import best_first, relevance
 from utilities.tokens import words
 
@@ -96,7 +97,7 @@ def test_equal_scores_keep_their_order(scores: list[int]) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("500ml 12oz", ["500ml", "12oz"]),
+        ("500ml 12oz", ["500ml", "500", "12oz", "12"]),
         ("Bottles, glass", ["bottle", "glass"]),
         ("gas bus", ["gas", "bus"]),
         ("ＵＳＢ ﾎﾞﾄﾙ ①", ["usb", "ボト", "トル", "1"]),
@@ -111,8 +112,8 @@ def test_words_are_folded(text: str, expected: list[str]) -> None:
     assert words(text) == expected
 
 
-@pytest.mark.parametrize(("text", "whole", "parts"), [("XT-30", "xt-30", ["xt", "30"]), ("1.5 l", "1.5", ["1", "5"])])
-def test_model_numbers_and_decimals_stay_whole_and_are_given_in_parts(text: str, whole: str, parts: list[str]) -> None:
+@pytest.mark.parametrize(("text", "whole", "parts"), [("XT-30", "xt-30", ["xt", "30"]), ("v2.0", "v2.0", ["v2", "0"])])
+def test_model_numbers_stay_whole_and_are_given_in_parts(text: str, whole: str, parts: list[str]) -> None:
     found = words(text)
     assert whole in found
     assert set(parts) <= set(found)
@@ -134,7 +135,7 @@ def test_external_information_stands_between_the_list_and_the_output_instruction
     assert prompt.user.count(HEADER) == 1
     assert before.rstrip().endswith(ITEMS[-1])
     assert shown.rstrip().endswith(INSTRUCTION)
-    best = [ITEMS[index] for index in best_first(prompt.evidence)]
+    best = [ITEMS[index] for index in best_first(prompt.evidence["lexical"])]
     lines = [line.strip() for line in shown.splitlines() if line.strip() in ITEMS]
     assert lines == best[:count]
 
@@ -154,46 +155,56 @@ def test_candidates_without_a_word_of_the_query_are_not_called_relevant() -> Non
 
 def test_the_fallback_of_a_ranking_is_the_order_of_the_evidence() -> None:
     prompt = ranking.build(question(), PromptSettings())
-    assert prompt.fallback == ", ".join(str(index + 1) for index in best_first(prompt.evidence))
+    assert prompt.fallback == ", ".join(str(index + 1) for index in best_first(prompt.evidence["lexical"]))
     assert prompt.fallback.startswith("2, 5")
 
 
 def test_the_fallback_of_a_retrieval_is_the_best_three() -> None:
     prompt = retrieval.build(question().replace("Query", "Review"), PromptSettings())
-    assert prompt.fallback == ", ".join(str(index + 1) for index in best_first(prompt.evidence)[:3])
+    assert prompt.fallback == ", ".join(str(index + 1) for index in best_first(prompt.evidence["lexical"])[:3])
 
 
 SPACE = Selection(("1", "2", "3"), 3)
-PROMPT = Prompt("s", "u", SPACE, fallback="1, 2, 3", evidence=(0.0, 1.0, 5.0))
+PROMPT = Prompt("s", "u", SPACE, fallback="1, 2, 3", kind="ranking", evidence={"lexical": (0.0, 1.0, 5.0)})
+
+
+def shared(share: float) -> FittedSum:
+    return FittedSum({"ranking": {"lexical+model": {"lexical": share, "model": 1 - share}}})
+
+
 SCORES = st.lists(st.floats(-50, 0), min_size=3, max_size=3)
 
 
 @given(SCORES)
 def test_a_share_of_nought_is_the_order_of_the_model(scores: list[float]) -> None:
-    fused = fused_answer(PROMPT, Answer("x", tuple(scores)), 0.0)
+    fused = fused_answer(PROMPT, Answer("x", tuple(scores)), shared(0.0))
     ranked = [scores[SPACE.labels.index(label)] for label in fused.split(", ")]
     assert ranked == pytest.approx(sorted(scores, reverse=True), abs=1e-9)
 
 
 @given(SCORES)
 def test_a_share_of_one_is_the_order_of_the_evidence(scores: list[float]) -> None:
-    assert fused_answer(PROMPT, Answer("x", tuple(scores)), 1.0) == "3, 2, 1"
+    assert fused_answer(PROMPT, Answer("x", tuple(scores)), shared(1.0)) == "3, 2, 1"
 
 
 def test_half_a_share_weighs_both_on_one_scale() -> None:
     """Both lists have the same spread after standardising, so a lead of 100 nats outweighs no more than one of 1."""
-    assert fused_answer(PROMPT, Answer("x", (-100.0, -300.0, -200.0)), 0.5) == "3, 1, 2"
-    assert fused_answer(PROMPT, Answer("x", (-1.0, -3.0, -2.0)), 0.5) == "3, 1, 2"
+    assert fused_answer(PROMPT, Answer("x", (-100.0, -300.0, -200.0)), shared(0.5)) == "3, 1, 2"
+    assert fused_answer(PROMPT, Answer("x", (-1.0, -3.0, -2.0)), shared(0.5)) == "3, 1, 2"
 
 
 def test_a_retrieval_is_cut_to_its_count() -> None:
-    prompt = Prompt("s", "u", Selection(("1", "2", "3"), 2), fallback="1, 2", evidence=(0.0, 1.0, 5.0))
-    assert fused_answer(prompt, Answer("1, 2", (-1.0, -2.0, -3.0)), 1.0) == "3, 2"
+    prompt = Prompt(
+        "s", "u", Selection(("1", "2", "3"), 2), fallback="1, 2", kind="ranking", evidence={"lexical": (0.0, 1.0, 5.0)}
+    )
+    assert fused_answer(prompt, Answer("1, 2", (-1.0, -2.0, -3.0)), shared(1.0)) == "3, 2"
 
 
 def test_a_choice_takes_the_best_of_both() -> None:
-    prompt = Prompt("s", "u", Choice(("0", "1", "2")), fallback="0", evidence=(0.0, 1.0, 5.0))
-    answers = [fused_answer(prompt, Answer("0", (-1.0, -1.5, -9.0)), share) for share in (0.0, 1.0)]
+    prompt = Prompt(
+        "s", "u", Choice(("0", "1", "2")), fallback="0", kind="ranking", evidence={"lexical": (0.0, 1.0, 5.0)}
+    )
+    answers = [fused_answer(prompt, Answer("0", (-1.0, -1.5, -9.0)), shared(share)) for share in (0.0, 1.0)]
     assert answers == ["0", "2"]
 
 
@@ -212,9 +223,9 @@ def test_standardised_scores_have_mean_nought_and_spread_one_or_are_all_nought(s
     [
         (PROMPT, Answer("2, 1, 3")),
         (Prompt("s", "u", SPACE, fallback="1, 2, 3"), Answer("2, 1, 3", (-2.0, -1.0, -3.0))),
-        (Prompt("s", "u", SPACE, fallback="1, 2, 3", evidence=(0.0,) * 3), Answer("2, 1, 3", (-2.0, -1.0, -3.0))),
+        (Prompt("s", "u", SPACE, fallback="1, 2, 3", evidence={}), Answer("2, 1, 3", (-2.0, -1.0, -3.0))),
         (Prompt("s", "u", Choice(("1", "2")), fallback="1"), Answer("2", (-1.0, -2.0))),
-        (Prompt("s", "u", Choice(("1", "2")), fallback="1", evidence=(0.0, 1.0)), Answer("1")),
+        (Prompt("s", "u", Choice(("1", "2")), fallback="1", evidence={"lexical": (0.0, 1.0)}), Answer("1")),
         (Prompt("s", "u", Spans("red mug", 1, 1), fallback="mug"), Answer("red")),
         (Prompt("s", "u", Text(5), fallback="none"), Answer("a mug")),
     ],
@@ -223,4 +234,4 @@ def test_standardised_scores_have_mean_nought_and_spread_one_or_are_all_nought(s
 def test_what_has_no_scores_or_no_evidence_is_left_as_the_engine_gave_it(
     prompt: Prompt, answer: Answer, share: float
 ) -> None:
-    assert fused_answer(prompt, answer, share) == answer.text
+    assert fused_answer(prompt, answer, shared(share)) == answer.text

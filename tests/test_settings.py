@@ -126,11 +126,11 @@ def test_an_empty_file_gives_the_defaults(path: Path) -> None:
 
 
 def test_values_reach_their_fields(path: Path) -> None:
-    path.write_text("batch_size: 4\nengine: {choice: label}\nprompts: {ranking_evidence: 1}\n", encoding="utf-8")
+    path.write_text("batch_size: 4\nengine: {choice: label}\nclock: {share: 0.5, minutes: 1}\n", encoding="utf-8")
     settings = load_settings(path)
     assert (settings.batch_size, settings.engine.choice) == (4, "label")
-    assert settings.prompts.ranking_evidence == pytest.approx(1.0)
-    assert isinstance(settings.prompts.ranking_evidence, float)
+    assert settings.clock.minutes == pytest.approx(1.0)
+    assert isinstance(settings.clock.minutes, float)
 
 
 @pytest.mark.parametrize(
@@ -150,8 +150,10 @@ def test_values_reach_their_fields(path: Path) -> None:
         ("engine: {token_budget: '1024'}", "token_budget"),
         ("engine: {weights: 3}", "weights"),
         ("engine: {weights: 2024-01-01}", "weights"),
-        ("prompts: {ranking_evidence: half}", "ranking_evidence"),
-        ("prompts: {ranking_evidence: true}", "ranking_evidence"),
+        ("clock: {share: half}", "share"),
+        ("clock: {share: true}", "share"),
+        ("knowledge: {fuse: {ranking: 1}}", "knowledge.fuse.ranking"),
+        ("knowledge: {fuse: {sorting: true}}", "sorting"),
         ("prompts: {external_information: 1.5}", "external_information"),
         ("batch_size: 0", "batch_size"),
         ("batch_size: 17", "batch_size"),
@@ -162,10 +164,11 @@ def test_values_reach_their_fields(path: Path) -> None:
         ("engine: {choice: guess}", "choice"),
         ("engine: {selection: PMI}", "selection"),
         ("prompts: {external_information: -1}", "external_information"),
-        ("prompts: {choice_evidence: 2}", "choice_evidence"),
-        ("prompts: {ranking_evidence: 1.01}", "ranking_evidence"),
-        ("prompts: {retrieval_evidence: -0.1}", "retrieval_evidence"),
-        ("prompts: {retrieval_evidence: .nan}", "retrieval_evidence"),
+        ("prompts: {external_tokens: -1}", "external_tokens"),
+        ("knowledge: {similarity: words}", "knowledge.similarity"),
+        ("knowledge: {similarity: lexical+lexical}", "knowledge.similarity"),
+        ("knowledge: {combine: sum}", "knowledge.combine"),
+        ("knowledge: {related: -1}", "knowledge.related"),
     ],
 )
 def test_a_wrong_key_or_value_is_named_in_one_line(path: Path, content: str, named: str) -> None:
@@ -269,14 +272,3 @@ def test_every_way_of_scoring_can_be_set_for_both_kinds_of_options(path: Path, w
     path.write_text(f"engine: {{choice: {way}, selection: {way}}}", encoding="utf-8")
     engine = load_settings(path).engine
     assert (engine.choice, engine.selection) == (way, way)
-
-
-def test_evidence_has_a_share_of_its_own_where_something_is_ordered() -> None:
-    settings = PromptSettings(choice_evidence=0.125, ranking_evidence=0.25, retrieval_evidence=0.75)
-    assert {task_type: settings.evidence_share(task_type) for task_type in TaskType} == {
-        TaskType.MULTIPLE_CHOICE: 0.125,
-        TaskType.RANKING: 0.25,
-        TaskType.RETRIEVAL: 0.75,
-        TaskType.GENERATION: 0.0,
-        TaskType.NAMED_ENTITY_RECOGNITION: 0.0,
-    }

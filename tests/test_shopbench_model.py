@@ -1,6 +1,7 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -11,13 +12,14 @@ from models.engines.scripted import ScriptedEngine
 from models.engines.transformers_engine import TransformersEngine
 from models.engines.usage import Usage
 from models.failures import FailureLog
+from models.knowledge import FuseSettings, KnowledgeSettings
 from models.settings import Settings
 from models.shopbench_model import ShopBenchModel
 from prompts.answer_space import Choice, Selection, admits
 from prompts.prompt import Prompt
 from prompts.registry import BUILDERS
-from prompts.settings import PromptSettings
 from prompts.task_type import TaskType
+from utilities.fusion import KINDS
 from utilities.parsers import parse
 
 RANKING = (
@@ -30,7 +32,7 @@ RATING = "Review: I love this mug.\nHow many stars from 1 to 5 does the review g
 FREE = "Explain what a trivet is in one sentence."
 NAMED = "Find the entity of type 'brand' in the query: 'norvane bottle'."
 QUESTIONS = [RANKING, FREE, NAMED, FREE + " Please.", RANKING.replace("steel", "glass")]
-EVIDENCE = Settings(prompts=PromptSettings(ranking_evidence=0.0, retrieval_evidence=0.0))
+EVIDENCE = Settings(knowledge=KnowledgeSettings(fuse=FuseSettings(**dict.fromkeys(KINDS, False))))
 
 
 @dataclass
@@ -94,12 +96,14 @@ def test_a_choice_is_one_of_the_printed_numbers() -> None:
     assert engine.seen[0].space == Choice(("0", "1", "2", "3"), ("a fork", "a bottle", "a lamp", "a book"))
 
 
-def test_scores_and_evidence_are_fused_by_the_share_of_the_settings() -> None:
+def test_scores_and_evidence_are_fused_by_the_weights_of_the_file_unless_switched_off(tmp_path: Path) -> None:
     scores = (-1.0, -2.0, -3.0, -4.0, -5.0)
     engine = ScriptedEngine(lambda _: Answer("1, 2, 3, 4, 5", scores))
     answers = []
-    for share in (0.0, 1.0):
-        settings = Settings(prompts=PromptSettings(ranking_evidence=share))
+    file = tmp_path / "weights.yaml"
+    file.write_text("kinds: {ranking: {weights: {lexical+model: {lexical: 1, model: 0}}}}", encoding="utf-8")
+    for fused in (False, True):
+        settings = Settings(knowledge=KnowledgeSettings(weights=str(file), fuse=FuseSettings(ranking=fused)))
         answers += ShopBenchModel(settings, engine).batch_predict({"prompt": [RANKING]}, False)
     assert answers[0] == "1, 2, 3, 4, 5"
     assert answers[1].startswith("2, ")
@@ -185,7 +189,7 @@ def test_nonsense_is_no_answer_where_options_or_phrases_are_asked(text: str) -> 
     [(1.0,), (1.0,) * 6, (float("nan"),) * 5, (float("inf"), 0.0, 0.0, 0.0, 0.0), (float("-inf"),) * 5, ("x",) * 5],
 )
 def test_scores_that_make_no_sense_still_leave_a_ranking_of_all(scores: Any) -> None:
-    settings = Settings(prompts=PromptSettings(ranking_evidence=0.5))
+    settings = Settings()
     model = ShopBenchModel(settings, ScriptedEngine(lambda _: Answer("1, 2, 3, 4, 5", scores)))
     answers = model.batch_predict({"prompt": [RANKING]}, False)
     assert sorted(cast(list[int], parse(TaskType.RANKING, answers[0]))) == [1, 2, 3, 4, 5]
@@ -212,8 +216,8 @@ def test_a_builder_that_fails_on_one_question_lets_the_model_answer_it_as_it_sta
     model = ShopBenchModel(EVIDENCE, engine)
     builders = dict(BUILDERS)
     build = builders[TaskType.RANKING]
-    builders[TaskType.RANKING] = lambda question, settings: (
-        raises() if question == QUESTIONS[0] else build(question, settings)
+    builders[TaskType.RANKING] = lambda question, settings, knowledge: (
+        raises() if question == QUESTIONS[0] else build(question, settings, knowledge)
     )
     monkeypatch.setattr(shopbench_model, "BUILDERS", builders)
     answers = model.batch_predict({"prompt": QUESTIONS}, False)
@@ -251,7 +255,7 @@ def test_the_batch_size_is_that_of_the_settings() -> None:
 def test_the_description_holds_settings_and_weights() -> None:
     described = ShopBenchModel(EVIDENCE, ScriptedEngine()).describe()
     assert described["weights"] == {"engine": "scripted"}
-    assert cast(dict[str, Any], described["settings"])["prompts"]["ranking_evidence"] == 0.0
+    assert cast(dict[str, Any], described["settings"])["knowledge"]["fuse"]["ranking"] is False
 
 
 def test_the_evaluator_finds_its_model_under_its_name() -> None:

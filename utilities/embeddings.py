@@ -1,4 +1,4 @@
-"""The sentence embedding models behind the evaluator's cosine metrics, loaded from local folders only."""
+"""Sentence embedding models, for the evaluator's cosine metrics and for evidence, from local folders only."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,11 +32,22 @@ def load_encoder(model_name: str) -> Encode:
     Raises:
         NotScorableError: the model's folder is not on this machine.
     """
-    folder = _FOLDERS[model_name]()
+    return load_folder(_FOLDERS[model_name]())
+
+
+def load_folder(folder: Path) -> Encode:
+    """Load the sentence-transformers model of a folder, for the CPU; other code than the library's is never run.
+
+    Raises:
+        NotScorableError: there is none in the folder.
+    """
+    _checked(folder, "name the folder of a sentence-transformers model")
     with _without_progress_bars():
         from sentence_transformers import SentenceTransformer
 
-        model = SentenceTransformer(str(folder), local_files_only=True, model_kwargs={"use_safetensors": True})
+        model = SentenceTransformer(
+            str(folder), device="cpu", local_files_only=True, model_kwargs={"use_safetensors": True}
+        )
 
     def encode(texts: Sequence[str]) -> NDArray[np.float32]:
         return np.asarray(model.encode(list(texts), show_progress_bar=False), dtype=np.float32)

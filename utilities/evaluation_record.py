@@ -18,6 +18,7 @@ _PACKAGES = (
     "tokenizers",
     "numpy",
     "rank-bm25",
+    "tantivy",
     "vllm",
     "gptqmodel",
     "sentence-transformers",
@@ -37,6 +38,7 @@ class Run:
     settings: object
     weights: object
     speed: object
+    catalogue: object
 
     def to_json(self) -> dict[str, object]:
         """Return seconds, fallbacks, settings and weights as they stand in scores.json."""
@@ -57,7 +59,16 @@ class Run:
             "settings": self.settings,
             "weights": self.weights,
             "speed": self.speed,
+            "catalogue": self.catalogue,
         }
+
+    def knowledge_of(self, data_sha256: object) -> str:
+        """Return whether the catalogue may hold the answers of the questions with this SHA-256."""
+        if not isinstance(self.catalogue, Mapping):
+            return "none"
+        left_out = any(each["sha256"] == data_sha256 for each in self.catalogue["excluded"])
+        products = f"{self.catalogue['counts']['products']} products"
+        return f"{products}, rows of these questions {'left out' if left_out else 'NOT left out: it may hold answers'}"
 
 
 NO_RUN: Mapping[str, object] = {
@@ -67,6 +78,7 @@ NO_RUN: Mapping[str, object] = {
     "settings": None,
     "weights": None,
     "speed": None,
+    "catalogue": None,
 }
 """The place of `Run.to_json()` where saved answers were scored."""
 
@@ -82,6 +94,7 @@ def record_run(model: Model, prediction: Prediction, load_seconds: float) -> Run
         settings=_jsonable(told.get("settings")),
         weights=_jsonable(told.get("weights")),
         speed=_jsonable(told.get("speed")),
+        catalogue=_jsonable(told.get("catalogue")),
     )
 
 

@@ -33,8 +33,8 @@ def print_scores(scores: Scores, console: Console) -> None:
             _print_line(console, f"{task.name} is {NOT_SCORED} and left out of the means: {task.not_scored}")
 
 
-def print_run(run: Run, console: Console) -> None:
-    """Print the run's times against the evaluator's limit, and its fallbacks."""
+def print_run(run: Run, data_sha256: object, console: Console) -> None:
+    """Print the run's times against the evaluator's limit, its fallbacks, and what it knew of these questions."""
     prediction, slowest = run.prediction, run.prediction.slowest_batch
     per_question = prediction.seconds / len(prediction.answers)
     _print_line(
@@ -48,6 +48,8 @@ def print_run(run: Run, console: Console) -> None:
         f"{verdict} the limit of {slowest.limit:.0f} s",
     )
     _print_line(console, f"fallbacks: {_fallbacks(run.fallbacks)}")
+    if run.catalogue:
+        _print_line(console, f"catalogue: {run.knowledge_of(data_sha256)}")
     if run.events:
         listed = ", ".join(f"{event}: {count}" for event, count in run.events.items())
         _print_line(console, f"events: {listed}")

@@ -22,6 +22,7 @@ from prompts.detection import detect_task_type
 from prompts.prompt import Prompt
 from prompts.registry import BUILDERS
 from prompts.settings import PromptSettings
+from utilities.knowledge import QUESTION_ALONE
 from utilities.questions import Question
 from utilities.time_budget_work import Pass, Work, make_pass
 
@@ -141,7 +142,7 @@ def _read_and_known(tree: TokenTree, shared: int) -> Iterator[tuple[int, int]]:
 def prompts_of(questions: Sequence[Question], settings: PromptSettings) -> list[Prompt]:
     """Build the prompts as the UserModel does: its own detection, not the data's task type."""
     texts = [(clipped(question.input_field), question.is_multiple_choice) for question in questions]
-    return [BUILDERS[detect_task_type(text, is_choice)](text, settings) for text, is_choice in texts]
+    return [BUILDERS[detect_task_type(text, is_choice)](text, settings, QUESTION_ALONE) for text, is_choice in texts]
 
 
 def count_work(tokenizer: Any, batches: Sequence[Sequence[Prompt]], settings: EngineSettings) -> Work:

@@ -47,7 +47,8 @@ def prompt_from_json(data: Json) -> Prompt:
     """Return the prompt that `prompt_to_json` made `data` of."""
     space = dict(data["space"])
     kind = _SPACES[space.pop("kind")]
-    return Prompt(**_with_tuples({**data, "space": kind(**_with_tuples(space))}))
+    evidence = _with_tuples(data["evidence"])
+    return Prompt(**_with_tuples({**data, "space": kind(**_with_tuples(space)), "evidence": evidence}))
 
 
 def answer_to_json(answer: object) -> list[Any] | None:

@@ -1,0 +1,119 @@
+"""The evidence of the settings: similarities, a catalogue, and the weights fitted for the model."""
+
+import logging
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from utilities.errors import UserError
+from utilities.fusion import LEXICAL, MODEL, VECTORS, Combiner, FittedSum, ReciprocalRank, Scores
+from utilities.fusion_weights import Weights, read_weights
+from utilities.knowledge import Knowledge, Similarity
+from utilities.retrieval import relevance
+from utilities.vectors import PACKAGED, load_vectors
+
+_LOG = logging.getLogger("shopalign")
+_ROOT = Path(__file__).resolve().parent.parent
+SIMILARITIES = (LEXICAL, VECTORS)
+FITTED, RECIPROCAL_RANK = "fitted", "reciprocal_rank"
+COMBINERS = (FITTED, RECIPROCAL_RANK)
+
+
+@dataclass(frozen=True)
+class FuseSettings:
+    """For which kinds of question the model's scores are combined with evidence; the others are the model's alone."""
+
+    choice: bool = True
+    ranking: bool = True
+    also_bought: bool = True
+    next_query: bool = True
+    aspects: bool = True
+    snippets: bool = True
+
+
+@dataclass(frozen=True)
+class KnowledgeSettings:
+    """What is known beside the model.
+
+    `similarity` names what compares texts: `lexical` (BM25), `vectors`, or both joined by "+". `vectors` is
+    all-MiniLM-L6-v2 from its package, or the folder of another sentence-transformers model. `catalog` is a folder that
+    `python -m utilities.catalog build` made, empty for none, and `related` the number of its products that a ranking
+    question shows. `combine` is `fitted`, by the weights of a file, or `reciprocal_rank`. `weights` is that file; empty
+    for the one of the model in `models/fusion_weights`. Folders and files are relative to the repository.
+    """
+
+    similarity: str = LEXICAL
+    vectors: str = PACKAGED
+    catalog: str = ""
+    related: int = 3
+    combine: str = FITTED
+    weights: str = ""
+    fuse: FuseSettings = field(default_factory=FuseSettings)
+
+    def __post_init__(self) -> None:
+        names = self.similarity.split("+")
+        if not set(names) <= set(SIMILARITIES) or len(set(names)) < len(names):
+            raise UserError(
+                f"setting knowledge.similarity is {self.similarity!r}; join one or more of: {', '.join(SIMILARITIES)}"
+            )
+        if self.combine not in COMBINERS:
+            raise UserError(f"setting knowledge.combine is {self.combine!r}; choose one of: {', '.join(COMBINERS)}")
+        if self.related < 0:
+            raise UserError(f"setting knowledge.related is {self.related}; it must be 0 (off) or a positive number")
+
+
+class SwitchedFusion:
+    """A combiner that leaves a model's scores alone for the kinds of question that are switched off."""
+
+    def __init__(self, combiner: Combiner, fuse: FuseSettings) -> None:
+        self._combiner, self._fuse = combiner, asdict(fuse)
+
+    def combine(self, kind: str, scores: Scores) -> tuple[float, ...]:
+        """Return a score for each candidate."""
+        if MODEL in scores and not self._fuse.get(kind, True):
+            return tuple(scores[MODEL])
+        return self._combiner.combine(kind, scores)
+
+
+def open_knowledge(settings: KnowledgeSettings, model: str) -> Knowledge:
+    """Open what the settings name; a damaged catalogue is left out, logged and counted in the knowledge's events.
+
+    Raises:
+        UserError: the vectors' model or the weights cannot be had.
+    """
+    named = settings.similarity.split("+")
+    similarities: dict[str, Similarity] = {LEXICAL: relevance} if LEXICAL in named else {}
+    if VECTORS in named:
+        packaged = settings.vectors == PACKAGED
+        similarities[VECTORS] = load_vectors(PACKAGED if packaged else str(_ROOT / settings.vectors)).similarity
+    combiner = SwitchedFusion(_combiner(settings, model), settings.fuse)
+    knowledge = Knowledge(similarities, combiner)
+    return _with_catalogue(knowledge, settings) if settings.catalog and settings.related else knowledge
+
+
+def weights_file(settings: KnowledgeSettings, model: str) -> Path:
+    """Return the file of the fitted weights, which need not exist unless the settings name it."""
+    return _ROOT / (settings.weights or f"models/fusion_weights/{model}.yaml")
+
+
+def _combiner(settings: KnowledgeSettings, model: str) -> Combiner:
+    if settings.combine == RECIPROCAL_RANK:
+        return ReciprocalRank()
+    path = weights_file(settings, model)
+    fitted: Weights = read_weights(path) if settings.weights or path.exists() else {}
+    return FittedSum(fitted)
+
+
+def _with_catalogue(knowledge: Knowledge, settings: KnowledgeSettings) -> Knowledge:
+    from utilities.catalog.index import Catalog
+
+    try:
+        catalog = Catalog.open(_ROOT / Path(settings.catalog).expanduser())
+    except UserError as error:
+        _LOG.warning("no catalogue: %s", error)
+        knowledge.events["catalogue refused"] += 1
+        return knowledge
+
+    described = asdict(catalog.manifest)
+    return replace(
+        knowledge, products=lambda query: catalog.related(query, settings.related).titles, catalogue=described
+    )

@@ -1,0 +1,46 @@
+"""Similarity of texts by the cosine of their embeddings from a small model."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from utilities.embeddings import ENGLISH, Encode, NotScorableError, load_encoder, load_folder
+from utilities.errors import UserError
+
+PACKAGED = ENGLISH
+"""The name of the model that comes inside a package of requirements.txt."""
+
+
+class Vectors:
+    """A text's similarity to candidates, -1 to 1."""
+
+    def __init__(self, encode: Encode) -> None:
+        self._encode = encode
+
+    def similarity(self, query: str, candidates: Sequence[str]) -> tuple[float, ...]:
+        """Return the cosine of the embeddings of `query` and each candidate; a text without direction has 0."""
+        if not candidates:
+            return ()
+        # Apart, because a batch is padded to its longest text, and a review is ten times as long as a candidate.
+        (asked,), units = self._units([query]), self._units(candidates)
+        return tuple(float(cosine) for cosine in units @ asked)
+
+    def _units(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        vectors = self._encode(texts)
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        units: NDArray[np.float32] = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
+        return units
+
+
+def load_vectors(named: str) -> Vectors:
+    """Load the packaged model by its name, else the sentence-transformers model of a folder, for the CPU.
+
+    Raises:
+        UserError: there is no such model on this machine.
+    """
+    try:
+        return Vectors(load_encoder(PACKAGED) if named == PACKAGED else load_folder(Path(named).expanduser()))
+    except NotScorableError as error:
+        raise UserError(f"setting knowledge.vectors: {error}") from None
