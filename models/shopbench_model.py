@@ -3,6 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 
 from models.asking import Asking, Missing
@@ -35,16 +36,19 @@ class ShopBenchModel(ShopBenchBaseModel):
     """Answers ShopBench questions with one engine; nothing that goes wrong reaches the evaluator."""
 
     def __init__(self, settings: Settings | None = None, engine: Engine | None = None) -> None:
-        """Load settings and engine.
+        """Load settings, engine and knowledge.
 
         Raises:
-            UserError: a setting is wrong or the weights are missing.
+            UserError: a setting is wrong, or weights are missing.
         """
         self.settings = settings or load_settings()
         check_variants(self.settings.prompts)
         self._clock = Clock(self.settings.clock, track_minutes(self.settings.clock))
-        self._knowledge = open_knowledge(self.settings.knowledge, self.settings.engine.model)
-        self._engine = engine or start_engine(self.settings.engine)
+        # The engine loads in a process of its own, and the vectors in this one meanwhile.
+        with ThreadPoolExecutor(1) as beside:
+            knowledge = beside.submit(open_knowledge, self.settings.knowledge, self.settings.engine.model)
+            self._engine = engine or start_engine(self.settings.engine)
+            self._knowledge = knowledge.result()
         self._clock.loaded()
         self._asking = Asking(self._engine, self.settings.engine, self.settings.clock)
         self._failures = FailureLog()

@@ -3,9 +3,12 @@
 from collections.abc import Mapping
 
 from prompts.answer_space import Selection
+from prompts.languages import REVIEW
 from prompts.plain import plain_prompt
 from prompts.prompt import Prompt
-from prompts.reading import read_actions, read_aspect, read_numbered_list, read_product, read_review
+from prompts.reading import NumberedList, read_actions, read_aspect, read_numbered_list, read_product, read_review
+from prompts.reading.labels import own_words
+from prompts.reading.session import PRODUCT
 from prompts.settings import PromptSettings
 from prompts.statement import without_form, without_list
 from prompts.task_type import TaskType
@@ -32,7 +35,7 @@ def build(question: str, settings: PromptSettings, knowledge: Knowledge = QUESTI
         return plain_prompt(question, TaskType.RETRIEVAL, system)
     labels = tuple(item.label for item in listed.items)
     texts = tuple(item.text for item in listed.items)
-    kind, subject = _kind_and_subject(question, listed.before)
+    kind, subject = _kind_and_subject(question, listed)
     evidence = knowledge.evidence(subject, texts)
     count = min(_COUNTED, len(labels))
     order = best_first(knowledge.combined(kind, evidence, len(labels)))
@@ -42,12 +45,14 @@ def build(question: str, settings: PromptSettings, knowledge: Knowledge = QUESTI
     return Prompt(system, question, space, fallback=best, bare=bare, kind=kind, evidence=evidence)
 
 
-def _kind_and_subject(question: str, before: str) -> tuple[str, str]:
+def _kind_and_subject(question: str, listed: NumberedList) -> tuple[str, str]:
     """Return the kind of question, and what the candidates are compared with."""
     if review := read_review(question):
         return "aspects", review
     if actions := read_actions(question):
         return "next_query", "\n".join(actions)
-    if product := read_product(question):
-        return "also_bought", product
-    return ("snippets" if read_aspect(question) else "also_bought"), before
+    told = listed.before.rstrip()
+    of_products = PRODUCT.search(told[told.rfind("\n") + 1 :])
+    if not of_products and (read_aspect(question) or REVIEW.search(own_words(question, listed))):
+        return "snippets", listed.before
+    return "also_bought", read_product(question) or listed.before

@@ -31,7 +31,7 @@ from utilities.sampling import Overlap, draw_sample
 EXAMPLES = """\
 examples:
   python -m tuning.fit_fusion --rows train.jsonl ranking_train.jsonl --against development.json ranking_dev.jsonl
-  python -m tuning.fit_fusion --rows train.jsonl --each 50 --output mine.yaml     then set knowledge.weights
+  python -m tuning.fit_fusion --rows train.jsonl --each 50 ranking=400 --output mine.yaml     set knowledge.weights then
 """
 _SOURCES = (LEXICAL, MODEL, RELATED, VECTORS)
 _POOLED: Mapping[str, Sequence[str]] = {"next_query": ("also_bought", "aspects", "snippets")}
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _options(argv)
     settings = load_settings()
     output = options.output or weights_file(settings.knowledge, settings.engine.model)
-    questions = drawn(options.rows, options.against, options.each, options.seed)
+    questions = drawn(options.rows, options.against, dict(options.each), options.seed)
     kept = options.scores or output.with_name(f".{output.name}.scores")
     by_kind: dict[str, list[ScoredRow]] = defaultdict(list)
     for row in scored_rows(questions, settings, kept):
@@ -67,23 +67,44 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--rows", type=Path, nargs="+", required=True, metavar="FILE", help="training rows, JSON Lines")
     parser.add_argument("--against", type=Path, nargs="+", default=[], metavar="FILE", help="evaluation questions")
-    parser.add_argument("--each", type=int, default=100, metavar="N", help="rows of each task (default: 100)")
+    parser.add_argument(
+        "--each",
+        type=_count,
+        nargs="+",
+        default=[("", 100)],
+        metavar="[TYPE=]N",
+        help="rows of each task, and of each task of a task type (default: 100)",
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the sample (default: 0)")
     parser.add_argument("--output", type=Path, metavar="FILE", help="default: models/fusion_weights/<model>.yaml")
     parser.add_argument("--scores", type=Path, metavar="FILE", help="where the model's scores are kept meanwhile")
     return parser.parse_args(argv)
 
 
-def drawn(files: Sequence[Path], against: Sequence[Path], each: int, seed: int) -> list[Question]:
-    """Return up to `each` questions with candidates of each task of the files, none that `against` holds.
+def _count(text: str) -> tuple[str, int]:
+    """Read `100` or `ranking=800`."""
+    task_type, _, number = text.rpartition("=")
+    if not number.isdecimal() or task_type not in ("", *_TASK_TYPES):
+        known = ", ".join(f"{each}=N" for each in _TASK_TYPES)
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a number nor one of: {known}")
+    return task_type, int(number)
+
+
+def drawn(files: Sequence[Path], against: Sequence[Path], each: Mapping[str, int], seed: int) -> list[Question]:
+    """Return questions with candidates of each task of the files, none that `against` holds.
+
+    `each` is how many of each task, by task type; "" stands for the task types that it lacks.
 
     Raises:
         UserError: a file cannot be read, or nothing is left.
     """
     overlap = Overlap([question.input_field for path in against for question in read_questions(path)])
-    rows = [question for path in files for question in read_questions(path) if question.task_type in _TASK_TYPES]
-    sample = draw_sample(rows, each, seed, overlap)
-    chosen = [question for members in sample.tasks.values() for question in members]
+    rows = [question for path in files for question in read_questions(path)]
+    chosen: list[Question] = []
+    for task_type in _TASK_TYPES:
+        of_type = [question for question in rows if question.task_type is task_type]
+        sample = draw_sample(of_type, each.get(task_type, each.get("", 0)), seed, overlap)
+        chosen += [question for members in sample.tasks.values() for question in members]
     if not chosen:
         raise UserError("--rows: no row with numbered candidates is left: name other files")
     return chosen
@@ -112,7 +133,7 @@ def _record(options: argparse.Namespace, settings: Settings) -> dict[str, Any]:
         "weights_sha256": fingerprint(weights_folder(settings.engine)),
         "ways": {"choice": settings.engine.choice, "selection": settings.engine.selection},
         "rows": [{"file": Path(str(each["path"])).name, "sha256": each["sha256"]} for each in files],
-        "rows_of_each_task": options.each,
+        "rows_of_each_task": {task_type or "others": count for task_type, count in options.each},
         "seed": options.seed,
         "versions": {name: versions()[name] for name in ("torch", "transformers", "numpy")},
     }

@@ -32,7 +32,7 @@ _INPUT = family(
     unspaced="入力 カテゴリ 用語",
 )
 _LONGEST_CATEGORY = 6
-_PRODUCT = family(
+PRODUCT = family(
     stems="product item artikel produkt produit article producto artículo prodotto articolo cart warenkorb",
     unspaced="商品 购买",
 )
@@ -63,14 +63,14 @@ def read_product(prompt: str) -> str | None:
     near = [
         part.text
         for part in parts
-        if any(named.search(prompt[max(0, part.start - _NEARBY) : part.start]) for named in (_PRODUCT, BOUGHT))
+        if any(named.search(prompt[max(0, part.start - _NEARBY) : part.start]) for named in (PRODUCT, BOUGHT))
         or BOUGHT.search(prompt[part.end : part.end + _NEARBY // 2])
     ]
     if near:
         return near[0]
     listed = read_numbered_list(prompt)
     asked = f"{listed.before}\n\n{listed.after}" if listed else prompt
-    labelled = labelled_line(asked, _PRODUCT, _NO_PRODUCT)
+    labelled = labelled_line(asked, PRODUCT, _NO_PRODUCT)
     return unquoted(labelled) if labelled else None
 
 
