@@ -36,7 +36,7 @@ from benchmarks.common import (
 )
 from benchmarks.intervals import Scored, draw, interval, resampled
 from models.knowledge import KnowledgeSettings, open_knowledge, weights_file
-from models.settings import Settings, load_settings
+from models.settings import Settings, engine_identity, load_settings
 from prompts.reading import read_numbered_list
 from prompts.task_type import TaskType
 from tuning.scored_rows import ScoredRow, scored_rows
@@ -124,7 +124,7 @@ def measured(questions: Sequence[Question], settings: Settings, kept: Path, exte
 
 def milliseconds(questions: Sequence[Question], settings: Settings) -> Json:
     """Return the median milliseconds in which the candidates of a question are compared by words and by vectors."""
-    similarities = open_knowledge(settings.knowledge, settings.engine.model).similarities
+    similarities = open_knowledge(settings.knowledge, engine_identity(settings.engine)).similarities
     lists = [read_numbered_list(question.input_field) for question in questions[:_TIMED]]
     found: Json = {}
     for name, similarity in similarities.items():

@@ -1,6 +1,7 @@
 """Gets a batch of prompts answered by an engine that may be slow, short of memory, hung or dead."""
 
 import logging
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -28,7 +29,7 @@ of the time that is left, whichever is longest: a busy machine is no hung engine
 _TOO_LATE = 0.3
 _PROBED_SHARE = 0.75
 """Of a batch's seconds; while more are left, the cheapest prompt is asked even if it is expected to take too long."""
-_OUT_OF_MEMORY = ("memory", "OutOfMemory")
+_OUT_OF_MEMORY = ("out of memory", "OutOfMemory", "MemoryError")
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Missing:
 class _Batch:
     """A batch on its way: groups of prompts that are still to be asked, and what has come back."""
 
-    choices: Sequence[Efforts]
+    choices: list[Efforts]
     allowance: Allowance
     groups: list[list[int]]
     results: dict[int, Answer | Missing] = field(default_factory=dict)
@@ -56,6 +57,15 @@ class _Batch:
         taken = set(indices)
         left = ([index for index in group if index not in taken] for group in self.groups)
         self.groups = [group for group in left if group]
+
+    def step_down(self, index: int, failed: Effort) -> bool:
+        """Let a prompt be asked once where it failed in several orders at a time; tell whether it was that."""
+        if len(failed.prompts) < 2:
+            return False
+        self.choices[index] = tuple(effort for effort in self.choices[index] if len(effort.prompts) < 2)
+        self.take([index])
+        self.groups.append([index])
+        return True
 
 
 class Asking:
@@ -76,7 +86,7 @@ class Asking:
 
     def answers(self, prompts: Sequence[Prompt], allowance: Allowance) -> list[Answer | Missing]:
         """Return an answer for every prompt, or why there is none, before the allowance's limit."""
-        choices = [efforts(prompt, self._settings, self._clock) for prompt in prompts]
+        choices: list[Efforts] = [efforts(prompt, self._settings, self._clock) for prompt in prompts]
         batch = _Batch(choices, allowance, [list(range(len(prompts)))])
         while batch.pending():
             reason = self._ask_some(batch)
@@ -109,7 +119,7 @@ class Asking:
             self._tried = False
             self._narrow(batch, indices, str(error).partition(":")[0])
         except Exception as error:  # noqa: BLE001 - whatever an engine raises, other prompts still have their chance
-            self._fail(batch, indices, error)
+            self._fail(batch, indices, planned, error)
         else:
             batch.take(indices)
             for index, answer in zip(indices, answers, strict=True):
@@ -164,13 +174,15 @@ class Asking:
             at += len(effort.prompts)
         return results
 
-    def _fail(self, batch: _Batch, indices: Sequence[int], error: Exception) -> None:
+    def _fail(self, batch: _Batch, indices: Sequence[int], planned: dict[int, Effort], error: Exception) -> None:
         _LOG.warning("the engine failed on %d prompts: %s: %s", len(indices), type(error).__name__, error)
         self.events["engine failed"] += 1
         described = f"{type(error).__name__}: {error}"
         if any(word in described for word in _OUT_OF_MEMORY) and len(indices) > 1:
             self._most = max(len(indices) // 2, 1)
             self.events["batches made smaller for memory"] += 1
+        if len(indices) == 1 and batch.step_down(indices[0], planned[indices[0]]):
+            return
         self._narrow(batch, indices, "engine failed")
 
     def _narrow(self, batch: _Batch, indices: Sequence[int], reason: str) -> None:
@@ -187,8 +199,16 @@ class Asking:
             self.events[f"questions answered by {effort.name}"] += 1
 
 
+def _scored(prompt: Prompt, answer: Answer) -> bool:
+    """Tell whether an answer that carries scores has a finite one for each label."""
+    labels = getattr(prompt.space, "labels", ())
+    return not answer.scores or (len(answer.scores) == len(labels) and all(map(math.isfinite, answer.scores)))
+
+
 def _result(effort: Effort, answers: Sequence[object]) -> Answer | Missing:
     given = [answer for answer in answers if isinstance(answer, Answer)]
     if len(given) < len(answers):
         return Missing("engine failed")
+    if not all(_scored(*pair) for pair in zip(effort.prompts, given, strict=True)):
+        return Missing("answer without finite scores")
     return combined(effort.prompts, given) if len(given) > 1 else given[0]

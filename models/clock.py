@@ -9,6 +9,8 @@ from utilities.tracks import SECONDS_A_QUESTION
 
 _PACE_SHARE = 0.75
 _BANK_SHARE = 0.2
+_KEPT_SHARE = 0.03
+"""Of the track, what is never counted on: the evaluator's own work between batches takes time, too."""
 """What is neither pace nor bank, 5 % of the track, is never planned with."""
 _SHARE_OF_THE_REST = 0.05
 
@@ -39,7 +41,7 @@ class Clock:
         """Start the clock of a track that has `minutes`, loading included."""
         self._settings, self._now = settings, now
         self._started = now()
-        self._total = 60.0 * minutes
+        self._total = (1 - _KEPT_SHARE) * 60.0 * minutes
         self._expected = settings.questions or round(self._total / SECONDS_A_QUESTION)
         self._pace = _PACE_SHARE * self._total / self._expected
         self._bank = _BANK_SHARE * self._total
@@ -56,7 +58,9 @@ class Clock:
         self.batches += 1
         limit = self._settings.seconds_per_sample * self._settings.share * questions
         limit = max(min(limit, self._total - self.elapsed), 0.0)
-        return Allowance(self._now(), max(min(limit, self._fair(questions)), 0.0), limit)
+        fair = max(min(limit, self._fair(questions)), 0.0)
+        # Nobody knows how many more come when there are more than expected, so none may take what is left.
+        return Allowance(self._now(), fair, limit if self._asked <= self._expected else fair)
 
     def close(self, questions: int, allowance: Allowance) -> None:
         """Settle the seconds that a batch took."""

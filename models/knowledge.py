@@ -1,12 +1,14 @@
 """The evidence of the settings: similarities, a catalogue, and the weights fitted for the model."""
 
 import logging
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from utilities.errors import UserError
 from utilities.fusion import LEXICAL, MODEL, VECTORS, Combiner, FittedSum, ReciprocalRank, Scores
-from utilities.fusion_weights import Weights, read_weights
+from utilities.fusion_weights import read_fitted_for, read_weights
 from utilities.knowledge import Knowledge, Similarity
 from utilities.retrieval import relevance
 from utilities.vectors import PACKAGED, load_vectors
@@ -74,8 +76,11 @@ class SwitchedFusion:
         return self._combiner.combine(kind, scores)
 
 
-def open_knowledge(settings: KnowledgeSettings, model: str) -> Knowledge:
+def open_knowledge(settings: KnowledgeSettings, identity: Mapping[str, str]) -> Knowledge:
     """Open what the settings name; a damaged catalogue is left out, logged and counted in the knowledge's events.
+
+    `identity` tells the model, as `models.settings.engine_identity` does: what its file says was fitted for another
+    model or way of answering is not used, which is counted too.
 
     Raises:
         UserError: the vectors' model or the weights cannot be had.
@@ -85,8 +90,9 @@ def open_knowledge(settings: KnowledgeSettings, model: str) -> Knowledge:
     if VECTORS in named:
         packaged = settings.vectors == PACKAGED
         similarities[VECTORS] = load_vectors(PACKAGED if packaged else str(_ROOT / settings.vectors)).similarity
-    combiner = SwitchedFusion(_combiner(settings, model), settings.fuse)
-    knowledge = Knowledge(similarities, combiner)
+    events: Counter[str] = Counter()
+    combiner = SwitchedFusion(_combiner(settings, identity, events), settings.fuse)
+    knowledge = Knowledge(similarities, combiner, events=events)
     return _with_catalogue(knowledge, settings) if settings.catalog and settings.related else knowledge
 
 
@@ -95,20 +101,28 @@ def weights_file(settings: KnowledgeSettings, model: str) -> Path:
     return _ROOT / (settings.weights or f"models/fusion_weights/{model}.yaml")
 
 
-def _combiner(settings: KnowledgeSettings, model: str) -> Combiner:
+def _combiner(settings: KnowledgeSettings, identity: Mapping[str, str], events: Counter[str]) -> Combiner:
     if settings.combine == RECIPROCAL_RANK:
         return ReciprocalRank()
-    path = weights_file(settings, model)
-    fitted: Weights = read_weights(path) if settings.weights or path.exists() else {}
-    return FittedSum(fitted)
+    path = weights_file(settings, identity["model"])
+    if settings.weights:
+        return FittedSum(read_weights(path))
+    if not path.exists():
+        return FittedSum({})
+    weights, fitted_for = read_weights(path), read_fitted_for(path)
+    other = [name for name, value in fitted_for.items() if identity.get(name) and value != identity[name]]
+    if other:
+        _LOG.warning("%s was fitted for another model (%s): the model decides alone", path, ", ".join(other))
+        events["fusion weights of another model not used"] += 1
+    return FittedSum({} if other else weights)
 
 
 def _with_catalogue(knowledge: Knowledge, settings: KnowledgeSettings) -> Knowledge:
-    from utilities.catalog.index import Catalog
-
     try:
+        from utilities.catalog.index import Catalog
+
         catalog = Catalog.open(_ROOT / Path(settings.catalog).expanduser())
-    except UserError as error:
+    except (UserError, OSError, ImportError) as error:
         _LOG.warning("no catalogue: %s", error)
         knowledge.events["catalogue refused"] += 1
         return knowledge

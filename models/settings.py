@@ -11,6 +11,7 @@ from models.engines.vllm_settings import VllmSettings
 from models.knowledge import KnowledgeSettings
 from prompts.settings import PromptSettings
 from utilities.errors import UserError
+from utilities.fingerprint import fingerprint
 from utilities.typed_yaml import build, read_mapping
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -152,6 +153,14 @@ def _with_entry(engine: dict[str, Any]) -> dict[str, Any]:
 def weights_folder(settings: EngineSettings) -> Path:
     """Return the folder of the weights; a relative one lies in the repository."""
     return ROOT / Path(settings.weights).expanduser()
+
+
+def engine_identity(settings: EngineSettings) -> dict[str, str]:
+    """Return what tells a model and its way of answering options; no fingerprint where the weights are not at hand."""
+    folder = weights_folder(settings)
+    known = fingerprint(folder) if (folder / "config.json").is_file() else ""
+    ways = {"choice": settings.choice, "selection": settings.selection}
+    return {"model": settings.model, "weights_sha256": known, **ways}
 
 
 def _one_of(name: str, value: str, choices: tuple[str, ...]) -> None:

@@ -14,7 +14,7 @@ from models.engines.registry import start_engine
 from models.failures import FailureLog
 from models.fusion import fused_answer
 from models.knowledge import open_knowledge
-from models.settings import ROOT, ClockSettings, Settings, load_settings
+from models.settings import ROOT, ClockSettings, Settings, engine_identity, load_settings
 from prompts.answer_space import admits
 from prompts.clipping import clipped
 from prompts.detection import detect_task_type
@@ -46,7 +46,7 @@ class ShopBenchModel(ShopBenchBaseModel):
         self._clock = Clock(self.settings.clock, track_minutes(self.settings.clock))
         # The engine loads in a process of its own, and the vectors in this one meanwhile.
         with ThreadPoolExecutor(1) as beside:
-            knowledge = beside.submit(open_knowledge, self.settings.knowledge, self.settings.engine.model)
+            knowledge = beside.submit(open_knowledge, self.settings.knowledge, engine_identity(self.settings.engine))
             self._engine = engine or start_engine(self.settings.engine)
             self._knowledge = knowledge.result()
         self._clock.loaded()

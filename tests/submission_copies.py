@@ -76,3 +76,19 @@ def write_sparse_tensor(path: Path, elements: int, dtype: str = "F32") -> None:
     header = json.dumps({"w": {"dtype": dtype, "shape": [elements], "data_offsets": [0, size]}}).encode()
     path.write_bytes(len(header).to_bytes(8, "little") + header)
     os.truncate(path, 8 + len(header) + size)
+
+
+def cached_weights(root: Path) -> None:
+    """Lay the shard as a cache of the hub does: a relative link to a blob that lies in the repository."""
+    shard, blob = root / WEIGHTS / "model.safetensors", root / WEIGHTS / ".blobs" / "0"
+    blob.parent.mkdir()
+    shard.rename(blob)
+    shard.symlink_to(".blobs/0")
+
+
+def linked_folder(root: Path) -> None:
+    """Put the weights beside, and a link where their parent folder was."""
+    weights = Path(WEIGHTS).parent
+    (root / weights).rename(root / "store")
+    (root / weights).symlink_to("../store")
+    edit(root, ".gitignore", lambda text: f"{text}\nstore/\n")

@@ -118,3 +118,10 @@ def test_wording_that_several_questions_share_is_no_overlap() -> None:
     wording = "Choose the one product that fits best and answer with its number"
     overlap = Overlap([f"{wording}: lamp", f"{wording}: bag"])
     assert not overlap.touches(f"{wording}: shoe")
+
+
+def test_a_question_that_is_named_twice_still_keeps_its_rows_out() -> None:
+    asked = "Which of these nine brass kettles whistles loudest on an open fire outdoors?"
+    assert Overlap([asked, asked]).touches(f"Please answer. {asked}")
+    assert Overlap([asked, asked]).touches(asked)
+    assert Overlap(["short", "short"]).touches("short")

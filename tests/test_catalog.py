@@ -1,12 +1,12 @@
 """Searching a finished catalogue."""
 
 import json
-import logging
 import math
 import random
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NoReturn
 
 import numpy as np
@@ -14,11 +14,14 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tantivy import Index
 
 from tests.catalog_samples import opened, request, sample, titles, write_lines
+from utilities.catalog import engine
 from utilities.catalog.__main__ import main
-from utilities.catalog.engine import engine_errors
+from utilities.catalog.engine import EngineError, engine_errors
 from utilities.catalog.index import Catalog, Related
+from utilities.errors import exit_code
 from utilities.tokens import words
 
 
@@ -153,20 +156,34 @@ def test_neither_does_an_odd_one(catalog: Catalog, query: str) -> None:
     catalog.related(query, 3)
 
 
-def test_a_panic_of_the_engine_is_logged_and_finds_nothing(
-    catalog: Catalog, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def panic(*_: object, **__: object) -> NoReturn:
+    raise type("PanicException", (BaseException,), {"__module__": "pyo3_runtime"})("index out of bounds")
+
+
+@pytest.mark.parametrize("part", ["boolean_query", "term_query"])
+def test_a_panic_of_the_engine_is_an_error_that_can_be_caught(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
-    panic = type("PanicException", (BaseException,), {"__module__": "pyo3_runtime"})
+    monkeypatch.setattr(engine, "Query", SimpleNamespace(**{"term_query": lambda *_, **__: "", part: panic}))
+    with pytest.raises(EngineError, match="index out of bounds"):
+        catalog.products("drill", 3)
+    if part == "term_query":
+        with pytest.raises(EngineError, match="index out of bounds"):
+            catalog.related("drill", 3)
 
-    def search(*_: object) -> NoReturn:
-        with engine_errors():
-            raise panic("index out of bounds")
 
-    monkeypatch.setattr(catalog._products, "_search", search)
-    with caplog.at_level(logging.WARNING, logger="shopalign"):
-        assert catalog.products("drill", 3) == []
-        assert catalog.related("camera", 3) == Related((), "none")
-    assert "index out of bounds" in caplog.text
+@pytest.mark.parametrize("method", ["search", "doc"])
+def test_a_panic_while_searching_is_one_sentence_on_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], method: str
+) -> None:
+    wanted = sample(tmp_path)
+    real = opened(wanted)._products._searcher
+    fake = SimpleNamespace(**{"search": real.search, "doc": real.doc, "num_docs": real.num_docs, method: panic})
+    monkeypatch.setattr(Index, "open", lambda _: SimpleNamespace(config_reader=print, searcher=lambda: fake))
+    assert exit_code(lambda: main(["query", str(wanted.output), "drill"])) == 2
+    said = capsys.readouterr().err
+    assert "cannot be searched (index out of bounds): build it again" in said
+    assert said.count("\n") == 1
 
 
 def test_an_interruption_is_no_error_of_the_engine() -> None:

@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 from tests.catalog_samples import JUDGEMENTS, PRODUCTS, opened, request, sample, titles, write_lines
 from utilities.catalog.build import build
+from utilities.catalog.columns import LONGEST_TITLE
 from utilities.catalog.index import Catalog, Related
 from utilities.errors import UserError
 
@@ -233,3 +235,29 @@ def test_a_label_that_is_none_of_the_four_is_refused(tmp_path: Path) -> None:
     judgements = write_lines(tmp_path / "j.jsonl", rows)
     with pytest.raises(UserError, match=r"j\.jsonl, line 2: esci_label is '\?': write a number, or one of E, S, C, I"):
         build(request(wanted.output, wanted.sources, [judgements]))
+
+
+def test_values_of_a_parquet_file_that_are_no_text_or_time_are_refused(tmp_path: Path) -> None:
+    arrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    latin = arrow.Array.from_buffers(arrow.string(), 1, arrow.array([b"Gr\xf6\xdfe"]).cast(arrow.binary()).buffers())
+    late = arrow.array([2**62], type=arrow.timestamp("us"))
+    for name, title in {"latin": latin, "late": late}.items():
+        path = tmp_path / f"{name}.parquet"
+        parquet.write_table(arrow.table({"title": title}), path)
+        with pytest.raises(
+            UserError, match=rf"{name}\.parquet, row 1 or one soon after: damaged Parquet file"
+        ) as error:
+            build(request(tmp_path / "c", [path]))
+        assert "\n" not in str(error.value)
+
+
+def test_a_whole_text_as_a_title_is_cut_and_does_not_stall_a_build(tmp_path: Path) -> None:
+    text = "Big " + "1-2/3 x " * 130_000
+    judged = write_lines(tmp_path / "j.jsonl", [{"query": "rake", "title": text}])
+    source = write_lines(tmp_path / "p.jsonl", [{"title": text}, {"title": "Rake"}])
+    start = time.perf_counter()
+    catalog = opened(request(tmp_path / "c", [source], [judged]))
+    assert time.perf_counter() - start < 5
+    assert len(titles(catalog, "big")[0]) <= LONGEST_TITLE
+    assert len(catalog.related("rake", 1).titles[0]) <= LONGEST_TITLE

@@ -29,10 +29,10 @@ def test_an_empty_bank_leaves_a_batch_the_pace_of_the_track() -> None:
     time = Time()
     clock = Clock(ClockSettings(questions=2373), 30, time)
     clock.open(16)
-    time.seconds += 360
+    time.seconds += 0.97 * 360
     clock.loaded()
     allowance = clock.open(16)
-    assert allowance.seconds == pytest.approx(16 * 0.75 * 1800 / 2373)
+    assert allowance.seconds == pytest.approx(16 * 0.75 * 0.97 * 1800 / 2373)
     assert allowance.limit == pytest.approx(128.0)
 
 
@@ -74,3 +74,15 @@ def test_after_the_tracks_end_there_is_no_time() -> None:
     time.seconds += 61
     allowance = clock.open(4)
     assert (allowance.seconds, allowance.limit) == (0.0, 0.0)
+
+
+def test_more_questions_than_expected_never_take_what_is_left_of_the_track() -> None:
+    time = Time()
+    clock = Clock(ClockSettings(questions=10), 1, time)
+    clock.loaded()
+    began = time.seconds
+    for _ in range(500):
+        allowance = clock.open(16)
+        time.seconds += allowance.limit + 0.002
+        clock.close(16, allowance)
+    assert time.seconds - began < 60

@@ -128,7 +128,8 @@ def test_memory_that_is_too_small_for_one_question_leaves_evidence(engines: list
 def test_nonsense_from_an_engine_never_reaches_the_evaluator(engines: list[SupervisedEngine]) -> None:
     model, _ = run(start(engines, "garbage", 1), batches=4)
     assert sum(model.fallbacks.values()) >= 2 * len(QUESTIONS)
-    assert set(model.fallbacks) <= {"answer outside its space", "answer not read", "engine failed"}
+    reasons = {"answer outside its space", "answer not read", "answer without finite scores", "engine failed"}
+    assert set(model.fallbacks) <= reasons
 
 
 def test_a_slow_engine_keeps_its_answers(engines: list[SupervisedEngine]) -> None:
@@ -204,3 +205,31 @@ def test_settings_that_make_no_engine_are_one_sentence(tmp_path: Path) -> None:
 def test_a_process_that_ends_before_it_is_ready_is_one_sentence() -> None:
     with pytest.raises(UserError, match="did not get ready"):
         SupervisedEngine(SCRIPTED, (sys.executable, "-c", "import sys; sys.exit(7)"))
+
+
+@pytest.mark.parametrize(("error", "before"), [("RuntimeError: device-side assert", 3), ("AcceleratorError: x", 0)])
+def test_a_process_that_answers_nothing_any_more_is_replaced(
+    engines: list[SupervisedEngine], monkeypatch: pytest.MonkeyPatch, error: str, before: int
+) -> None:
+    engine = start(engines, "none")
+    with monkeypatch.context() as broken:
+        broken.setattr(engine, "_asked", lambda *_: {"error": error})
+        for _ in range(before):
+            with pytest.raises(EngineError) as raised:
+                engine.answer([PROMPT])
+            assert not isinstance(raised.value, LostEngineError)
+        with pytest.raises(LostEngineError, match="engine broken"):
+            engine.answer([PROMPT])
+    assert engine.events == {"engine broken": 1, "engine restarted": 1}
+    assert engine.answer([PROMPT]) == [Answer("1")]
+
+
+def test_running_out_of_memory_again_and_again_says_nothing_against_a_process(
+    engines: list[SupervisedEngine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = start(engines, "none")
+    monkeypatch.setattr(engine, "_asked", lambda *_: {"error": "RuntimeError: CUDA out of memory"})
+    for _ in range(9):
+        with pytest.raises(EngineError):
+            engine.answer([PROMPT])
+    assert engine.events == {}

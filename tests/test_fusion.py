@@ -116,7 +116,24 @@ def test_every_committed_file_of_weights_can_be_read_and_names_all_kinds() -> No
 
 def test_a_named_file_of_weights_must_exist(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"none\.yaml"):
-        open_knowledge(KnowledgeSettings(weights=str(tmp_path / "none.yaml")), "any")
+        open_knowledge(KnowledgeSettings(weights=str(tmp_path / "none.yaml")), {"model": "any"})
+
+
+@pytest.mark.parametrize("changed", ["weights_sha256", "choice", "selection"])
+def test_weights_fitted_for_another_model_or_way_are_not_used_and_that_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str
+) -> None:
+    identity = {"model": "mine", "weights_sha256": "abc", "choice": "pmi", "selection": "pmi"}
+    fitted = "fitted: {weights_sha256: abc, choice: pmi, selection: pmi}\n"
+    (tmp_path / "mine.yaml").write_text(fitted + WEIGHTS.replace("0.25", "1").replace("0.75", "0"), encoding="utf-8")
+    monkeypatch.setattr("models.knowledge.weights_file", lambda *_: tmp_path / "mine.yaml")
+    scores = {"lexical": (9.0, 1.0), "model": (-2.0, -1.0)}
+    used = open_knowledge(KnowledgeSettings(), identity)
+    assert used.combiner.combine("ranking", scores)[0] > 0
+    assert used.events == {}
+    refused = open_knowledge(KnowledgeSettings(), {**identity, changed: "other"})
+    assert refused.combiner.combine("ranking", scores)[0] < 0
+    assert refused.events == {"fusion weights of another model not used": 1}
 
 
 def test_sources_are_named_in_one_order() -> None:

@@ -147,7 +147,7 @@ def test_the_packaged_vectors_know_a_kettle_from_a_hose() -> None:
 
 def test_a_folder_without_vectors_is_refused_in_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"knowledge\.vectors") as raised:
-        open_knowledge(KnowledgeSettings(similarity="vectors", vectors=str(tmp_path)), "any")
+        open_knowledge(KnowledgeSettings(similarity="vectors", vectors=str(tmp_path)), {"model": "any"})
     assert str(tmp_path) in str(raised.value)
 
 

@@ -11,20 +11,24 @@ from hypothesis import strategies as st
 from tests.submission_copies import (
     ROOT,
     WEIGHTS,
+    cached_weights,
     commit,
     edit,
     edit_aicrowd,
     git,
     isolate_git,
+    linked_folder,
     make_copy,
     write_sparse_tensor,
 )
 from utilities import preflight
+from utilities.catalog.__main__ import main
 from utilities.errors import exit_code
 from utilities.preflight_checks import image, metadata, weights
 from utilities.preflight_checks.dockerfile import copied_sources, installed_requirements, read_instructions
 from utilities.preflight_checks.dockerignore import is_ignored, read_patterns
 from utilities.preflight_checks.repository import Repository, Request
+from utilities.preflight_checks.source_scan import scan
 from utilities.preflight_checks.table import CHECKS, RUN_CHECKS, verdicts
 from utilities.preflight_checks.verdict import State, Verdict, judged
 from utilities.tracks import TRACKS, track_by_number, track_of
@@ -110,6 +114,20 @@ def tensor_of(elements: int) -> Callable[[Path], None]:
     return lambda root: write_sparse_tensor(root / WEIGHTS / "model.safetensors", elements)
 
 
+def spread(elements: int = 0, **counts: int) -> Callable[[Path], None]:
+    """Choose vLLM with so many GPUs, and a model of 64 attention heads with so many elements of four bytes."""
+
+    def change(root: Path) -> None:
+        parts = ", ".join(f"{name}_parallel: {count}" for name, count in counts.items())
+        write("models/settings.yaml", f"engine:\n  name: vllm\n  dtype: float32\n  vllm: {{{parts}}}\n")(root)
+        path = root / WEIGHTS / "config.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "num_attention_heads": 64}))
+        if elements:
+            tensor_of(elements)(root)
+
+    return change
+
+
 def missing_shard(root: Path) -> None:
     folder = root / WEIGHTS
     names = {"a": "model.safetensors", "b": "model-00002-of-00002.safetensors"}
@@ -147,6 +165,20 @@ def ignored_module(root: Path) -> None:
     add_line("models/user_config.py", "from models import extra  # noqa")(root)
 
 
+def catalogue(named: str, *, built: bool = False) -> Callable[[Path], None]:
+    """Name a catalogue in the settings, and make it, ignored by git."""
+
+    def change(root: Path) -> None:
+        edit(root, "models/settings.yaml", lambda text: text.replace('catalog: ""', f"catalog: {named}"))
+        if built:
+            edit(root, ".gitignore", lambda text: f"{text}\n{named}/\n")
+            products = root.parent / "products.jsonl"
+            products.write_text('{"title": "Copper kettle"}\n', encoding="utf-8")
+            assert main(["build", "--output", str(root / named), str(products)]) == 0
+
+    return change
+
+
 BROKEN: dict[str, tuple[str, Callable[[Path], None], str]] = {
     "aicrowd.json is no JSON": ("aicrowd.json", write("aicrowd.json", '{"challenge_id": '), "cannot be read"),
     "aicrowd.json is missing": ("aicrowd.json", remove("aicrowd.json"), "cannot be read"),
@@ -161,6 +193,9 @@ BROKEN: dict[str, tuple[str, Callable[[Path], None], str]] = {
     "large without a GPU": ("gpu flag", without_gpu(tensor_of(2 * 10**9)), "8.0 GB of weights, but gpu is false"),
     "cuda without a GPU": ("gpu flag", without_gpu(setting("device", "cuda")), "engine.device is cuda"),
     "too large for four GPUs": ("gpu flag", tensor_of(15 * 10**9), "60 GB of weights do not fit"),
+    "eight GPUs for vLLM": ("gpu flag", spread(tensor=4, data=2), "asks for 8 GPUs (tensor_parallel 4 x"),
+    "heads that three GPUs cannot share": ("gpu flag", spread(tensor=3), "does not divide the 64 attention heads"),
+    "replicas that do not fit": ("gpu flag", spread(8 * 10**9, tensor=2, data=2), "16.0 GB of weights on each GPU"),
     "bfloat16 on a T4": ("gpu flag", setting("dtype", "bfloat16"), "which a T4 lacks"),
     "a missing shard": ("weights", missing_shard, "model-00002-of-00002.safetensors, which is not there"),
     "a shard without its index": ("weights", no_index, "is a shard, but"),
@@ -196,11 +231,28 @@ BROKEN: dict[str, tuple[str, Callable[[Path], None], str]] = {
     "a COPY kept out": ("Dockerfile", add_line(".dockerignore", "requirements*"), "which .dockerignore keeps out"),
     "a comment in apt.txt": ("apt.txt", add_line("apt.txt", "# compilers"), "no name of a package"),
     "an open version": ("requirements", add_line("requirements.txt", "sympy>=1.0"), "'sympy>=1.0' is not pinned"),
+    "a version for another system": (
+        "requirements",
+        add_line("requirements.txt", 'sympy==1.0; sys_platform == "win32"'),
+        "is installed under a condition only",
+    ),
+    "an open version in an included file": (
+        "requirements",
+        lambda root: (add_line("requirements.txt", "-r more.txt")(root), write("more.txt", "\nsympy\n")(root), None)[
+            -1
+        ],
+        "more.txt, line 2: 'sympy' is not pinned",
+    ),
     "two versions": ("requirements", add_line("requirements-gpu.txt", "torch==2.0.0"), "torch 2.0.0 against"),
     "a package not pinned": (
         "imports",
         add_line("models/user_config.py", "import rouge_score  # noqa"),
         "models/user_config.py, line 6: rouge_score is in no requirements file",
+    ),
+    "a package imported by its name": (
+        "imports",
+        write("models/a.py", "import importlib\n\nX = importlib.import_module('rouge_score.x')\n"),
+        "models/a.py, line 3: rouge_score is in no requirements file",
     ),
     "a module not in git": ("imports", ignored_module, "models/extra.py is imported but not in git"),
     "a module that is no Python": ("imports", write("models/broken.py", "def f(:\n"), "models/broken.py is no Python"),
@@ -209,6 +261,11 @@ BROKEN: dict[str, tuple[str, Callable[[Path], None], str]] = {
     "weights elsewhere": ("paths", setting("weights", "/etc"), "setting engine.weights is '/etc'"),
     "weights above": ("paths", setting("weights", "../weights"), "setting engine.weights is '../weights'"),
     "a link out": ("paths", link_out, "data/more.json is a link that leads out"),
+    "weights in a hub's cache": ("paths", cached_weights, f"{WEIGHTS}/model.safetensors is a link: git would store"),
+    "a linked folder of weights": ("paths", linked_folder, "models/weights is a link: git would store the link"),
+    "a catalogue that is not there": ("catalogue", catalogue("nowhere"), "nowhere is no folder with a catalogue"),
+    "a catalogue elsewhere": ("paths", catalogue("../shop"), "setting knowledge.catalog is '../shop'"),
+    "a catalogue that is not committed": ("catalogue", catalogue("shop", built=True), "not in git: shop/catalog.json"),
     "a path of one machine": ("paths", write("models/a.py", "X = '/home/me/x'\n"), "models/a.py, line 1"),
 }
 
@@ -224,6 +281,28 @@ def test_a_broken_copy_is_named_and_nothing_else_is(copy: Path, name: str) -> No
     assert found[check].remedy
 
 
+@pytest.mark.parametrize("change", [spread(14 * 10**9, tensor=2, pipeline=2), spread(3 * 10**9, tensor=1, data=4)])
+def test_weights_that_vllm_spreads_so_that_they_fit_pass(copy: Path, change: Callable[[Path], None]) -> None:
+    change(copy)
+    assert weights.check_gpu(Repository(Request(copy))).startswith("gpu true with")
+
+
+@pytest.mark.parametrize(
+    ("line", "changes"),
+    [
+        ("sys.path += ['x']", True),
+        ("sys.path = ['x']", True),
+        ("sys.path[:0] = ['x']", True),
+        ("del sys.path[0]", True),
+        ("sys.path.insert(0, 'x')", True),
+        ("x = sys.path[0], sys.path", False),
+        ("os.path.join('a', sys.path[0])", False),
+    ],
+)
+def test_a_changed_search_path_is_found_however_it_is_written(line: str, changes: bool) -> None:
+    assert scan(f"import os, sys\n{line}\n".encode()).path_changes == ((2,) if changes else ())
+
+
 @pytest.mark.parametrize(
     ("change", "named"),
     [(write("notes.txt", "x"), "notes.txt"), (add_line("README.md", "x"), "README.md"), (remove("LICENSE"), "LICENSE")],
@@ -235,12 +314,40 @@ def test_what_is_not_committed_is_named(copy: Path, change: Callable[[Path], Non
     assert found["committed"].found == f"not committed: {named}"
 
 
+def test_options_hashes_and_included_files_of_requirements_are_no_packages(copy: Path) -> None:
+    edit(
+        copy,
+        "requirements-gpu.txt",
+        lambda text: (
+            f"-r requirements.txt\n-r requirements-gpu.txt\n--extra-index-url https://x.org/y  # why\n{text}"
+            "sympy==1.14.0 \\\n  --hash=sha256:0a \\\n  --hash=sha256:0b\n"
+        ),
+    )
+    repository = Repository(Request(copy))
+    assert image.check_requirements(repository).endswith("exact versions")
+    found = list(image.read_requirements(repository, "requirements-gpu.txt"))
+    assert {"torch", "sympy"} <= {each.name for each in found}
+    assert all(each.version for each in found)
+    assert next(each.version for each in found if each.name == "sympy") == "1.14.0"
+
+
 def test_a_rule_of_the_persons_own_does_not_give_weights_to_lfs(copy: Path, tmp_path: Path) -> None:
     (tmp_path / "attributes").write_text("models/weights/** filter=lfs\n")
     git(copy, "config", "--global", "core.attributesFile", str(tmp_path / "attributes"))
     drop_line(".gitattributes", "filter=lfs")(copy)
     commit(copy)
     assert list(failing(Request(copy))) == ["git lfs"]
+
+
+@pytest.mark.parametrize("name", [".git/info/attributes", "models/weights/.gitattributes"])
+@pytest.mark.parametrize("rule", ["*.safetensors filter=lfs -text", "[attr]big filter=lfs", "*.safetensors\t-filter"])
+def test_a_rule_that_is_never_pushed_is_refused(copy: Path, name: str, rule: str) -> None:
+    write(name, f"# filter=lfs\n*.png -text\n{rule}\n")(copy)
+    found = failing(Request(copy))
+    assert list(found) == ["git lfs"]
+    assert f"{name} has a rule for a filter" in found["git lfs"].found
+    write(name, "# any filter=lfs\n*.png -text\n")(copy)
+    assert failing(Request(copy)) == {}
 
 
 @pytest.mark.parametrize("tag", ["v1", "submission-", "submission-a..b", "submission-a b", "submission-x.lock"])
@@ -252,11 +359,17 @@ def test_a_tag_that_cannot_be_is_refused(copy: Path, tag: str) -> None:
 def test_a_tag_that_is_taken_is_refused_here_and_at_the_remote(copy: Path, tmp_path: Path) -> None:
     git(tmp_path, "init", "--quiet", "--bare", "remote.git")
     git(copy, "remote", "add", "origin", str(tmp_path / "remote.git"))
-    git(copy, "tag", "submission-a")
-    git(copy, "push", "--quiet", "origin", "HEAD:refs/tags/submission-b")
+    for tag in ("submission-a", "submission-d/1"):
+        git(copy, "tag", tag)
+    for tag in ("submission-b", "submission-e/1"):
+        git(copy, "push", "--quiet", "origin", f"HEAD:refs/tags/{tag}")
     for tag, phrase in {
         "submission-a": "exists in this repository",
         "submission-b": "exists at origin",
+        "submission-a/1": "submission-a exists in this repository, and git cannot keep",
+        "submission-b/1": "submission-b exists at origin, and git cannot keep",
+        "submission-d": "submission-d/1 exists in this repository, and git cannot keep",
+        "submission-e": "submission-e/1 exists at origin, and git cannot keep",
         "submission-c": "is free here and at origin",
     }.items():
         repository = Repository(Request(copy, tag=tag))

@@ -173,6 +173,18 @@ def test_objects_that_cannot_be_pushed_leave_no_tag(
     assert "the objects of Git LFS could not be pushed" in capsys.readouterr().err
 
 
+def test_a_tag_that_cannot_be_kept_here_is_told_after_the_push(
+    copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    git(copy, "tag", "submission-l")
+    assert submitted(copy, "--tag", "submission-l/b") == 1
+    assert "submission-l exists in this repository" in capsys.readouterr().out
+    monkeypatch.setattr(submit, "preflight", lambda _: [])
+    assert submitted(copy, "--tag", "submission-l/b") == 0
+    assert git(tmp_path / "remote.git", "tag") == "submission-l/b"
+    assert "pushed, but not kept here: " in capsys.readouterr().err
+
+
 def test_weights_that_git_tracks_already_are_submitted_again(copy: Path, tmp_path: Path) -> None:
     assert submitted(copy, "--tag", TAG) == 0
     git(copy, "lfs", "install", "--local")
@@ -180,6 +192,20 @@ def test_weights_that_git_tracks_already_are_submitted_again(copy: Path, tmp_pat
     git(copy, "commit", "--quiet", "--message", "weights")
     assert submitted(copy, "--tag", "submission-v2") == 0
     assert git(tmp_path / "remote.git", "diff", "--name-only", TAG, "submission-v2") == ""
+
+
+def test_a_link_in_the_place_of_weights_is_never_pushed(
+    copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shard = copy / WEIGHTS / "model.safetensors"
+    shard.rename(copy / WEIGHTS / "blob")
+    shard.symlink_to("blob")
+    assert submitted(copy, "--tag", TAG) == 1
+    assert "is a link: git would store the link" in capsys.readouterr().out
+    monkeypatch.setattr(submit, "preflight", lambda _: [])
+    assert submitted(copy, "--tag", TAG) == 2
+    assert f"nothing was pushed: {WEIGHTS}/model.safetensors" in capsys.readouterr().err
+    assert git(copy, "tag") == git(tmp_path / "remote.git", "tag") == ""
 
 
 def test_hidden_folders_of_a_download_are_left_out(copy: Path) -> None:

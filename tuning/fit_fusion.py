@@ -37,6 +37,7 @@ _SOURCES = (LEXICAL, MODEL, RELATED, VECTORS)
 _POOLED: Mapping[str, Sequence[str]] = {"next_query": ("also_bought", "aspects", "snippets")}
 """Kinds without training rows of their own, and those whose rows stand in for them."""
 _TASK_TYPES = (TaskType.MULTIPLE_CHOICE, TaskType.RETRIEVAL, TaskType.RANKING)
+_FUSED = "fused, cross-validated"
 _NOTE = "# Made by `python -m tuning.fit_fusion`: how much each source weighs, by the sources that are at hand.\n"
 
 
@@ -121,7 +122,7 @@ def _fitted(by_kind: Mapping[str, Sequence[ScoredRow]], kind: str) -> dict[str, 
     if pooled:
         entry["rows_of"] = list(pooled)
     gains = {f"{name} alone": round(score, 3) for name, score in alone(rows, names).items()}
-    entry["training_score"] = {**gains, "fused, cross-validated": round(cross_validated(rows, names), 3)}
+    entry["training_score"] = {**gains, _FUSED: round(cross_validated(rows, names), 3)}
     entry["weights"] = fitted_kind(rows, names)
     return entry
 
@@ -131,7 +132,8 @@ def _record(options: argparse.Namespace, settings: Settings) -> dict[str, Any]:
     return {
         "model": settings.engine.model,
         "weights_sha256": fingerprint(weights_folder(settings.engine)),
-        "ways": {"choice": settings.engine.choice, "selection": settings.engine.selection},
+        "choice": settings.engine.choice,
+        "selection": settings.engine.selection,
         "rows": [{"file": Path(str(each["path"])).name, "sha256": each["sha256"]} for each in files],
         "rows_of_each_task": {task_type or "others": count for task_type, count in options.each},
         "seed": options.seed,
@@ -142,7 +144,14 @@ def _record(options: argparse.Namespace, settings: Settings) -> dict[str, Any]:
 def _print_gains(kinds: Mapping[str, Mapping[str, Any]]) -> None:
     for kind, entry in kinds.items():
         scores = ", ".join(f"{name} {score:.3f}" for name, score in entry["training_score"].items())
-        print(f"{kind} ({entry['rows']} rows): {scores}")
+        print(f"{kind} ({entry['rows']} rows{_stand_in(entry)}): {scores}")
+        best = max((score, name) for name, score in entry["training_score"].items())[1]
+        if best != _FUSED:
+            print(f"  not ahead of {best}: more rows may tell, or knowledge.fuse.{kind} switches it off")
+
+
+def _stand_in(entry: Mapping[str, Any]) -> str:
+    return f" of {', '.join(entry['rows_of'])}, none of its own" if "rows_of" in entry else ""
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from models.engines.interface import Answer, Engine
 from models.engines.registry import start_engine
 from models.engines.ways import way_of
 from models.knowledge import open_knowledge
-from models.settings import Settings, weights_folder
+from models.settings import Settings, engine_identity, weights_folder
 from prompts.answer_space import Choice, Selection
 from prompts.detection import detect_task_type
 from prompts.prompt import Prompt
@@ -53,7 +53,7 @@ def scored_rows(questions: Sequence[Question], settings: Settings, kept: Path) -
 
     Questions without numbered candidates, or whose reference names none of them, are left out.
     """
-    knowledge = open_knowledge(settings.knowledge, settings.engine.model)
+    knowledge = open_knowledge(settings.knowledge, engine_identity(settings.engine))
     built = [(question, _prompt(question, settings, knowledge)) for question in questions]
     usable = [(question, prompt) for question, prompt in built if _gains(question, prompt)]
     keys = [_key(question, settings) for question, _ in usable]

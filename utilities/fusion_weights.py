@@ -11,6 +11,8 @@ from utilities.typed_yaml import read_mapping
 
 Weights = Mapping[str, Mapping[str, Mapping[str, float]]]
 """A kind of question, then the sources joined as by `key_of`, to each source's weight."""
+FITTED_FOR = ("weights_sha256", "choice", "selection")
+"""What a file's `fitted` says of the model: its fingerprint, and how it answered options."""
 
 _REMEDY = "make it by `python -m tuning.fit_fusion`"
 _SOURCES = (LEXICAL, MODEL, RELATED, VECTORS)
@@ -29,6 +31,16 @@ def read_weights(path: Path) -> Weights:
         if kind not in KINDS:
             raise UserError(f"{path}: unknown kind {kind!r}; known ones: {', '.join(KINDS)}")
     return {kind: _of_kind(value, f"{path}: kinds.{kind}") for kind, value in kinds.items()}
+
+
+def read_fitted_for(path: Path) -> Mapping[str, object]:
+    """Return for which model and ways of answering a file was fitted; nothing where a person wrote it.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    fitted = read_mapping(path, "the weights", _REMEDY).get("fitted")
+    return {name: fitted.get(name) for name in FITTED_FOR} if isinstance(fitted, dict) else {}
 
 
 def _of_kind(value: Any, where: str) -> Mapping[str, Mapping[str, float]]:

@@ -13,10 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from utilities.errors import UserError, exit_code
-from utilities.git import GitError, environment, git
+from utilities.git import GitError, environment, git, lines_of
 from utilities.preflight import ROOT, add_run_options, failures, preflight
 from utilities.preflight_checks.metadata import TAG_PREFIX
 from utilities.preflight_checks.repository import AICROWD, Repository, Request
+from utilities.preflight_checks.weights import is_pointer
 from utilities.tracks import Track, track_by_number
 
 # Given with each command, so that `git lfs install` need not have been run for the person or the repository.
@@ -26,6 +27,8 @@ LFS_FILTER = (
     *("-c", "filter.lfs.smudge=git-lfs smudge -- %f"),
     *("-c", "filter.lfs.required=true"),
 )
+
+_LINK_MODE = "120000"
 
 EXAMPLES = """\
 examples:
@@ -156,13 +159,44 @@ def submit(submission: Submission) -> None:
         work = Path(folder)
         try:
             commit = make_commit(submission, work)
+            _require_pointers(submission, commit)
             tag_object = _make_tag(submission, commit)
         except GitError as error:
             raise UserError(f"nothing was committed ({error}): mend that and run the command again") from None
         _push(root, "the objects of Git LFS", *_lfs(work), "lfs", "push", remote, commit)
         _push(root, f"the tag {tag}", "push", remote, f"{tag_object}:refs/tags/{tag}")
-    git(root, "update-ref", f"refs/tags/{tag}", tag_object, "")
-    print(f"submitted: {tag} at {remote}, commit {commit[:10]}")
+    print(f"submitted: {tag} at {remote}, commit {commit[:10]}", flush=True)
+    _keep_tag(submission, tag_object)
+
+
+def _keep_tag(submission: Submission, tag_object: str) -> None:
+    """Name the tag here, too; the submission is made, so a failure of this is told and changes no exit code."""
+    try:
+        git(submission.root, "update-ref", f"refs/tags/{submission.tag}", tag_object, "")
+    except GitError as error:
+        print(
+            f"pushed, but not kept here: {error}; once that is mended, "
+            f"`git fetch {submission.remote} tag {submission.tag}` brings it",
+            file=sys.stderr,
+        )
+
+
+def _require_pointers(submission: Submission, commit: str) -> None:
+    """Look at what would be pushed itself: a link or a filter that did not run would leave a model without weights.
+
+    Raises:
+        UserError: a safetensors file of the weights is no pointer of Git LFS in `commit`.
+    """
+    root = submission.root
+    names = [name for name in submission.weights if name.endswith(".safetensors")]
+    entries = (entry.split("\t", 1) for entry in lines_of(git(root, "ls-tree", "-r", "-z", "--full-tree", commit)))
+    files = {name for facts, name in entries if not facts.startswith(_LINK_MODE)}
+    wrong = [name for name in names if name not in files or not is_pointer(root, f"{commit}:{name}")]
+    if wrong:
+        raise UserError(
+            f"nothing was pushed: {wrong[0]} would go without its weights, it is no pointer of Git LFS in the "
+            "commit: put the file itself there, not a link, and give it to Git LFS in .gitattributes"
+        )
 
 
 def _lfs(work: Path) -> tuple[str, ...]:

@@ -31,13 +31,17 @@ _SPELLINGS: Mapping[str, str] = {
     "ct": "ct count",
 }
 _UNITS = {spelling: unit for unit, spellings in _SPELLINGS.items() for spelling in spellings.split()}
-_UNIT = "|".join(re.escape(spelling) for spelling in sorted(_UNITS, key=len, reverse=True))
-_NUMBER = r"\d+(?:[.,]\d+)*(?:(?:[-\s]\d+)?/\d+)?"
+# "in" before another number is no unit: 2 in 1.
+_NOT_BEFORE_A_NUMBER = {"in": r"(?!\s+\d)"}
+_LONGEST_FIRST = sorted(_UNITS, key=len, reverse=True)
+_UNIT = "|".join(re.escape(spelling) + _NOT_BEFORE_A_NUMBER.get(spelling, "") for spelling in _LONGEST_FIRST)
+# Everything is possessive and bounded: a text of any length is read in time that grows no faster than it does.
+_NUMBER = r"\d{1,12}+(?:[.,]\d{1,12}+){0,4}+(?:(?:[-\s]\d{1,4}+)?/\d{1,4}+)?+"
 # A unit ends where its word ends; marks for inches and feet have no word to end.
-_MEASURE = rf"(?P<number>{_NUMBER})(?:[\s-]?(?P<unit>{_UNIT})(?!\w)\.?)?"
+_MEASURE = rf"(?P<number>{_NUMBER})(?:[\s-]?(?P<unit>{_UNIT})(?!\w)\.?)?+"
 _ONE = re.compile(_MEASURE)
 _ANY = re.sub(r"\?P<\w+>", "?:", _MEASURE)
-CHAIN = re.compile(rf"(?<![\w.\-/]){_ANY}(?:\s?[x*]\s?{_ANY})*(?![\w.,/-]*\w)")
+CHAIN = re.compile(rf"(?<![\w.\-/]){_ANY}(?:\s?[x*/]\s?{_ANY}){{0,5}}+(?![.,/-]?\w)")
 """Numbers, each with its unit if it has one, joined by x where there are several; the text must be folded."""
 _MARKS = str.maketrans({"″": '"', "”": '"', "“": '"', "′": "'", "’": "'", "×": "x", "\u2044": "/"})
 
@@ -59,5 +63,5 @@ def quantities(chain: str) -> list[str]:
 
 
 def _number(written: str) -> str:
-    """Return a number without the commas between thousands, with a hyphen before its fraction."""
-    return re.sub(r",(?=\d{3}(?!\d))", "", re.sub(r"\s", "-", written))
+    """Return a number without commas between thousands, a decimal comma as a point, a hyphen before its fraction."""
+    return re.sub(r",(?=\d{3}(?!\d))", "", re.sub(r"\s", "-", written)).replace(",", ".")

@@ -25,6 +25,9 @@ from utilities.errors import UserError
 
 WORKER = (sys.executable, "-m", "models.engines.worker")
 _MOST_LOSSES_IN_A_ROW = 5
+_MOST_FAILURES_IN_A_ROW = 4
+_BROKEN, _OUT_OF_MEMORY = ("CUDA error", "AcceleratorError"), ("out of memory", "OutOfMemory", "MemoryError")
+"""After the former a process answers nothing any more; the latter says nothing against it."""
 _KEPT_FOR_THE_REPLY = 0.1  # of the time given: what the engine cut short still has to come back
 _LOG = logging.getLogger("shopalign")
 
@@ -41,7 +44,7 @@ class SupervisedEngine:
         self._command, self._greeting = tuple(command), {"settings": asdict(settings)}
         self.events: Counter[str] = Counter()
         self._usage, self._described = Usage(), dict[str, object]()
-        self._losses = 0
+        self._losses = self._failures = 0
         self._ready = False
         self._worker = self._started()
         try:
@@ -76,7 +79,8 @@ class SupervisedEngine:
             left,
         )
         if "error" in reply:
-            raise EngineError(str(reply["error"]))
+            raise self._failed(str(reply["error"]))
+        self._losses = self._failures = 0
         answers = [answer_from_json(answer) for answer in reply["answers"]]
         if len(answers) != len(prompts):
             raise EngineError(f"{len(answers)} answers to {len(prompts)} prompts")
@@ -131,15 +135,22 @@ class SupervisedEngine:
             raise self._lost("engine died", str(error)) from error
         if reply is None:
             raise self._lost("engine hung", f"no answer within {seconds:.1f} s")
-        self._losses = 0
         self._note_usage(reply)
         return reply
+
+    def _failed(self, detail: str) -> EngineError:
+        """Return the error to raise; a process that seems to answer nothing any more is replaced."""
+        self._failures += not any(word in detail for word in _OUT_OF_MEMORY)
+        if self._failures < _MOST_FAILURES_IN_A_ROW and not any(word in detail for word in _BROKEN):
+            return EngineError(detail)
+        return self._lost("engine broken", detail)
 
     def _lost(self, event: str, detail: str) -> LostEngineError:
         """Replace the process without waiting for the new one."""
         self.events[event] += 1
         _LOG.warning("%s (%s)", event, detail)
         self._losses += 1
+        self._failures = 0
         self._ready = False
         self._end()
         if self._losses < _MOST_LOSSES_IN_A_ROW and self._described:

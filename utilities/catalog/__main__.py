@@ -8,8 +8,9 @@ from pathlib import Path
 
 from utilities.catalog.build import Request, build
 from utilities.catalog.columns import JUDGEMENT_COLUMNS, PRODUCT_COLUMNS, read_columns
+from utilities.catalog.engine import EngineError
 from utilities.catalog.index import Catalog
-from utilities.catalog.manifest import BuildSettings, check_files
+from utilities.catalog.manifest import REBUILD, BuildSettings, check_files
 from utilities.catalog.report import describe, print_found
 from utilities.errors import UserError, exit_code
 from utilities.files import write_json
@@ -64,8 +65,11 @@ def _info_command(arguments: argparse.Namespace) -> None:
 
 def _query_command(arguments: argparse.Namespace) -> None:
     catalog = Catalog.open(arguments.folder)
-    hits = catalog.products(arguments.query, arguments.k)
-    related = catalog.related(arguments.query, arguments.k) if arguments.related else None
+    try:
+        hits = catalog.products(arguments.query, arguments.k)
+        related = catalog.related(arguments.query, arguments.k) if arguments.related else None
+    except EngineError as error:
+        raise UserError(f"{arguments.folder} cannot be searched ({error}): {REBUILD}") from None
     print_found(hits, related)
     found: dict[str, object] = {"query": arguments.query, "products": [asdict(hit) for hit in hits]}
     _write(arguments.json, {**found, **({"related": asdict(related)} if related else {})})

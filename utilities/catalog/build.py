@@ -134,7 +134,15 @@ def _reasons(sources: Sequence[Source]) -> str:
 
 
 def _total_bytes(request: Request) -> int:
-    return sum(path.stat().st_size for path in (*request.sources, *request.judgements) if path.is_file())
+    return sum(_bytes(path) for path in (*request.sources, *request.judgements))
+
+
+def _bytes(path: Path) -> int:
+    """Return a file's size, 0 where there is none to tell: reading the file says what is wrong with it."""
+    try:
+        return path.stat().st_size
+    except (OSError, ValueError):
+        return 0
 
 
 class _Progress:

@@ -30,6 +30,9 @@ JUDGEMENT_COLUMNS: Mapping[str, tuple[str, ...]] = {
 }
 """A judgement's field to the names of columns that are taken for it, in this order."""
 
+LONGEST_TITLE = 2000
+"""Characters of a title that are kept, so that a whole text in its column cannot stall a build."""
+
 INDEXABLE = tuple(field for field in PRODUCT_COLUMNS if field not in ("id", "locale"))
 _GAINS = {
     "e": 1.0,
@@ -85,6 +88,14 @@ class Columns:
         """
         name = next((name for name in self.names(field) if row.get(name) is not None), "")
         return one_line(_as_text(row[name], name, place)) if name else ""
+
+    def title(self, row: Row, place: str) -> str:
+        """Return the title of a row in one line, of a very long one its beginning, empty where it is not given.
+
+        Raises:
+            UserError: the value is no text.
+        """
+        return self.text(row, "title", place)[:LONGEST_TITLE].rstrip()
 
     def gain(self, row: Row, place: str) -> float:
         """Return how relevant a judgement says that a product is: 1 without such a column, by letter, or by number.

@@ -20,7 +20,7 @@ _SECONDS_BETWEEN_REMOVALS = 0.01
 
 
 class EngineError(Exception):
-    """The engine cannot read or write an index."""
+    """The engine cannot read, search or write an index; also what stands for a panic of its code."""
 
 
 @contextmanager
@@ -31,7 +31,7 @@ def engine_errors() -> Iterator[None]:
     """
     try:
         yield
-    except (ValueError, OSError, RuntimeError, SystemError) as error:
+    except (ValueError, TypeError, LookupError, OSError, RuntimeError, SystemError) as error:
         raise EngineError(_one_line(error)) from error
     except BaseException as error:
         if type(error).__name__ != "PanicException":
@@ -137,20 +137,30 @@ class Reader:
     @property
     def documents(self) -> int:
         """How many documents there are."""
-        return self._searcher.num_docs
+        with engine_errors():
+            return self._searcher.num_docs
 
     def best(self, words: Iterable[str], count: int) -> list[tuple[float, bytes]]:
         """Return BM25 score and stored bytes of the `count` best documents, the best first.
 
         Equal scores come in the order of the documents.
+
+        Raises:
+            EngineError: the engine cannot search the index.
         """
-        terms = [(Occur.Should, self._term(word)) for word in words]
-        return self._search(Query.boolean_query(terms), count) if terms else []
+        with engine_errors():
+            terms = [(Occur.Should, self._term(word)) for word in words]
+            return self._search(Query.boolean_query(terms), count) if terms else []
 
     def with_key(self, key: str) -> bytes | None:
-        """Return the stored bytes of the document that has the key."""
-        found = self._search(Query.term_query(self._schema, KEY, key, index_option="basic"), 1)
-        return found[0][1] if found else None
+        """Return the stored bytes of the document that has the key.
+
+        Raises:
+            EngineError: the engine cannot search the index.
+        """
+        with engine_errors():
+            found = self._search(Query.term_query(self._schema, KEY, key, index_option="basic"), 1)
+            return found[0][1] if found else None
 
     def _term(self, word: str) -> Query:
         return Query.term_query(self._schema, WORDS, word, index_option=_FREQUENCIES)
@@ -160,6 +170,5 @@ class Reader:
         limit = min(count, self.documents)
         if limit < 1:
             return []
-        with engine_errors():
-            hits = self._searcher.search(query, limit, count=False).hits
-            return [(float(score), bytes(self._searcher.doc(at)[_STORED][0])) for score, at in hits]
+        hits = self._searcher.search(query, limit, count=False).hits
+        return [(float(score), bytes(self._searcher.doc(at)[_STORED][0])) for score, at in hits]

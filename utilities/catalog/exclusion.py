@@ -9,10 +9,11 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from prompts.reading import read_actions, read_numbered_list, read_query
-from utilities.catalog.index import query_key, query_words
+from utilities.catalog.index import LONGEST_QUERY, query_key, query_words
+from utilities.catalog.near_queries import NearQueries
+from utilities.catalog.strict_words import strict_words
 from utilities.pypi_wheel import sha256
 from utilities.questions import Question, read_questions
-from utilities.tokens import words
 
 Hashes = npt.NDArray[np.uint64]
 
@@ -24,6 +25,7 @@ SHORTEST_IN_A_ROW = 3
 
 # So many arrays of hashes are gathered before equal ones are dropped.
 _MOST_PIECES = 100_000
+_CUT = ("…", "...")
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -36,18 +38,24 @@ class Evaluation:
         sha256: of its bytes.
         runs: sorted hashes of the runs of words that its questions hold, of 3 to 8 words.
         items: the words of each list item, joined by blanks.
+        starts: the same for items of three words or more, also without a last word that may have been cut.
         queries: keys of each query, list item and line of a session.
+        near: each query and line of a session by the guard's words.
+        served: the same by the words of a search.
     """
 
     file: str
     sha256: str
     runs: Hashes
     items: frozenset[str]
+    starts: frozenset[str]
     queries: frozenset[str]
+    near: NearQueries
+    served: NearQueries
 
 
 class Guard:
-    """Tells which titles and queries occur in evaluation files, compared by their folded words."""
+    """Tells which titles and queries occur in evaluation files, compared by `strict_words`."""
 
     def __init__(self, evaluations: Sequence[Evaluation], stemming: str) -> None:
         self.evaluations = tuple(evaluations)
@@ -62,32 +70,64 @@ class Guard:
         """
         return cls([_evaluation(path, stemming) for path in paths], stemming)
 
-    def titles(self, titles: Sequence[Sequence[str]]) -> list[int | None]:
-        """Return for the words of each title the first evaluation that holds it, None for a title that may stay.
+    def titles(self, titles: Sequence[str]) -> list[int | None]:
+        """Return for each title the first evaluation that holds it, None for a title that may stay.
 
-        It is held where all its words stand in a row within a question, or any 8 of them do; a title of one or two
-        words only where it is the whole of a list item.
+        It is held where all its words stand in a row within a question, or any 8 of them do; where a list
+        item of three words or more is its beginning; and a title of one or two words only where it is the whole of one.
         """
         found: list[int | None] = [None] * len(titles)
+        if not self.evaluations:
+            return found
+        folded = [strict_words(title, self._stemming) for title in titles]
         for index, evaluation in reversed(list(enumerate(self.evaluations))):
-            for at in _held(titles, evaluation):
+            for at in _held(folded, evaluation):
                 found[at] = index
         return found
 
     def query(self, text: str) -> int | None:
-        """Return the first evaluation with a query, list item or line of a session of the same set of words."""
-        key = query_key(query_words(text, self._stemming))
-        return next((at for at, each in enumerate(self.evaluations) if key in each.queries), None)
+        """Return the first evaluation that holds a query, None for one that may stay.
+
+        It is held where a query, list item or line of a session has the same set of words, or where a search for one
+        of these queries or lines could take it for the nearest.
+        """
+        if not self.evaluations:
+            return None
+        strict = _query_words(text, self._stemming)
+        searched = frozenset(query_words(text, self._stemming))
+        return next((at for at, each in enumerate(self.evaluations) if _asks(each, strict, searched)), None)
+
+
+def _asks(evaluation: Evaluation, strict: frozenset[str], searched: frozenset[str]) -> bool:
+    same = query_key(strict) in evaluation.queries
+    return same or evaluation.near.near(strict) or evaluation.served.near(searched)
+
+
+def _query_words(text: str, stemming: str) -> frozenset[str]:
+    return frozenset(strict_words(text[:LONGEST_QUERY], stemming))
 
 
 def _held(titles: Sequence[Sequence[str]], evaluation: Evaluation) -> Iterator[int]:
     short = [at for at, title in enumerate(titles) if len(title) < SHORTEST_IN_A_ROW]
     yield from (at for at in short if " ".join(titles[at]) in evaluation.items)
+    yield from (at for at, title in enumerate(titles) if _begins(title, evaluation.starts))
     by_length: dict[int, list[int]] = {}
     for at, title in enumerate(titles):
         by_length.setdefault(min(len(title), IN_A_ROW), []).append(at)
     for length in range(SHORTEST_IN_A_ROW, IN_A_ROW + 1):
         yield from _sharing(titles, by_length.get(length, []), length, evaluation.runs)
+
+
+def _begins(title: Sequence[str], starts: frozenset[str]) -> bool:
+    return any(" ".join(title[:count]) in starts for count in range(SHORTEST_IN_A_ROW, len(title) + 1))
+
+
+def _starts(item: str, folded: Sequence[str]) -> Iterator[str]:
+    """Yield the words of a list item that may be the beginning of a longer title, if they are enough."""
+    cut = item.rstrip().endswith(_CUT)
+    for count in (len(folded), *([len(folded) - 1] if cut else [])):
+        if count >= SHORTEST_IN_A_ROW:
+            yield " ".join(folded[:count])
 
 
 def _sharing(titles: Sequence[Sequence[str]], chosen: Sequence[int], length: int, runs: Hashes) -> list[int]:
@@ -128,15 +168,20 @@ def _evaluation(path: Path, stemming: str) -> Evaluation:
     for question in tqdm(read_questions(path), desc=f"reading {path.name}", disable=None):
         own_items = _items(question)
         items.update(own_items)
-        asked.update((*own_items, *_queries(question)))
+        asked.update(_queries(question))
         for text in (*_texts(question), *own_items):
-            runs.add(words(text, stemming))
+            runs.add(strict_words(text, stemming))
+    folded = {item: strict_words(item, stemming) for item in items}
+    queries = [_query_words(text, stemming) for text in asked]
     return Evaluation(
         file=path.name,
         sha256=sha256(path),
         runs=runs.sorted(),
-        items=frozenset(" ".join(words(item, stemming)) for item in items),
-        queries=frozenset(query_key(query_words(text, stemming)) for text in asked),
+        items=frozenset(map(" ".join, folded.values())),
+        starts=frozenset(start for item, found in folded.items() for start in _starts(item, found)),
+        queries=frozenset(map(query_key, (*folded.values(), *queries))) - {""},
+        near=NearQueries(queries),
+        served=NearQueries(frozenset(query_words(text, stemming)) for text in asked),
     )
 
 

@@ -1,19 +1,15 @@
 """A finished catalogue: products by BM25, and the products that belong to a query."""
 
 import json
-import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
-from utilities.catalog.engine import EngineError, Reader
+from utilities.catalog.engine import EngineError, Reader, engine_errors
 from utilities.catalog.manifest import PRODUCTS, QUERIES, REBUILD, Manifest, check_files, read_manifest
 from utilities.errors import UserError
 from utilities.tokens import words
-
-_LOG = logging.getLogger("shopalign")
-T = TypeVar("T")
 
 NEAREST = 0.6
 """The smallest share of common words, of all words of two queries, at which one stands for the other.
@@ -25,7 +21,7 @@ gate": 1 of 3).
 _NEIGHBOURS = 20
 _MOST_PRODUCTS = 1000
 # A search query is a line; a whole text pasted in its place would have each of its words looked up.
-_LONGEST_QUERY = 1000
+LONGEST_QUERY = 1000
 _MOST_WORDS = 64
 _PROBE = "set of 2"
 
@@ -84,26 +80,36 @@ class Catalog:
         return cls(folder, manifest)
 
     def products(self, query: str, k: int) -> list[Hit]:
-        """Return the `k` products that fit the query best, at most 1,000; none where the search fails, which is logged.
+        """Return the `k` products that fit the query best, at most 1,000.
 
         The score is BM25 with k1 = 1.2, b = 0.75 and the idf ln(1 + (N - n + 0.5) / (n + 0.5)); a word counts once.
+
+        Raises:
+            EngineError: the search fails, as it may where files change or vanish after they were checked.
         """
-        return _or_else([], lambda: self._best_products(query, k))
+        with engine_errors():
+            return self._best_products(query, k)
 
     def related(self, query: str, k: int) -> Related:
-        """Return up to `k` products judged relevant to the same query, else the nearest one, else the best by words."""
-        return _or_else(Related((), "none"), lambda: self._related(query, k))
+        """Return up to `k` products judged relevant to the same query, else the nearest one, else the best by words.
+
+        Raises:
+            EngineError: the search fails, as it may where files change or vanish after they were checked.
+        """
+        with engine_errors():
+            return self._related(query, k)
 
     def check_search(self) -> None:
-        """Search both indexes once, without hiding what goes wrong.
+        """Search both indexes once.
 
         Raises:
             UserError: the engine fails, or the number of documents is not that of the manifest.
         """
         try:
-            self._best_products(_PROBE, 1)
-            self._nearest(self._words(_PROBE))
-            found = (self._products.documents, self._queries.documents)
+            with engine_errors():
+                self._best_products(_PROBE, 1)
+                self._nearest(self._words(_PROBE))
+                found = (self._products.documents, self._queries.documents)
         except EngineError as error:
             raise UserError(f"the catalogue cannot be searched ({error}): {REBUILD}") from None
         counts = self.manifest.counts
@@ -130,8 +136,8 @@ class Catalog:
         """Return the known query with the largest share of common words, if that is large enough."""
         wanted = frozenset(asked)
         known = [_known(stored, self._words) for _, stored in self._queries.best(asked, _NEIGHBOURS)]
-        best = max(known, key=lambda each: _shared(wanted, each.words), default=None)
-        return best if best and _shared(wanted, best.words) >= NEAREST else None
+        best = max(known, key=lambda each: shared(wanted, each.words), default=None)
+        return best if best and shared(wanted, best.words) >= NEAREST else None
 
     def _words(self, query: str) -> list[str]:
         return query_words(query, self.manifest.settings.stemming)
@@ -139,7 +145,7 @@ class Catalog:
 
 def query_words(query: str, stemming: str) -> list[str]:
     """Return the distinct words of a query, in order; of a very long one only those at its beginning."""
-    return list(dict.fromkeys(words(query[:_LONGEST_QUERY], stemming)))[:_MOST_WORDS]
+    return list(dict.fromkeys(words(query[:LONGEST_QUERY], stemming)))[:_MOST_WORDS]
 
 
 def query_key(folded: Iterable[str]) -> str:
@@ -157,18 +163,10 @@ def _known(stored: bytes, fold: Callable[[str], Iterable[str]]) -> _Known:
     return _Known(frozenset(fold(query)), tuple(titles))
 
 
-def _shared(one: frozenset[str], other: frozenset[str]) -> float:
+def shared(one: frozenset[str], other: frozenset[str]) -> float:
     """Return the Jaccard index of two sets, of which `one` is not empty."""
     return len(one & other) / len(one | other)
 
 
 def _names(manifest: Manifest, part: str) -> list[str]:
     return [entry.name.removeprefix(f"{part}/") for entry in manifest.files if entry.name.startswith(f"{part}/")]
-
-
-def _or_else(nothing: T, search: Callable[[], T]) -> T:
-    try:
-        return search()
-    except Exception as error:  # noqa: BLE001 - a question is answered without products rather than not at all
-        _LOG.warning("the catalogue is not searched: %s: %s", type(error).__name__, error)
-        return nothing

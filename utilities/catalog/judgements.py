@@ -12,7 +12,6 @@ from utilities.catalog.products import HELD_BACK, Batches
 from utilities.catalog.readers import row_name
 from utilities.catalog.staging import Staging
 from utilities.catalog.tally import Exclusions, Tally
-from utilities.tokens import words
 
 RELEVANT = 0.1
 """The smallest gain of a relevant product: that of a substitute, which does part of what was searched for."""
@@ -84,12 +83,10 @@ class JudgementPass:
         identity = self._columns.text(row, "id", place)
         if identity:
             return self._staged.title_of(identity, self._columns.text(row, "locale", place))
-        return self._columns.text(row, "title", place)
+        return self._columns.title(row, place)
 
     def _add(self, judgements: Sequence[_Judgement], tally: Tally) -> None:
-        held: list[int | None] = [None] * len(judgements)
-        if self._guard.evaluations:
-            held = self._guard.titles([words(each.title, self._settings.stemming) for each in judgements])
+        held = self._guard.titles([each.title for each in judgements])
         for judgement, evaluation in zip(judgements, held, strict=True):
             if evaluation is None:
                 self._staged.add_judgement(judgement.key, judgement.query, judgement.title, judgement.gain)

@@ -184,17 +184,23 @@ def read_manifest(folder: Path) -> Manifest:
 
 def _content(folder: Path) -> dict[str, object]:
     path = folder / MANIFEST
-    if not folder.is_dir():
-        raise UserError(f"{folder} is no folder with a catalogue: {_unfinished(folder)}")
-    if not path.is_file():
-        raise UserError(f"{folder} has no {MANIFEST}, so it is no finished catalogue: {REBUILD}")
     try:
+        if not folder.is_dir():
+            raise UserError(f"{folder} is no folder with a catalogue: {_unfinished(folder)}")
+        if not path.is_file():
+            raise UserError(f"{folder} has no {MANIFEST}, so it is no finished catalogue: {REBUILD}")
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{path} cannot be read ({type(error).__name__}): {REBUILD}") from None
+        raise UserError(
+            f"{path} cannot be read ({_cause(error)}): name a folder that can be read, or {REBUILD}"
+        ) from None
     if not isinstance(content, dict):
         raise UserError(f"{path} is damaged: {REBUILD}")
     return content
+
+
+def _cause(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
 
 
 def _unfinished(folder: Path) -> str:
@@ -212,8 +218,8 @@ def check_files(folder: Path, manifest: Manifest, *, thorough: bool = False) -> 
         path = folder / entry.name
         try:
             _check_file(path, entry, thorough=thorough)
-        except OSError as error:
-            raise UserError(f"{path} cannot be read ({error.strerror}): {REBUILD}") from None
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path} cannot be read ({_cause(error)}): {REBUILD}") from None
     _check_complete(folder, {entry.name for entry in manifest.files})
 
 

@@ -65,7 +65,7 @@ class ProductPass:
         if self._settings.locales and locale not in self._settings.locales:
             tally.drop("another locale")
             return None
-        title = self._columns.text(row, "title", place)
+        title = self._columns.title(row, place)
         folded = words(title, self._settings.stemming)
         if not folded:
             tally.drop("no word in the title" if title else "no title")
@@ -83,7 +83,7 @@ class ProductPass:
         return words(text, self._settings.stemming)
 
     def _add(self, products: Sequence[_Product], tally: Tally) -> None:
-        held = self._guard.titles([product.folded for product in products])
+        held = self._guard.titles([product.title for product in products])
         for product, evaluation in zip(products, held, strict=True):
             if evaluation is None:
                 self._add_one(product, tally)

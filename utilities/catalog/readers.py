@@ -54,6 +54,8 @@ def read_batches(reading: Reading) -> Iterator[Batch]:
         raise UserError(f"{path} is a folder: name the files in it") from None
     except PermissionError:
         raise UserError(f"{path} cannot be read: allow reading it") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read ({error}): name a file that can be read") from None
 
 
 def row_name(path: Path) -> str:
@@ -84,20 +86,23 @@ def _parquet(reading: Reading) -> Iterator[Batch]:
         raise UserError(
             f"{reading.path} is a Parquet file, which pyarrow reads: pip install -r requirements-catalog.txt"
         ) from None
+    number = 0
     try:
         with parquet.ParquetFile(reading.path, memory_map=True) as file:
             names = file.schema_arrow.names
             reading.columns.check(reading.path, names, reading.needed)
             wanted = [name for name in names if name in reading.columns.all_names()]
-            number, total = 0, max(file.metadata.num_rows, 1)
+            total = max(file.metadata.num_rows, 1)
             size = reading.path.stat().st_size
             for batch in file.iter_batches(batch_size=reading.batch_rows, columns=wanted, use_threads=False):
                 rows = list(enumerate(batch.to_pylist(), start=number + 1))
                 number += len(rows)
                 yield Batch(rows, size * number // total)
-    except (arrow.ArrowException, OSError) as error:
+    except (arrow.ArrowException, OSError, ValueError, OverflowError) as error:
         problem = " ".join(str(error).split())[:120]
-        raise UserError(f"{reading.path} is a damaged Parquet file ({problem}): get it again") from None
+        raise UserError(
+            f"{reading.path}, row {number + 1} or one soon after: damaged Parquet file ({problem}): get it again"
+        ) from None
 
 
 def _json_lines(reading: Reading) -> Iterator[Batch]:

@@ -14,6 +14,7 @@ from utilities.catalog.manifest import MANIFEST
 from utilities.errors import UserError
 
 _LOCK = "build.lock"
+_ELSEWHERE = "choose another --output"
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -25,26 +26,60 @@ def workspace(destination: Path, *, force: bool) -> Iterator[Path]:
         UserError: `destination` is there already and may not be replaced, another build is at work on it, or the disk
             is full or cannot be written.
     """
-    destination = destination.expanduser().resolve()
+    destination = _resolved(destination)
     if not destination.name:
         raise UserError(f"--output {destination} is no place for a catalogue: name a folder to make")
     partial = destination.with_name(f"{destination.name}.partial")
     old = destination.with_name(f"{destination.name}.replaced")
     with _told(destination):
+        _check_own(partial, old)
+        before = _names(partial)
         destination.parent.mkdir(parents=True, exist_ok=True)
         with _locked(partial) as lock:
-            _restore(destination, old)
-            _check_replaceable(destination, force=force)
+            try:
+                _restore(destination, old)
+                _check_replaceable(destination, force=force)
+            except BaseException:
+                _withdraw(partial, before)
+                raise
             try:
                 _empty(partial)
                 yield partial
                 _synchronise(partial)
                 _put_in_place(partial, destination, old)
             except BaseException:
-                shutil.rmtree(partial, ignore_errors=True)
+                _remove(partial, _LOCK)
                 raise
             finally:
                 lock.close()
+
+
+def _resolved(destination: Path) -> Path:
+    try:
+        return destination.expanduser().resolve()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise UserError(f"--output {destination} is no path ({error}): choose another --output") from None
+
+
+def _check_own(partial: Path, old: Path) -> None:
+    """Refuse to touch what bears the names that a build uses, and is not a build's."""
+    if _is_there(partial) and (_is_no_folder(partial) or not (_names(partial) or [_LOCK]).count(_LOCK)):
+        raise UserError(f"{partial} was not made by a build, which needs that name: move it away, or {_ELSEWHERE}")
+    if _is_there(old) and (_is_no_folder(old) or not (old / MANIFEST).is_file()):
+        raise UserError(f"{old} is no catalogue, and a build needs that name: move it away, or {_ELSEWHERE}")
+
+
+def _is_there(path: Path) -> bool:
+    return path.is_symlink() or path.exists()
+
+
+def _is_no_folder(path: Path) -> bool:
+    return path.is_symlink() or not path.is_dir()
+
+
+def _names(folder: Path) -> list[str] | None:
+    """Return the names in a folder, None if there is none."""
+    return [path.name for path in folder.iterdir()] if folder.exists() else None
 
 
 @contextmanager
@@ -90,35 +125,48 @@ def _locked(partial: Path) -> Iterator[IO[str]]:
 
 def _restore(destination: Path, old: Path) -> None:
     """Undo the half of a replacement that failed, or that a killed build left behind."""
-    if not old.exists():
-        return
-    if destination.exists():
-        shutil.rmtree(old)
-    else:
+    if old.exists() and not destination.exists():
         old.rename(destination)
 
 
+def _withdraw(partial: Path, before: list[str] | None) -> None:
+    """Remove the lock file and the folder that it lies in, as far as they were not there before."""
+    with suppress(OSError):
+        if not before:
+            (partial / _LOCK).unlink()
+        if before is None:
+            partial.rmdir()
+
+
+def _remove(folder: Path, last: str) -> None:
+    """Remove a folder as far as that can be done, `last` the file by which it is known for a build's."""
+    with suppress(OSError):
+        _empty(folder, last)
+        (folder / last).unlink()
+        folder.rmdir()
+
+
 def _check_replaceable(destination: Path, *, force: bool) -> None:
-    try:
-        if not destination.exists() or (destination.is_dir() and not any(destination.iterdir())):
-            return
-        if not (destination / MANIFEST).is_file():
-            raise UserError(f"{destination} was not made by this command: move it away, or choose another --output")
-        if not force:
-            raise UserError(f"{destination} is there already: give --force to replace it, or choose another --output")
-    except UserError:
-        shutil.rmtree(destination.with_name(f"{destination.name}.partial"), ignore_errors=True)
-        raise
+    if not destination.exists() or (destination.is_dir() and not _names(destination)):
+        return
+    if not (destination / MANIFEST).is_file():
+        raise UserError(f"{destination} was not made by this command: move it away, or {_ELSEWHERE}")
+    if not force:
+        raise UserError(f"{destination} is there already: give --force to replace it, or {_ELSEWHERE}")
 
 
-def _empty(partial: Path) -> None:
-    for path in partial.iterdir():
-        if path.name != _LOCK:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+def _empty(folder: Path, keep: str = _LOCK) -> None:
+    for path in folder.iterdir():
+        if path.name != keep:
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 def _put_in_place(partial: Path, destination: Path, old: Path) -> None:
-    if destination.exists():
+    _check_own(partial, old)
+    if old.exists():
+        _remove(old, MANIFEST)
+    # The folder takes the place of an empty one by itself.
+    if _names(destination):
         destination.rename(old)
     try:
         partial.rename(destination)
@@ -127,8 +175,8 @@ def _put_in_place(partial: Path, destination: Path, old: Path) -> None:
         raise
     (destination / _LOCK).unlink()
     _synchronise_folder(destination.parent)
-    with suppress(OSError):
-        shutil.rmtree(old)
+    if old.exists():
+        _remove(old, MANIFEST)
 
 
 def _synchronise(folder: Path) -> None:

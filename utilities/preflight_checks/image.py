@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
+from operator import itemgetter
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from utilities.preflight_checks.dockerfile import (
@@ -18,6 +19,12 @@ from utilities.preflight_checks.verdict import FailedError, listed
 
 REQUIREMENTS = ("requirements.txt", "requirements-gpu.txt")
 _PINNED = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(\[[^\]]*\])?\s*==\s*(?P<version>[A-Za-z0-9.!+_-]+)")
+_INCLUDE = re.compile(r"(-r\s*|--requirement[= ]\s*)(?P<file>\S.*)")
+# What chooses where packages come from and which builds are taken; `-e` is none of these, it installs.
+_OPTION = re.compile(
+    r"(-[cif]\b|--(constraint|index-url|extra-index-url|find-links|no-index|trusted-host|no-binary|only-binary"
+    r"|prefer-binary|pre|require-hashes|use-feature)(\s|=|$))"
+)
 _NAMED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _DEBIAN_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9]+)?(=[A-Za-z0-9.+:~-]+)?")
 
@@ -98,6 +105,11 @@ def check_requirements(repository: Repository) -> str:
     """Require one exact version of every requirement."""
     requirements = [found for name in REQUIREMENTS for found in read_requirements(repository, name)]
     for found in requirements:
+        if ";" in found.text:
+            raise FailedError(
+                f"{found.file}, line {found.line}: {found.text!r} is installed under a condition only",
+                "take away what follows the semicolon; the image is Linux with one Python",
+            )
         if found.version is None:
             raise FailedError(f"{found.file}, line {found.line}: {found.text!r} is not pinned", "write name==version")
     versions: dict[str, str | None] = {}
@@ -110,15 +122,36 @@ def check_requirements(repository: Repository) -> str:
     return f"{len(versions)} packages, exact versions"
 
 
-def read_requirements(repository: Repository, name: str) -> Iterator[Requirement]:
-    """Yield the lines of a requirements file that name a package or an option."""
-    for number, line in enumerate(_text(repository, name).splitlines(), start=1):
-        text = re.sub(r"(^|\s)#.*", "", line).strip()
-        if text:
-            pinned = _PINNED.fullmatch(text.split(";")[0].strip())
-            named = _NAMED.match(text)
+def read_requirements(repository: Repository, name: str, within: tuple[str, ...] = ()) -> Iterator[Requirement]:
+    """Yield the packages that a requirements file names, and those of the files that it includes (`-r`).
+
+    Lines of options that choose an index or a kind of build are passed over, `--hash` and the like are cut off.
+    `within` names the files that are being read, each of which is read once.
+    """
+    for number, text in filter(itemgetter(1), _joined_lines(_text(repository, name))):
+        included = _INCLUDE.fullmatch(text)
+        if included:
+            file = (PurePosixPath(name).parent / included["file"]).as_posix()
+            if file not in (*within, name):
+                yield from read_requirements(repository, file, (*within, name))
+        elif not _OPTION.match(text):
+            named, bare = _NAMED.match(text), re.sub(r"(\s--[a-z-]+[= ]\S+)+$", "", text)
+            pinned = _PINNED.fullmatch(bare)
             version = pinned["version"] if pinned else None
             yield Requirement(name, number, text, normalised(named[0] if named else text), version)
+
+
+def _joined_lines(text: str) -> Iterator[tuple[int, str]]:
+    """Yield what a requirements file says with the number of its first line: continuations joined, comments dropped."""
+    first, parts = 1, list[str]()
+    for number, line in enumerate(text.splitlines(), start=1):
+        first = first if parts else number
+        said = re.sub(r"(^|\s)#.*", "", line).strip()
+        parts.append(said.removesuffix("\\").strip())
+        if not said.endswith("\\"):
+            yield first, " ".join(filter(None, parts))
+            parts = []
+    yield first, " ".join(filter(None, parts))
 
 
 def normalised(name: str) -> str:
@@ -132,5 +165,5 @@ def _text(repository: Repository, name: str) -> str:
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise FailedError(f"{name} is missing", f"take {name} from the repository's history, or write it") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise FailedError(f"{name} cannot be read ({error})", "save it as text in UTF-8") from None

@@ -1,6 +1,6 @@
 """aicrowd.json, the track, the tag, and whether what is checked is what is committed."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from utilities.git import GitError, git, lines_of
@@ -9,6 +9,7 @@ from utilities.preflight_checks.verdict import FailedError, NotCheckedError, lis
 from utilities.preflight_checks.weights import tensors_of
 
 TAG_PREFIX = "submission-"
+_TAGS = "refs/tags/"
 _REMOTE_SECONDS = 30.0
 
 
@@ -81,19 +82,30 @@ def check_tag(repository: Repository) -> str:
     if tag is None:
         raise NotCheckedError("no --tag given")
     _require_tag_name(repository, tag)
-    if repository.tracked and git(repository.root, "tag", "--list", tag):
-        raise FailedError(f"{tag} exists in this repository", "choose another name")
+    if repository.tracked:
+        named = git(repository.root, "for-each-ref", "--format=%(refname)", _TAGS).decode(errors="replace").split("\n")
+        _require_free(tag, named, "in this repository")
     if remote not in git(repository.root, "remote").decode().split():
         return f"{tag} is free here; there is no remote {remote} to ask"
     try:
-        taken = git(repository.root, "ls-remote", "--tags", remote, f"refs/tags/{tag}", seconds=_REMOTE_SECONDS)
+        answer = git(repository.root, "ls-remote", "--tags", "--refs", remote, seconds=_REMOTE_SECONDS)
     except GitError as error:
         raise FailedError(
             f"{remote} cannot be asked: {error}", "mend its address (`git remote -v`) or the access"
         ) from None
-    if taken:
-        raise FailedError(f"{tag} exists at {remote}", "choose another name")
+    _require_free(
+        tag, [line.partition("\t")[2] for line in answer.decode(errors="replace").split("\n")], f"at {remote}"
+    )
     return f"{tag} is free here and at {remote}"
+
+
+def _require_free(tag: str, references: Iterable[str], where: str) -> None:
+    """Git keeps a tag as a file of its name, so that `a` and `a/b` cannot both be."""
+    for taken in (reference.removeprefix(_TAGS) for reference in references if reference):
+        if taken == tag:
+            raise FailedError(f"{tag} exists {where}", "choose another name")
+        if taken.startswith(f"{tag}/") or tag.startswith(f"{taken}/"):
+            raise FailedError(f"{taken} exists {where}, and git cannot keep {tag} beside it", "choose another name")
 
 
 def _require_tag_name(repository: Repository, tag: str) -> None:

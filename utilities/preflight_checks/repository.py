@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,8 @@ from utilities.tracks import TRACKS, Track
 AICROWD = "aicrowd.json"
 # The evaluator sets none of these, and a cache of the person's own would hide a file that the repository lacks.
 _NOT_THE_EVALUATORS = ("SHOPALIGN_", "HF_", "TRANSFORMERS_", "PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP")
+# A rule of .gitattributes that sets or takes away a filter: a pattern, then attributes.
+_FILTER = re.compile(r"^[ \t]*[^#\s].*[ \t][-!]?filter(=|[ \t]|$)", re.MULTILINE)
 _PROBE = """\
 import dataclasses, json
 from models.settings import load_settings, weights_folder
@@ -159,6 +162,22 @@ class Repository:
         """Return every file of a submission: what git knows, and the weights."""
         weights = self.weights_files if self.needs_weights else ()
         return tuple(sorted(self.tracked.union(weights)))
+
+    @property
+    def private_filters(self) -> tuple[str, ...]:
+        """Return the files with rules for filters that git heeds here and no push carries."""
+        if not self.tracked:
+            return ()
+        own = Path(os.fsdecode(git(self.root, "rev-parse", "--git-path", "info/attributes").rstrip(b"\n")))
+        above = (
+            folder / ".gitattributes" for folder in self.weights_folder.parents if folder.is_relative_to(self.root)
+        )
+        unsent = (path for path in above if path.relative_to(self.root).as_posix() not in self.tracked)
+        return tuple(
+            path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else str(path)
+            for path in (self.root / own, *unsent)
+            if path.is_file() and _FILTER.search(path.read_text(encoding="utf-8", errors="replace"))
+        )
 
     def stored_by_lfs(self, files: Sequence[str]) -> frozenset[str]:
         """Return those of `files` that the repository's own .gitattributes give to Git LFS."""

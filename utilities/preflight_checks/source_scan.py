@@ -7,12 +7,15 @@ from functools import cache
 
 _OF_A_MACHINE = re.compile(r"/(home|root|mnt|media|data|opt|tmp|srv|var|workspace|content|kaggle|Users)/.*|[A-Z]:\\.*")
 
+_IMPORTERS = frozenset({"importlib.import_module", "import_module", "__import__"})
+
 
 @dataclass(frozen=True)
 class Import:
-    """One import statement's module; `names` are what is taken out of it.
+    """The module of one import statement, or of a call that imports a module by its name.
 
-    `level` counts the dots of a relative import, `lazy` tells that a function makes it, so that it may never be made.
+    `names` are what is taken out of it, `level` counts the dots of a relative import, `lazy` tells that a function
+    makes it, so that it may never be made.
     """
 
     line: int
@@ -58,9 +61,22 @@ class _Found(ast.NodeVisitor):
         self.imports.append(Import(node.lineno, node.module or "", node.level, names, self._lazy))
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
-        inner = node.value
-        if isinstance(inner, ast.Attribute) and inner.attr == "path" and ast.unparse(inner) == "sys.path":
+        stored = _is_search_path(node) and not isinstance(node.ctx, ast.Load)
+        if stored or _is_search_path(node.value):
             self.path_changes.append(node.lineno)
+        self.generic_visit(node)
+
+    def visit_Subscript(self, node: ast.Subscript) -> None:
+        if _is_search_path(node.value) and not isinstance(node.ctx, ast.Load):
+            self.path_changes.append(node.lineno)
+        self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> None:
+        named = node.args[0] if node.args else None
+        module = named.value if isinstance(named, ast.Constant) else None
+        # A relative name means what another argument says.
+        if ast.unparse(node.func) in _IMPORTERS and isinstance(module, str) and not module.startswith("."):
+            self.imports.append(Import(node.lineno, module, 0, (), self._lazy))
         self.generic_visit(node)
 
     def visit_Constant(self, node: ast.Constant) -> None:
@@ -83,3 +99,7 @@ class _Found(ast.NodeVisitor):
         before, self._lazy = self._lazy, True
         self.generic_visit(node)
         self._lazy = before
+
+
+def _is_search_path(node: ast.expr) -> bool:
+    return isinstance(node, ast.Attribute) and node.attr == "path" and ast.unparse(node) == "sys.path"

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from utilities.preflight_checks import image, imports, metadata, paths, weights
+from utilities.preflight_checks import image, imports, knowledge, metadata, paths, weights
 from utilities.preflight_checks.repository import Repository, Request
 from utilities.preflight_checks.run import Run
 from utilities.preflight_checks.verdict import Verdict, judged
@@ -17,6 +17,7 @@ CHECKS: tuple[tuple[str, Callable[[Repository], str]], ...] = (
     ("weights format", weights.check_format),
     ("git lfs", weights.check_lfs),
     ("sizes", weights.check_sizes),
+    ("catalogue", knowledge.check_catalogue),
     (".dockerignore", image.check_dockerignore),
     ("Dockerfile", image.check_dockerfile),
     ("apt.txt", image.check_apt),

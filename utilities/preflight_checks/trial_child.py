@@ -85,6 +85,7 @@ def main() -> None:
         raise_loopback()
     try:
         run(json.load(sys.stdin), report)
+    # A model that calls sys.exit() ends the evaluator's process as well; the error goes on when it is written down.
     except BaseException as error:
         report.add("raised", error=f"{type(error).__name__}: {' '.join(str(error).split())}")
         raise

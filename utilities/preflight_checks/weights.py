@@ -19,13 +19,14 @@ UNSAFE = frozenset({".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib"
 LFS_LIMIT = 200 * GB
 PLAIN_LIMIT = 15_000_000
 CPU_MEMORY = 8 * GB
-GPU_MEMORY = 4 * 16 * GB
+GPUS = 4
 # Python with torch and transformers takes about 1 GB; activations, caches and the questions take the rest.
 CPU_RESERVE = 2 * GB
-# A context of CUDA, activations and a cache of keys and values, on each of four.
-GPU_RESERVE = 4 * 2 * GB
+# A GPU has 16 GB; a context of CUDA, activations and a cache of keys and values take the rest.
+GPU_WEIGHTS = 14 * GB
 DTYPE_BYTES: Mapping[str, int] = {"float32": 4, "float16": 2, "bfloat16": 2}
 _SPARED_POINTER_BYTES = 1024
+_SPREADS = ("tensor", "pipeline", "data")
 
 
 def check_weights(repository: Repository) -> str:
@@ -115,6 +116,10 @@ def check_lfs(repository: Repository) -> str:
     weights = [name for name in repository.weights_files if name.endswith(".safetensors")]
     if not weights:
         tensors_of(repository)
+    if private := repository.private_filters:
+        raise FailedError(
+            f"{listed(private)} has a rule for a filter, and is never pushed", "move the rule to .gitattributes"
+        )
     plain = sorted(set(weights) - repository.stored_by_lfs(weights))
     if plain:
         rule = f"{_relative(repository)}/** filter=lfs diff=lfs merge=lfs -text"
@@ -129,13 +134,13 @@ def check_lfs(repository: Repository) -> str:
 
 
 def _committed_raw(repository: Repository, files: Iterable[str]) -> list[str]:
-    raw = []
-    for name in files:
-        blob = f":{name}"
-        small = int(git(repository.root, "cat-file", "-s", blob)) <= _SPARED_POINTER_BYTES
-        if not small or not git(repository.root, "cat-file", "blob", blob).startswith(LFS_POINTER):
-            raw.append(name)
-    return raw
+    return [name for name in files if not is_pointer(repository.root, f":{name}")]
+
+
+def is_pointer(root: Path, blob: str) -> bool:
+    """Tell whether git's object `blob` ("commit:path", ":path") is a pointer of Git LFS."""
+    small = int(git(root, "cat-file", "-s", blob)) <= _SPARED_POINTER_BYTES
+    return small and git(root, "cat-file", "blob", blob).startswith(LFS_POINTER)
 
 
 def check_sizes(repository: Repository) -> str:
@@ -169,6 +174,8 @@ def check_gpu(repository: Repository) -> str:
     method = _quantisation(repository.weights_folder)
     if gpu:
         _require_gpu_fit(needed, dtype, device)
+        if settings.engine("name") == "vllm":
+            _require_spread(repository, needed)
     else:
         _require_cpu_fit(needed, method, device)
     kind = f"{method} weights" if method else f"{dtype} weights"
@@ -178,11 +185,43 @@ def check_gpu(repository: Repository) -> str:
 def _require_gpu_fit(needed: int, dtype: str, device: str) -> None:
     if dtype == "bfloat16":
         raise FailedError("engine.dtype is bfloat16, which a T4 lacks", "set engine.dtype to float16")
-    if device != "cpu" and needed > GPU_MEMORY - GPU_RESERVE:
+    if device != "cpu" and needed > GPUS * GPU_WEIGHTS:
         raise FailedError(
             f"{needed / GB:.0f} GB of weights do not fit four GPUs of 16 GB",
             "quantise the model to 4 bits (`python -m tuning.quantize`), or set engine.dtype to float16",
         )
+
+
+def _require_spread(repository: Repository, needed: int) -> None:
+    """Require GPUs enough: weights are shared among tensor_parallel x pipeline_parallel GPUs, a replica has all."""
+    engine = repository.settings.values["engine"]
+    tensor, pipeline, replicas = (int(engine["vllm"].get(f"{kind}_parallel", 1)) for kind in _SPREADS)
+    if tensor * pipeline * replicas > GPUS:
+        raise FailedError(
+            f"engine.vllm asks for {tensor * pipeline * replicas} GPUs (tensor_parallel {tensor} x pipeline_parallel "
+            f"{pipeline} x data_parallel {replicas}), the machine has {GPUS}",
+            f"set them so that their product is {GPUS} at most",
+        )
+    heads = _attention_heads(repository.weights_folder)
+    if heads is not None and heads % tensor:
+        raise FailedError(
+            f"engine.vllm.tensor_parallel is {tensor}, which does not divide the {heads} attention heads",
+            "set it to 1, 2 or 4, and pipeline_parallel for the other GPUs",
+        )
+    if needed > tensor * pipeline * GPU_WEIGHTS:
+        raise FailedError(
+            f"{needed / (tensor * pipeline) / GB:.1f} GB of weights on each GPU of engine.vllm (tensor_parallel "
+            f"{tensor} x pipeline_parallel {pipeline}), {GPU_WEIGHTS / GB:.0f} GB fit",
+            "spread them over more GPUs, with data_parallel 1, or quantise the model",
+        )
+
+
+def _attention_heads(folder: Path) -> int | None:
+    """Return what config.json says, where a model of text and pictures keeps its text's part too."""
+    configuration = _configuration(folder)
+    parts = (configuration, configuration.get("text_config"))
+    found = (part.get("num_attention_heads") for part in parts if isinstance(part, Mapping))
+    return next((heads for heads in found if isinstance(heads, int)), None)
 
 
 def _require_cpu_fit(needed: int, method: str, device: str) -> None:
