@@ -233,3 +233,14 @@ def test_running_out_of_memory_again_and_again_says_nothing_against_a_process(
         with pytest.raises(EngineError):
             engine.answer([PROMPT])
     assert engine.events == {}
+
+
+def test_a_process_that_dies_while_it_starts_is_started_again_after_a_pause(engines: list[SupervisedEngine]) -> None:
+    engine = start(engines, "none")
+    for told in ("engine died: ", "engine died while starting: "):
+        os.kill(engine.pid, signal.SIGKILL)
+        with pytest.raises(LostEngineError, match=told):
+            engine.answer([PROMPT])
+    with pytest.raises(StartingEngineError, match="not started again yet"):
+        engine.answer([PROMPT], seconds=0.2)
+    assert engine.answer([PROMPT], seconds=60) == [Answer("1")]

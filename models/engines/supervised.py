@@ -28,6 +28,8 @@ _MOST_LOSSES_IN_A_ROW = 5
 _MOST_FAILURES_IN_A_ROW = 4
 _BROKEN, _OUT_OF_MEMORY = ("CUDA error", "AcceleratorError"), ("out of memory", "OutOfMemory", "MemoryError")
 """After the former a process answers nothing any more; the latter says nothing against it."""
+_LONGEST_PAUSE = 60.0
+"""Before a process is started again that died while starting: a GPU's memory may not be free yet."""
 _KEPT_FOR_THE_REPLY = 0.1  # of the time given: what the engine cut short still has to come back
 _LOG = logging.getLogger("shopalign")
 
@@ -45,6 +47,7 @@ class SupervisedEngine:
         self.events: Counter[str] = Counter()
         self._usage, self._described = Usage(), dict[str, object]()
         self._losses = self._failures = 0
+        self._pause_until = 0.0
         self._ready = False
         self._worker = self._started()
         try:
@@ -114,10 +117,12 @@ class SupervisedEngine:
             return
         if self._losses >= _MOST_LOSSES_IN_A_ROW:
             raise GoneEngineError(f"the engine was lost {self._losses} times in a row")
+        seconds -= self._paused(seconds)
         try:
             message = self._worker.hear(seconds)
         except WorkerGoneError as error:
-            raise self._lost("engine died while starting", str(error)) from error
+            pause = min(2.0**self._losses, _LONGEST_PAUSE)
+            raise self._lost("engine died while starting", str(error), pause) from error
         if message is None:
             raise StartingEngineError(f"not ready after {time.monotonic() - self._worker.started:.0f} s")
         if "user_error" in message:
@@ -125,6 +130,22 @@ class SupervisedEngine:
             raise UserError(str(message["user_error"]))
         self._ready, self._described = True, dict(message["ready"])
         self._note_usage(message)
+
+    def _paused(self, seconds: float) -> float:
+        """Wait for the end of a pause and start the process; return the seconds that it took.
+
+        Raises:
+            StartingEngineError: the pause does not end within `seconds`.
+        """
+        if not self._pause_until:
+            return 0.0
+        pause = max(self._pause_until - time.monotonic(), 0.0)
+        time.sleep(min(pause, seconds))
+        if pause > seconds:
+            raise StartingEngineError("not started again yet, for it died while starting")
+        self._pause_until = 0.0
+        self._worker = self._started()
+        return pause
 
     def _asked(self, request: Json, seconds: float) -> Json:
         until = time.monotonic() + seconds
@@ -145,8 +166,8 @@ class SupervisedEngine:
             return EngineError(detail)
         return self._lost("engine broken", detail)
 
-    def _lost(self, event: str, detail: str) -> LostEngineError:
-        """Replace the process without waiting for the new one."""
+    def _lost(self, event: str, detail: str, pause: float = 0.0) -> LostEngineError:
+        """Replace the process without waiting for the new one, or once `pause` is over."""
         self.events[event] += 1
         _LOG.warning("%s (%s)", event, detail)
         self._losses += 1
@@ -155,7 +176,10 @@ class SupervisedEngine:
         self._end()
         if self._losses < _MOST_LOSSES_IN_A_ROW and self._described:
             self.events["engine restarted"] += 1
-            self._worker = self._started()
+            if pause:
+                self._pause_until = time.monotonic() + pause
+            else:
+                self._worker = self._started()
         return LostEngineError(f"{event}: {detail}")
 
     def _note_usage(self, message: Json) -> None:
