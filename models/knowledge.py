@@ -8,7 +8,7 @@ from pathlib import Path
 
 from utilities.errors import UserError
 from utilities.fusion import LEXICAL, MODEL, VECTORS, Combiner, FittedSum, ReciprocalRank, Scores
-from utilities.fusion_weights import read_fitted_for, read_weights
+from utilities.fusion_weights import read_fitted_for, read_weights, without_model
 from utilities.knowledge import Knowledge, Similarity
 from utilities.retrieval import relevance
 from utilities.vectors import PACKAGED, load_vectors
@@ -112,9 +112,13 @@ def _combiner(settings: KnowledgeSettings, identity: Mapping[str, str], events: 
     weights, fitted_for = read_weights(path), read_fitted_for(path)
     other = [name for name, value in fitted_for.items() if identity.get(name) and value != identity[name]]
     if other:
-        _LOG.warning("%s was fitted for another model (%s): the model decides alone", path, ", ".join(other))
+        _LOG.warning(
+            "%s was fitted for another model (%s): the model decides alone",
+            path,
+            ", ".join(other),
+        )
         events["fusion weights of another model not used"] += 1
-    return FittedSum({} if other else weights)
+    return FittedSum(without_model(weights) if other else weights)
 
 
 def _with_catalogue(knowledge: Knowledge, settings: KnowledgeSettings) -> Knowledge:

@@ -125,7 +125,8 @@ def test_weights_fitted_for_another_model_or_way_are_not_used_and_that_is_counte
 ) -> None:
     identity = {"model": "mine", "weights_sha256": "abc", "choice": "pmi", "selection": "pmi"}
     fitted = "fitted: {weights_sha256: abc, choice: pmi, selection: pmi}\n"
-    (tmp_path / "mine.yaml").write_text(fitted + WEIGHTS.replace("0.25", "1").replace("0.75", "0"), encoding="utf-8")
+    given = WEIGHTS.replace("0.25", "1").replace("0.75", "0") + "      lexical+vectors: {lexical: 1, vectors: 0}\n"
+    (tmp_path / "mine.yaml").write_text(fitted + given, encoding="utf-8")
     monkeypatch.setattr("models.knowledge.weights_file", lambda *_: tmp_path / "mine.yaml")
     scores = {"lexical": (9.0, 1.0), "model": (-2.0, -1.0)}
     used = open_knowledge(KnowledgeSettings(), identity)
@@ -133,6 +134,7 @@ def test_weights_fitted_for_another_model_or_way_are_not_used_and_that_is_counte
     assert used.events == {}
     refused = open_knowledge(KnowledgeSettings(), {**identity, changed: "other"})
     assert refused.combiner.combine("ranking", scores)[0] < 0
+    assert refused.combiner.combine("ranking", {"lexical": (9.0, 1.0), "vectors": (1.0, 9.0)})[0] > 0
     assert refused.events == {"fusion weights of another model not used": 1}
 
 

@@ -43,6 +43,13 @@ def read_fitted_for(path: Path) -> Mapping[str, object]:
     return {name: fitted.get(name) for name in FITTED_FOR} if isinstance(fitted, dict) else {}
 
 
+def without_model(weights: Weights) -> Weights:
+    """Return the weights of evidence alone, which hold whatever the model is."""
+    return {
+        kind: {key: given for key, given in fitted.items() if MODEL not in given} for kind, fitted in weights.items()
+    }
+
+
 def _of_kind(value: Any, where: str) -> Mapping[str, Mapping[str, float]]:
     weights = value.get("weights") if isinstance(value, dict) else None
     if not isinstance(weights, dict):
