@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from models.engines.language_model import LanguageModel
+from models.engines.language_model import Coder, LanguageModel
 from models.engines.rendering import question_tokens
 from models.engines.scoring import ScoringSettings, score_behind_head
 from prompts.answer_space import Choice, Selection
@@ -17,10 +17,15 @@ def score_labels(model: LanguageModel, prompts: Sequence[Prompt], settings: Scor
     """
     rows = []
     for prompt in prompts:
-        tokens = [model.continuation(_spaced(prompt, label)) for label in _labels(prompt)]
+        tokens = label_tokens(model, prompt)
         rows.append((prompt, question_tokens(model, prompt, prompt.user, settings.max_prompt_tokens), tokens))
     scores = score_behind_head(model, [(p.system, question, tokens) for p, question, tokens in rows], settings)
     return [_ended(tokens, found) for (_, _, tokens), found in zip(rows, scores, strict=True)]
+
+
+def label_tokens(model: Coder, prompt: Prompt) -> list[list[int]]:
+    """Return the tokens of each of the prompt's labels as they stand behind its cue."""
+    return [model.continuation(_spaced(prompt, label)) for label in _labels(prompt)]
 
 
 def _labels(prompt: Prompt) -> tuple[str, ...]:

@@ -24,22 +24,18 @@ class WritingRow:
     limit: int
 
 
-class LanguageModel(Protocol):
-    """Tokens in, log-probabilities and greedily written text out.
+class Coder(Protocol):
+    """Text to tokens.
 
     Attributes:
         tokenizer: a tokenizer of transformers, with the chat template that the prompts are rendered with.
         ends: the tokens that end an answer, the tokenizer's own first.
         pad: a token that stands where there is none.
-        usage: what was read and written so far.
-        deadline: the monotonic time after which nobody waits: texts end there, scores are given up.
     """
 
     tokenizer: Any
     ends: list[int]
     pad: int
-    usage: Usage
-    deadline: float
 
     def encode(self, text: str) -> list[int]:
         """Return the tokens of `text` without any special token around them."""
@@ -48,6 +44,18 @@ class LanguageModel(Protocol):
     def continuation(self, text: str) -> list[int]:
         """Return the tokens of `text` as they stand behind other text."""
         ...
+
+
+class LanguageModel(Coder, Protocol):
+    """Tokens in, log-probabilities and greedily written text out.
+
+    Attributes:
+        usage: what was read and written so far.
+        deadline: the monotonic time after which nobody waits: texts end there, scores are given up.
+    """
+
+    usage: Usage
+    deadline: float
 
     def score_rows(self, rows: Sequence[ScoringRow], budget: int) -> LogProbabilities:
         """Return the log-probability of every token of every continuation behind its prompt.

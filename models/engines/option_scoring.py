@@ -8,7 +8,7 @@ of the text's tokens. Both are shown the question without its list, so that no o
 from collections.abc import Sequence
 from dataclasses import replace
 
-from models.engines.language_model import LanguageModel, LogProbabilities, ScoringRow
+from models.engines.language_model import Coder, LanguageModel, LogProbabilities, ScoringRow
 from models.engines.rendering import question_tokens, statement_tokens
 from models.engines.scoring import ScoringSettings, score_behind_head
 from prompts.answer_space import Choice, Selection
@@ -42,11 +42,18 @@ def text_log_probabilities(
     model: LanguageModel, prompts: Sequence[Prompt], texts: Sequence[Sequence[str]], settings: ScoringSettings
 ) -> LogProbabilities:
     """Return the log-probabilities of the tokens of each prompt's texts behind its bare question."""
-    rows = [_row(model, prompt, options, settings) for prompt, options in zip(prompts, texts, strict=True)]
+    rows = [option_row(model, prompt, options, settings) for prompt, options in zip(prompts, texts, strict=True)]
     return score_behind_head(model, rows, settings)
 
 
-def _bare_tokens(model: LanguageModel, prompt: Prompt, settings: ScoringSettings) -> list[int]:
+def option_row(model: Coder, prompt: Prompt, options: Sequence[str], settings: ScoringSettings) -> ScoringRow:
+    """Return what is scored for a prompt: its bare question, and the tokens of each option behind it."""
+    most = max(_FEWEST_OPTION_TOKENS, min(_MOST_OPTION_TOKENS, settings.max_prompt_tokens // len(options)))
+    tokens = [_option_tokens(model, prompt, option)[:most] for option in options]
+    return prompt.system, _bare_tokens(model, prompt, settings), tokens
+
+
+def _bare_tokens(model: Coder, prompt: Prompt, settings: ScoringSettings) -> list[int]:
     if prompt.as_statement:
         return statement_tokens(model, prompt, settings.max_prompt_tokens)
     return question_tokens(model, prompt, prompt.bare, settings.max_prompt_tokens)
@@ -57,12 +64,6 @@ def _options(prompt: Prompt) -> tuple[str, ...]:
     return prompt.space.texts
 
 
-def _row(model: LanguageModel, prompt: Prompt, options: Sequence[str], settings: ScoringSettings) -> ScoringRow:
-    most = max(_FEWEST_OPTION_TOKENS, min(_MOST_OPTION_TOKENS, settings.max_prompt_tokens // len(options)))
-    tokens = [_option_tokens(model, prompt, option)[:most] for option in options]
-    return prompt.system, _bare_tokens(model, prompt, settings), tokens
-
-
-def _option_tokens(model: LanguageModel, prompt: Prompt, text: str) -> list[int]:
+def _option_tokens(model: Coder, prompt: Prompt, text: str) -> list[int]:
     """Return an option's tokens as they follow the cue, never none."""
     return model.continuation(f" {text}" if prompt.cue.strip() else text) or [model.pad]

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from models.engines.language_model import LanguageModel
+from models.engines.language_model import Coder
 from prompts.prompt import Message, Prompt
 
 
-def render(model: LanguageModel, messages: Sequence[Message], cue: str = "") -> str:
+def render(model: Coder, messages: Sequence[Message], cue: str = "") -> str:
     """Return the text after which the assistant speaks, ending in `cue`."""
     template = model.tokenizer.chat_template
     if template is None:
@@ -16,7 +16,7 @@ def render(model: LanguageModel, messages: Sequence[Message], cue: str = "") -> 
     return text + cue
 
 
-def head(model: LanguageModel, system: str) -> list[int]:
+def head(model: Coder, system: str) -> list[int]:
     """Return the tokens that every chat with this system message begins with."""
     first, second = (model.encode(render(model, (Message("system", system), Message("user", u)))) for u in "ab")
     size = next(i for i, (a, b) in enumerate(zip(first, second, strict=False)) if a != b)
@@ -31,12 +31,12 @@ def fit(tokens: Sequence[int], limit: int) -> list[int]:
     return [*tokens[: limit - tail], *tokens[len(tokens) - tail :]]
 
 
-def question_tokens(model: LanguageModel, prompt: Prompt, user: str, limit: int) -> list[int]:
+def question_tokens(model: Coder, prompt: Prompt, user: str, limit: int) -> list[int]:
     """Return the tokens of `prompt` with `user` as the user's turn, at most `limit` of them."""
     messages = (Message("system", prompt.system), Message("user", user))
     return fit(model.encode(render(model, messages, prompt.cue)), limit)
 
 
-def statement_tokens(model: LanguageModel, prompt: Prompt, limit: int) -> list[int]:
+def statement_tokens(model: Coder, prompt: Prompt, limit: int) -> list[int]:
     """Return the tokens of the bare question and its cue as plain text, whose natural continuation is the answer."""
     return fit(model.tokenizer.encode(f"{prompt.bare.strip()}\n{prompt.cue}".strip()) or [model.pad], limit)

@@ -7,7 +7,7 @@ asking for this entity or aspect makes of a phrase that the text makes likely in
 from collections.abc import Sequence
 
 from models.engines.interface import Answer
-from models.engines.language_model import LanguageModel, ScoringRow
+from models.engines.language_model import Coder, LanguageModel, ScoringRow
 from models.engines.rendering import fit
 from models.engines.scoring import ScoringSettings
 from prompts.answer_space import Spans
@@ -30,7 +30,7 @@ def answer_spans(model: LanguageModel, prompts: Sequence[Prompt], settings: Scor
     The end of the line counts as a token of the phrase: "kids bike" is no answer where "kids bike helmet" goes on.
     """
     candidates = _promising(model, prompts, [_candidates(prompt) for prompt in prompts], settings)
-    ended = [[_tokens(model, phrase + _END) for phrase in found] for found in candidates]
+    ended = [[phrase_tokens(model, phrase) for phrase in found] for found in candidates]
     scores = _scores(model, prompts, ended, settings)
     return [_chosen(*each) for each in zip(prompts, candidates, scores, strict=True)]
 
@@ -40,7 +40,12 @@ def _candidates(prompt: Prompt) -> list[str]:
     return phrases(prompt.space)[:_MOST_PHRASES]
 
 
-def _tokens(model: LanguageModel, phrase: str) -> list[int]:
+def phrase_tokens(model: Coder, phrase: str) -> list[int]:
+    """Return the tokens of a phrase and of the end of its line, which tells it from one that goes on."""
+    return _tokens(model, phrase + _END)
+
+
+def _tokens(model: Coder, phrase: str) -> list[int]:
     return model.continuation(f" {phrase}")
 
 
@@ -63,15 +68,21 @@ def _promising(
 def _scores(
     model: LanguageModel, prompts: Sequence[Prompt], continuations: Sequence[Continuations], settings: ScoringSettings
 ) -> list[list[float]]:
-    rows: list[ScoringRow] = []
-    cues = []
-    for prompt, found in zip(prompts, continuations, strict=True):
-        asked, neutral = model.continuation(f"\n{prompt.cue}"), model.continuation(f"\n{prompt.neutral_cue}")
-        text = fit(model.tokenizer.encode(prompt.bare), settings.max_prompt_tokens)
-        rows.append((None, text, [cue + tokens for cue in (asked, neutral) for tokens in found]))
-        cues.append((len(asked), len(neutral)))
-    scored = model.score_rows(rows, settings.token_budget)
-    return [_difference(*each) for each in zip(prompts, cues, scored, strict=True)]
+    found = [span_row(model, *pair, settings) for pair in zip(prompts, continuations, strict=True)]
+    scored = model.score_rows([row for row, _ in found], settings.token_budget)
+    return [_difference(prompt, cues, scores) for prompt, (_, cues), scores in zip(prompts, found, scored, strict=True)]
+
+
+def span_row(
+    model: Coder, prompt: Prompt, found: Continuations, settings: ScoringSettings
+) -> tuple[ScoringRow, tuple[int, int]]:
+    """Return what is scored for a prompt, and how many tokens the cue and the neutral cue have.
+
+    The continuations are all phrases behind the cue, then all phrases behind the neutral cue.
+    """
+    asked, neutral = model.continuation(f"\n{prompt.cue}"), model.continuation(f"\n{prompt.neutral_cue}")
+    text = fit(model.tokenizer.encode(prompt.bare), settings.max_prompt_tokens)
+    return (None, text, [cue + tokens for cue in (asked, neutral) for tokens in found]), (len(asked), len(neutral))
 
 
 def _difference(prompt: Prompt, cues: tuple[int, int], scored: Sequence[Sequence[float]]) -> list[float]:

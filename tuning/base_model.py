@@ -1,0 +1,120 @@
+"""The base of a fine-tuning run, with adapters on it and a head that projects answer tokens alone."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from peft import LoraConfig, TaskType, get_peft_model, get_peft_model_state_dict, prepare_model_for_kbit_training
+from safetensors.torch import save_file
+
+from models.catalogue import catalogue_entry, template_text
+from models.engines.loading import LOCAL
+from models.engines.tokens import TextCoder
+from tuning.finetune_recipe import FinetuneRecipe, engine_settings
+from tuning.objective import AnswerHead
+from utilities.errors import UserError
+from utilities.files import write_json
+from utilities.weights import holds_model, missing_weights_message
+
+_ATTENTION = ["q_proj", "k_proj", "v_proj", "o_proj", "qkv_proj"]
+
+
+def load_base(recipe: FinetuneRecipe, folder: Path) -> tuple[Any, TextCoder]:
+    """Load the dense weights of `folder`, in 4 bits if the recipe says so, and their tokenizer.
+
+    Raises:
+        UserError: the weights are missing, damaged or quantised, or 4 bits are wanted without a GPU.
+    """
+    if not holds_model(folder):
+        raise UserError(missing_weights_message(folder))
+    model = _loaded(recipe, folder)
+    coder = TextCoder(folder, model.generation_config)
+    template = template_text(engine_settings(recipe).chat_template)
+    if template is not None:
+        coder.tokenizer.chat_template = template
+    return model, coder
+
+
+def _loaded(recipe: FinetuneRecipe, folder: Path) -> Any:
+    config = transformers.AutoConfig.from_pretrained(folder, **LOCAL)
+    if getattr(config, "quantization_config", None) is not None:
+        raise UserError(f"{folder} holds quantised weights: fine-tune the dense ones, then quantise the result")
+    try:
+        return transformers.AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=getattr(torch, recipe.dtype),
+            quantization_config=_four_bits(recipe),
+            use_safetensors=True,
+            attn_implementation="sdpa",
+            **LOCAL,
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise UserError(f"{folder}: the model cannot be loaded: {' '.join(str(error).split())}") from error
+
+
+def _four_bits(recipe: FinetuneRecipe) -> Any:
+    """Return QLoRA's way to hold the base: NF4 with doubly quantised scales (Dettmers et al., 2023)."""
+    if recipe.base == "dense":
+        return None
+    if not torch.cuda.is_available():
+        raise UserError("recipe key base: nf4 needs a GPU and bitsandbytes: choose dense, or run it on a GPU")
+    dtype = getattr(torch, recipe.dtype)
+    four_bits: Any = transformers.BitsAndBytesConfig
+    return four_bits(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+        bnb_4bit_quant_storage=dtype,
+    )
+
+
+def adapted(model: Any, recipe: FinetuneRecipe) -> tuple[Any, AnswerHead]:
+    """Put fresh adapters on `model`, and the head that projects answer tokens alone."""
+    transformers.set_seed(recipe.seed)
+    if recipe.base == "nf4":
+        prepare: Any = prepare_model_for_kbit_training
+        model = prepare(model, use_gradient_checkpointing=recipe.gradient_checkpointing)
+    elif recipe.gradient_checkpointing:
+        model.enable_input_require_grads()
+    model.config.use_cache = False
+    lora = recipe.lora
+    targets = "all-linear" if lora.targets == "all-linear" else _present(model, _ATTENTION)
+    config = LoraConfig(
+        task_type=TaskType.CAUSAL_LM,
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=targets,
+    )
+    model = get_peft_model(model, config)
+    inner = model.get_base_model()
+    head = AnswerHead(inner.get_output_embeddings())
+    inner.set_output_embeddings(head)
+    return model, head
+
+
+def save_adapter(model: Any, output: Path, name: str) -> None:
+    """Write the adapter in half precision; it names the published base, not the folder that it was trained on."""
+    state = {
+        key: tensor.to(torch.float16).contiguous()
+        for key, tensor in get_peft_model_state_dict(model, save_embedding_layers=False).items()
+    }
+    save_file(state, output / "adapter_model.safetensors", metadata={"format": "pt"})
+    config = model.peft_config["default"].to_dict()
+    config |= {"base_model_name_or_path": catalogue_entry(name).source, "inference_mode": True}
+    write_json(output / "adapter_config.json", _plain(config))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(each) for key, each in value.items() if each is not None}
+    if isinstance(value, set | list | tuple):
+        return sorted(value) if isinstance(value, set) else [_plain(each) for each in value]
+    return getattr(value, "value", value)
+
+
+def _present(model: Any, names: list[str]) -> list[str]:
+    ends = {name.rpartition(".")[2] for name, _ in model.named_modules()}
+    return [name for name in names if name in ends]

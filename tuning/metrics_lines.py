@@ -1,0 +1,51 @@
+"""A training run's metrics as JSON lines."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any, Protocol
+
+from transformers import TrainerCallback
+
+
+class CountsTokens(Protocol):
+    """A trainer that counts the tokens that it was trained on."""
+
+    tokens_seen: int
+
+
+class MetricsLines(TrainerCallback):
+    """Writes what the trainer logs as JSON lines, with tokens a second; a resumed run drops what it does again."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._trainer: CountsTokens | None = None
+        self._last = (0, time.perf_counter())
+
+    def watch(self, trainer: CountsTokens) -> None:
+        """Take the trainer whose tokens are counted."""
+        self._trainer = trainer
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Drop the lines of steps that are done again."""
+        kept = [line for line in _lines(self._path) if json.loads(line)["step"] <= state.global_step]
+        self._path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+        self._last = (0, time.perf_counter())
+
+    def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Append a line."""
+        line: dict[str, Any] = {"step": state.global_step, **kwargs.get("logs", {})}
+        if self._trainer is not None and "loss" in line:
+            tokens, now = self._trainer.tokens_seen, time.perf_counter()
+            line["tokens_per_second"] = round((tokens - self._last[0]) / (now - self._last[1]), 1)
+            self._last = (tokens, now)
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Leave the held-out rows' time out of the tokens a second."""
+        self._last = (self._trainer.tokens_seen if self._trainer else 0, time.perf_counter())
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines() if path.is_file() else []

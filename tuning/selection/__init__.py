@@ -1,0 +1,1 @@
+"""Rows of public instruction data: reading, cleaning, sampling."""

@@ -1,0 +1,151 @@
+"""ESCI, the Shopping Queries data set: products judged Exact, Substitute, Complement or Irrelevant for a query."""
+
+import random
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence, Set
+from pathlib import Path
+from typing import NamedTuple
+
+from prompts.task_type import TaskType
+from tuning.selection.options import ReadingOptions
+from tuning.selection.rows import Corrupt, Dropped, Reading, Row
+from tuning.selection.tables import table_rows
+from utilities.catalog.columns import JUDGEMENT_COLUMNS, PRODUCT_COLUMNS, Columns
+from utilities.errors import UserError
+
+NAME = "esci"
+WORDS = "query, product_id, esci_label, split (Shopping Queries), with --products FILE for titles: Parquet, CSV or JSON"
+RANKING, RELATION = "esci_ranking", "esci_relation"
+_RANKED = 5
+_RANKING_WORDINGS = (
+    "A shopper searches for '{query}'. Rank the following numbered products by how relevant they are to this query, "
+    "the most relevant one first.\nProduct List:\n{products}\nAnswer with a permutation of 1 to 5, separated by "
+    "commas, without any explanation.\nOutput:",
+    "Query: {query}\nBelow is a numbered list of 5 products. Order all of them from the most to the least relevant to "
+    "the query.\nProducts:\n{products}\nOnly output the five numbers, separated by commas.\nOutput:",
+    'Please sort these 5 products by relevance to the search query "{query}":\n{products}\nEach number from 1 to 5 has '
+    "to appear exactly once; separate the numbers by commas.\nAnswer:",
+)
+_RELATION_WORDINGS = (
+    "A customer entered the query '{query}' and is shown the product '{product}'. Which statement is right?\n"
+    "{options}\nAnswer:",
+    "How does the product fit the search query?\nQuery: {query}\nProduct: {product}\n{options}\nOutput:",
+)
+_RELATIONS: Mapping[float, str] = {
+    1.0: "The product meets everything that the query asks for.",
+    0.1: "The product misses a part of the query, but can be bought in its place.",
+    0.01: "The product is not what the query asks for, but is used together with it.",
+    0.0: "The product has nothing to do with the query.",
+}
+
+
+class _Judged(NamedTuple):
+    product: str
+    title: str
+    gain: float
+
+
+def recognises(fields: Set[str]) -> bool:
+    """Tell from the names of a file's columns whether it is of this format."""
+    return {"query", "esci_label"} <= fields
+
+
+def read(path: Path, options: ReadingOptions) -> Iterator[Reading]:
+    """Yield for each query a ranking of five products, and a question about the relation of one.
+
+    The five products are one of each gain that was given, the rest by chance. The relations asked for take turns.
+
+    Raises:
+        UserError: a file cannot be read, lacks a column, or titles are nowhere to be found.
+    """
+    columns = Columns(JUDGEMENT_COLUMNS, {}, "--source esci")
+    needed = [("query",), ("gain",), ("id", "title"), ("split",)]
+    queries: dict[str, list[_Judged]] = defaultdict(list)
+    for record in table_rows(path, columns, needed):
+        if isinstance(record, Corrupt):
+            yield record
+            continue
+        try:
+            judged = _judgement(columns, record, options, queries)
+        except UserError as error:
+            yield Corrupt(str(error))
+            continue
+        if judged:
+            yield judged
+    titles = _titles(path, options, queries)
+    yield from _questions(path, queries, titles, random.Random(options.seed))
+
+
+def _judgement(
+    columns: Columns, record: tuple[str, dict[str, object]], options: ReadingOptions, queries: dict[str, list[_Judged]]
+) -> Dropped | None:
+    """Remember a judgement, or say why it is not used."""
+    place, fields = record
+    if columns.text(fields, "split", place) != options.split:
+        return Dropped(RANKING, "another split")
+    if columns.text(fields, "locale", place) not in ("", options.locale):
+        return Dropped(RANKING, "another locale")
+    query = columns.text(fields, "query", place)
+    if not query:
+        return Dropped(RANKING, "empty field")
+    product = columns.text(fields, "id", place)
+    queries[query].append(_Judged(product, columns.title(fields, place), columns.gain(fields, place)))
+    return None
+
+
+def _titles(path: Path, options: ReadingOptions, queries: Mapping[str, Sequence[_Judged]]) -> dict[str, str]:
+    """Return the titles of judged products that have none beside their judgement, by id."""
+    wanted = {each.product for members in queries.values() for each in members if not each.title}
+    if wanted and not options.products:
+        raise UserError(f"{path} has judgements without titles: name the file of products with --products FILE")
+    columns = Columns(PRODUCT_COLUMNS, {}, "--products")
+    titles: dict[str, str] = {}
+    for file in options.products if wanted else ():
+        for record in table_rows(file, columns, [("id",), ("title",)]):
+            if isinstance(record, Corrupt):
+                raise UserError(record.message)
+            place, fields = record
+            identity = columns.text(fields, "id", place)
+            if identity in wanted and columns.text(fields, "locale", place) in ("", options.locale):
+                titles[identity] = columns.title(fields, place)
+    return titles
+
+
+def _questions(
+    path: Path, queries: Mapping[str, Sequence[_Judged]], titles: Mapping[str, str], draw: random.Random
+) -> Iterator[Reading]:
+    asked: Counter[float] = Counter()
+    for number, (query, members) in enumerate(sorted(queries.items())):
+        named = {each.title or titles.get(each.product, ""): each.gain for each in members}
+        named.pop("", None)
+        place = f"{path}, query {query!r}"
+        yield _ranking(place, query, named, number, draw) or Dropped(RANKING, "fewer than five products, or all alike")
+        relations = sorted(gain for gain in set(named.values()) if gain in _RELATIONS)
+        if relations:
+            gain = min(relations, key=lambda each: asked[each])
+            yield _relation(place, query, draw.choice([title for title in named if named[title] == gain]), gain, asked)
+            asked[gain] += 1
+
+
+def _ranking(place: str, query: str, named: Mapping[str, float], number: int, draw: random.Random) -> Row | None:
+    if len(named) < _RANKED or len(set(named.values())) < 2:
+        return None
+    titles = draw.sample(sorted(named), len(named))
+    first = {named[title]: title for title in titles}.values()
+    chosen = [*first, *(title for title in titles if title not in first)][:_RANKED]
+    draw.shuffle(chosen)
+    listed = "\n".join(f"{index}. {title}" for index, title in enumerate(chosen, start=1))
+    text = _RANKING_WORDINGS[number % len(_RANKING_WORDINGS)].format(query=query, products=listed)
+    return Row(place, text, [named[title] for title in chosen], RANKING, TaskType.RANKING, "ndcg", "ESCI")
+
+
+def _relation(place: str, query: str, product: str, gain: float, asked: Counter[float]) -> Row:
+    """Ask for a product's relation; the right option's number takes turns, so that none is likelier."""
+    turn = asked[gain]
+    gains = [*_RELATIONS]
+    shift = (gains.index(gain) - turn) % len(gains)
+    order = gains[shift:] + gains[:shift]
+    listed = "\n".join(f"{index}. {_RELATIONS[each]}" for index, each in enumerate(order))
+    wording = _RELATION_WORDINGS[turn // len(gains) % len(_RELATION_WORDINGS)]
+    text = wording.format(query=query, product=product, options=listed)
+    return Row(place, text, order.index(gain), RELATION, TaskType.MULTIPLE_CHOICE, "accuracy", "ESCI")

@@ -1,0 +1,94 @@
+"""An order of rows of which every beginning holds the tasks in the same proportion."""
+
+import random
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeVar
+
+from tuning.selection.decontamination import UnseenContent
+from tuning.selection.rows import Usable, stratum_name
+from utilities.errors import UserError
+
+Value = TypeVar("Value", int, float)
+HELD_OUT = "shares words with a held-out row"
+
+
+@dataclass(frozen=True)
+class Shares:
+    """How tasks share the sample.
+
+    Attributes:
+        most: a task's name, or "" for all others, to the most rows of it.
+        weights: a task's name to how many times its share of the rows it gets; 1 where it is not named.
+    """
+
+    most: Mapping[str, int] = field(default_factory=dict)
+    weights: Mapping[str, float] = field(default_factory=dict)
+
+
+class Selected(NamedTuple):
+    """Rows to train on, in an order whose beginnings are the training sets, and rows that are never trained on."""
+
+    training: list[Usable]
+    held_out: list[Usable]
+    too_near: list[Usable]
+
+
+def select(rows: Sequence[Usable], shares: Shares, held_out: int, seed: int) -> Selected:
+    """Draw the held-out rows, drop what shares words with them, order the rest.
+
+    Raises:
+        UserError: a share names no task of the rows.
+    """
+    _check_names(rows, shares)
+    apart = interleaved(rows, shares, f"{seed} held out")[:held_out]
+    taken = {id(row) for row in apart}
+    unseen = UnseenContent([row.words for row in apart], [row.words for row in rows])
+    free: list[Usable] = []
+    near: list[Usable] = []
+    for row in rows:
+        if id(row) not in taken:
+            (near if unseen.touches(row.words) else free).append(row)
+    return Selected(interleaved(free, shares, str(seed)), apart, near)
+
+
+def interleaved(rows: Sequence[Usable], shares: Shares, seed: str) -> list[Usable]:
+    """Order rows so that each beginning holds the tasks in proportion to their rows times their weights.
+
+    Row i of a task with n rows and weight w stands at (i + 1/2) / (n w); rows of a task that is used up leave their
+    place to the others.
+    """
+    placed: list[tuple[float, str, int, Usable]] = []
+    for stratum, members in sorted(strata(rows).items()):
+        # A generator for each task: another task's rows do not change this one's order.
+        random.Random(f"{seed} {stratum}").shuffle(members)
+        task = members[0].question.task_name
+        kept = members[: _of_task(shares.most, stratum, task, len(members))]
+        step = 1 / (len(kept) * _of_task(shares.weights, stratum, task, 1.0)) if kept else 0.0
+        placed += [((index + 0.5) * step, stratum, index, row) for index, row in enumerate(kept)]
+    return [row for *_, row in sorted(placed, key=lambda each: each[:3])]
+
+
+def strata(rows: Sequence[Usable]) -> dict[str, list[Usable]]:
+    """Group rows by task; a task of several task types is told apart by them."""
+    types: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        types[row.question.task_name].add(row.question.task_type)
+    found: dict[str, list[Usable]] = defaultdict(list)
+    for row in rows:
+        name = row.question.task_name
+        found[stratum_name(row.question) if len(types[name]) > 1 else name].append(row)
+    return found
+
+
+def _of_task(values: Mapping[str, Value], stratum: str, task: str, default: Value) -> Value:
+    return next((values[name] for name in (stratum, task, "") if name in values), default)
+
+
+def _check_names(rows: Sequence[Usable], shares: Shares) -> None:
+    known = {*strata(rows), *(row.question.task_name for row in rows), ""}
+    for option, names in (("--most", shares.most), ("--weight", shares.weights)):
+        if unknown := sorted(set(names) - known):
+            listed = ", ".join(sorted(known - {""}))
+            raise UserError(f"{option}: no row is left of a task {unknown[0]!r}: name one of {listed}")
