@@ -34,7 +34,8 @@ def read_mapping(path: Path, what: str, remedy: str) -> dict[str, Any]:
 def build(kind: type[T], values: dict[str, Any], where: str, noun: str = "setting") -> T:
     """Make a dataclass from plain values; `where` is what stands before a field's name in an error.
 
-    Fields may be plain types, literals, nested dataclasses, tuples of any of these, or optional.
+    Fields may be plain types, literals, nested dataclasses, tuples of any of these, or optional; the entries of a dict
+    are not looked into.
 
     Raises:
         UserError: an unknown key, a value of the wrong type, a field without default that is not given, or a value
@@ -74,7 +75,7 @@ def _value(kind: Any, value: Any, where: str, noun: str) -> Any:
         return _literal(get_args(kind), value, where)
     if origin is tuple:
         return _tuple(get_args(kind), value, where, noun)
-    return _plain(kind, value, where)
+    return _plain(origin or kind, value, where)
 
 
 def _optional(kind: Any, value: Any, where: str, noun: str) -> Any:
