@@ -12,9 +12,12 @@ from utilities.errors import UserError, exit_code
 from utilities.files import write_json, write_text
 
 if TYPE_CHECKING:
+    from models.trace import Trace
+    from utilities.evaluation import Prediction
     from utilities.evaluation_record import Run
     from utilities.questions import Question
 
+TRACE = "trace.jsonl"
 EXAMPLES = """\
 examples:
   python local_evaluation.py
@@ -25,8 +28,11 @@ examples:
       score saved answers again, without a model
 
 files in the output folder:
-  answers.jsonl  one JSON string a line, in the order of the data
-  scores.json    scores, seconds, fallbacks, settings, weights, versions
+  answers.jsonl    one JSON string a line, in the order of the data
+  scores.json      scores, seconds, fallbacks, settings, weights, versions
+  questions.jsonl  the questions in their own format, with what each answer scored and took
+  trace.jsonl      what the model did with each question: prompt, evidence, scores of labels
+  report.html      all of it as a page to read; to compare runs: python -m utilities.report --help
 
 exit code: 0 when scored, 2 when an input or the model breaks the evaluator's contract
 """
@@ -47,7 +53,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     else:
         answers = read_answers(options.answers, len(questions))
         save_answers(kept, answers)
+        # What an earlier run in this folder did is nothing that these answers came from.
+        (options.output / TRACE).unlink(missing_ok=True)
         _score(options, questions, answers, None)
+    if not options.no_report:
+        _report(options.output)
     return 0
 
 
@@ -93,9 +103,10 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
         type=Path,
         metavar="DIR",
         default=Path("outputs"),
-        help="folder for answers.jsonl and scores.json (default: %(default)s)",
+        help="folder for the files listed below (default: %(default)s)",
     )
     parser.add_argument("--limit", type=_positive, metavar="N", help="use the first N questions only")
+    parser.add_argument("--no-report", action="store_true", help="write no report.html")
     parser.add_argument(
         "--answers", type=Path, metavar="FILE", help="score these saved answers instead of running the model"
     )
@@ -118,6 +129,7 @@ def _make_folder(folder: Path) -> None:
 
 def _run_user_model(questions: Sequence["Question"], kept: Path) -> "Run":
     """Answer all questions; whatever fails afterwards, the answers are kept."""
+    from models.trace import start_trace
     from utilities.evaluation import predict
     from utilities.evaluation_record import record_run
 
@@ -126,9 +138,20 @@ def _run_user_model(questions: Sequence["Question"], kept: Path) -> "Run":
 
     model = UserModel()
     load_seconds = time.perf_counter() - started
+    trace = start_trace(model)
     prediction = predict(model, questions)
     save_answers(kept, prediction.answers)
+    _save_trace(kept.with_name(TRACE), trace, prediction)
     return record_run(model, prediction, load_seconds)
+
+
+def _save_trace(path: Path, trace: "Trace | None", prediction: "Prediction") -> None:
+    """Write what the model did with each question; a model that keeps no trace leaves none of an earlier run."""
+    from utilities.question_record import write_trace
+
+    path.unlink(missing_ok=True)
+    if trace is not None and len(trace.questions) == len(prediction.answers):
+        write_trace(path, prediction.in_order(trace.questions))
 
 
 def save_answers(path: Path, answers: Sequence[str]) -> None:
@@ -148,6 +171,7 @@ def _score(
     run: "Run | None",
 ) -> None:
     from utilities.evaluation_record import NO_RUN, describe_data, versions
+    from utilities.question_record import question_records, write_questions
     from utilities.score_table import console_for, print_run, print_scores
     from utilities.scores import score_answers
 
@@ -159,12 +183,28 @@ def _score(
         "versions": versions(),
         "data": data,
     }
+    records = question_records(questions, scores.rows, run.prediction if run else None)
+    write_questions(options.output / "questions.jsonl", records)
     write_json(options.output / "scores.json", record)
     console = console_for(sys.stdout)
     print_scores(scores, console)
     if run:
         print_run(run, data["sha256"], console)
     console.print(f"files: {options.output / 'answers.jsonl'}, {options.output / 'scores.json'}", soft_wrap=True)
+
+
+def _report(folder: Path) -> None:
+    """Write report.html; what goes wrong there takes nothing from a run that is scored and saved."""
+    from utilities.report.page import write_report
+    from utilities.report.runs import read_run
+
+    path = folder / "report.html"
+    try:
+        write_report([read_run(folder)], path)
+    except (UserError, OSError) as error:
+        print(f"no report: {error}", file=sys.stderr)
+    else:
+        print(f"report: {path}")
 
 
 if __name__ == "__main__":

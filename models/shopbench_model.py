@@ -15,6 +15,7 @@ from models.failures import FailureLog
 from models.fusion import fused_answer
 from models.knowledge import open_knowledge
 from models.settings import ROOT, ClockSettings, Settings, engine_identity, load_settings
+from models.trace import Trace
 from prompts.answer_space import admits
 from prompts.clipping import clipped
 from prompts.detection import detect_task_type
@@ -52,6 +53,7 @@ class ShopBenchModel(ShopBenchBaseModel):
         self._clock.loaded()
         self._asking = Asking(self._engine, self.settings.engine, self.settings.clock)
         self._failures = FailureLog()
+        self.trace: Trace | None = None
 
     @property
     def fallbacks(self) -> Mapping[str, int]:
@@ -84,6 +86,10 @@ class ShopBenchModel(ShopBenchBaseModel):
         prompts = [self._prompt(*pair, allowance) for pair in zip(questions, task_types, strict=True)]
         answers = self._answers(prompts, allowance)
         settled = [self._settled(*each) for each in zip(prompts, answers, strict=True)]
+        if self.trace is not None:
+            asked, usage = zip(task_types, prompts, answers, strict=True), self._engine.usage()
+            seconds = self._clock.since(allowance)
+            self.trace.add(asked, self.settings.engine, self._knowledge.combiner, usage, seconds)
         self._clock.close(len(questions), allowance)
         return settled
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NoReturn, Protocol, runtime_checkable
+from typing import NoReturn, Protocol, TypeVar, runtime_checkable
 
 from tqdm import tqdm
 
@@ -11,6 +11,7 @@ from prompts.task_type import TaskType
 from utilities.errors import UserError
 from utilities.questions import Question
 
+T = TypeVar("T")
 MAX_BATCH_SIZE = 16
 SECONDS_PER_SAMPLE = 10.0
 
@@ -66,10 +67,14 @@ class Batch:
 
 @dataclass(frozen=True)
 class Prediction:
-    """The answers, in the order of the questions, and the batches that they came in."""
+    """The answers, in the order of the questions, and the batches that they came in.
+
+    `asked` are the questions' indices in the order in which they were asked.
+    """
 
     answers: tuple[str, ...]
     batches: tuple[Batch, ...]
+    asked: tuple[int, ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -81,6 +86,16 @@ class Prediction:
         """The batch that came nearest to its own limit."""
         return max(self.batches, key=lambda batch: batch.seconds / batch.limit)
 
+    @property
+    def batch_of(self) -> tuple[int, ...]:
+        """The number of each question's batch, from 0, in the order of the questions."""
+        return self.in_order([number for number, batch in enumerate(self.batches) for _ in range(batch.questions)])
+
+    def in_order(self, values: Sequence[T]) -> tuple[T, ...]:
+        """Return values that came in the order of asking in the order of the questions."""
+        of_question = dict(zip(self.asked, values, strict=True))
+        return tuple(of_question[index] for index in range(len(of_question)))
+
 
 def predict(model: Model, questions: Sequence[Question]) -> Prediction:
     """Ask `model` all `questions`, at least one, in the evaluator's groups and batches.
@@ -89,7 +104,7 @@ def predict(model: Model, questions: Sequence[Question]) -> Prediction:
         UserError: the model breaks the evaluator's contract.
     """
     answers: dict[int, str] = {}
-    batches = []
+    batches: list[Batch] = []
     with tqdm(total=len(questions), desc="predicting", unit="question") as progress:
         for task_type, indices in _groups(questions):
             for members in _batches(indices, _batch_size(model)):
@@ -99,7 +114,8 @@ def predict(model: Model, questions: Sequence[Question]) -> Prediction:
                 batches.append(Batch(len(members), time.perf_counter() - started))
                 answers.update(zip(members, _checked(given, len(members)), strict=True))
                 progress.update(len(members))
-    return Prediction(tuple(answers[index] for index in range(len(questions))), tuple(batches))
+    in_order = tuple(answers[index] for index in range(len(questions)))
+    return Prediction(in_order, tuple(batches), asked=tuple(answers))
 
 
 def _groups(questions: Sequence[Question]) -> Iterator[tuple[TaskType, list[int]]]:

@@ -50,9 +50,13 @@ class TaskScore:
 
 @dataclass(frozen=True)
 class Scores:
-    """The scores of all tasks, in the order of the data; means leave out tasks not scored."""
+    """The scores of all tasks, in the order of the data; means leave out tasks not scored.
+
+    `rows` are the scores of the rows of `join_answers`, None for one that cannot be scored.
+    """
 
     tasks: tuple[TaskScore, ...]
+    rows: tuple[Score | None, ...] = ()
 
     @property
     def overall(self) -> float | None:
@@ -86,7 +90,10 @@ def score_answers(questions: Sequence[Question], answers: Sequence[str]) -> Scor
     tasks: dict[str, list[int]] = defaultdict(list)
     for index, row in enumerate(rows):
         tasks[row.question.task_name].append(index)
-    return Scores(tuple(_task_score([rows[i].question for i in of], [values[i] for i in of]) for of in tasks.values()))
+    return Scores(
+        tuple(_task_score([rows[i].question for i in of], [values[i] for i in of]) for of in tasks.values()),
+        tuple(None if isinstance(value, NotScorableError) else value for value in values),
+    )
 
 
 def join_answers(questions: Sequence[Question], answers: Sequence[str]) -> list[Row]:

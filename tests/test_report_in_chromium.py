@@ -1,0 +1,108 @@
+from collections.abc import Iterator
+
+import pytest
+
+from tests.chromium import CHROMIUM, Browser
+from tests.report_runs import FIRST, HOSTILE, QUESTIONS, SECOND, choice, make_run
+from utilities.report.page import write_report
+from utilities.report.runs import read_runs
+
+IN_CHROMIUM = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine: apt-get install chromium")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with Browser() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A page of two runs with 60 questions, one of them hostile."""
+    folder = tmp_path_factory.mktemp("report")
+    questions = [*QUESTIONS, *(choice(number, number % 2) for number in range(10, 64))]
+    first = make_run(folder / "a", FIRST + ["0"] * 54, questions, {7: {"fallback": HOSTILE}})
+    second = make_run(folder / "b", SECOND + ["1"] * 54, questions, {7: {"fallback": HOSTILE}})
+    write_report(read_runs([first, second]), folder / "report.html")
+    return (folder / "report.html").as_uri()
+
+
+COUNT = "document.getElementById('count').textContent"
+CHOSEN = "document.querySelector('.row[aria-expanded=true]')?.dataset.question ?? null"
+
+
+@IN_CHROMIUM
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [400, 1400])
+def test_nothing_is_wider_than_the_page(browser: Browser, address: str, width: int, scheme: str) -> None:
+    browser.open(f"{address}#question=6", width, scheme=scheme)
+    assert browser.value("innerWidth") == width
+    assert browser.value("document.documentElement.scrollWidth <= innerWidth")
+    assert browser.value("document.getElementById('detail').textContent.includes('owned')")
+    assert browser.complaints() == []
+    assert {url.partition(":")[0] for url in browser.requested()} <= {"file", "about"}
+
+
+@IN_CHROMIUM
+def test_hostile_text_is_shown_and_not_run(browser: Browser, address: str) -> None:
+    browser.open(f"{address}#question=6", 1400)
+    assert browser.value("document.title").startswith("ShopAlign report")
+    assert browser.value("document.querySelectorAll('img').length") == 0
+    shown = browser.value("document.querySelector('#detail pre').textContent")
+    assert shown == QUESTIONS[5].input_field
+
+
+@IN_CHROMIUM
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("", "60 of 60"),
+        ("task=entities", "2 of 60"),
+        ("run=0&task=options&show=wrong", "29 of 60"),
+        ("show=better", "28 of 60"),
+        ("show=worse&type=multiple-choice", "27 of 60"),
+        ("fallback=yes", "1 of 60"),
+        ("q=NORVANE", "1 of 60"),
+        ("q=%3C/script%3E", "1 of 60"),
+        ("show=partly", "1 of 60"),
+        ("task=none", "60 of 60"),
+        ("detected=wrong", "0 of 60"),
+    ],
+)
+def test_the_address_says_which_questions_are_shown(browser: Browser, address: str, asked: str, found: str) -> None:
+    browser.open(f"{address}#{asked}", 1400)
+    assert browser.value(COUNT) == f"{found} questions"
+    rows = browser.value("document.querySelectorAll('.row').length")
+    assert rows == min(int(found.split()[0]), 50)
+
+
+@IN_CHROMIUM
+def test_keys_walk_through_questions_and_pages(browser: Browser, address: str) -> None:
+    browser.open(address, 1400)
+    browser.press("j")
+    browser.wait(f"{CHOSEN} === '1'")
+    browser.press("ArrowDown")
+    browser.wait(f"{CHOSEN} === '2'")
+    browser.press("k")
+    browser.wait(f"{CHOSEN} === '1'")
+    browser.press("ArrowRight")
+    browser.wait(f"{CHOSEN} === '50'")
+    browser.wait("document.getElementById('page').textContent === 'page 2 of 2'")
+    browser.press("k")
+    browser.wait(f"{CHOSEN} === '49'")
+    browser.wait("document.activeElement.dataset.question === '49'")
+    browser.press("/")
+    browser.press("j")
+    browser.wait(f"{COUNT} === '0 of 60 questions'")
+    assert browser.value("document.activeElement.name") == "q"
+
+
+@IN_CHROMIUM
+def test_a_question_opens_below_its_row_on_a_phone(browser: Browser, address: str) -> None:
+    browser.open(address, 400)
+    assert browser.value("document.getElementById('detail').hidden")
+    browser.value("document.querySelectorAll('.row')[2].click()")
+    browser.wait("document.getElementById('detail').parentElement.firstChild.dataset?.question === '2'")
+    assert browser.value("location.hash") == "#question=3"
+    browser.value("document.querySelectorAll('.row')[2].click()")
+    browser.wait("document.getElementById('detail').hidden")

@@ -1,0 +1,119 @@
+"""The page's plots; each stands beside a table with the same figures, for those who cannot see it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from prompts.task_type import TaskType
+from utilities.evaluation import SECONDS_PER_SAMPLE
+from utilities.report.calibration import Calibration
+from utilities.report.score_tables import Line
+from utilities.report.svg import FAINT, GRID, INK, RUNS, markup
+from utilities.report.time_use import BatchTime
+from utilities.tracks import SECONDS_A_QUESTION
+
+_WIDTH = 5.0
+_TEXT = 10
+_MARKERS = ("o", "s", "D", "^", "v", "P")
+_SPREAD = 0.5
+_LONGEST_NAME = 26
+
+
+def score_plot(names: Sequence[str], lines: Sequence[Line]) -> str:
+    """Draw each run's score of each line as a dot with its interval."""
+    scored = [line for line in lines if any(line.scores)]
+    height = 0.7 + len(scored) * (0.26 + 0.1 * (len(names) - 1))
+    figure, axes = _axes(height, left=0.40)
+    for run, name in enumerate(names):
+        offset = _SPREAD * (run / max(len(names) - 1, 1) - 0.5) if len(names) > 1 else 0.0
+        for place, line in enumerate(scored):
+            if (score := line.scores[run]) is not None:
+                axes.plot([score.low, score.high], [place + offset] * 2, color=RUNS[run], linewidth=2)
+                axes.plot(
+                    [score.value],
+                    [place + offset],
+                    _MARKERS[run],
+                    color=RUNS[run],
+                    markersize=5,
+                    clip_on=False,
+                    zorder=3,
+                )
+        axes.plot([], [], _MARKERS[run], color=RUNS[run], label=_short(name))
+    axes.set_yticks(range(len(scored)), [_short(line.name) for line in scored])
+    axes.set_ylim(len(scored) - 0.4, -0.6)
+    axes.set_xlim(0, 1)
+    axes.grid(axis="x", color=GRID, linewidth=0.8)
+    axes.set_xlabel("score with 95 % interval")
+    if len(names) > 1:
+        _legend(axes)
+    return markup(figure, "scores", f"Scores of {len(scored)} tasks with intervals; the table has the same figures.")
+
+
+def time_plot(name: str, run: int, batches: Sequence[BatchTime]) -> str:
+    """Draw the seconds a question of every batch of a run, in the order of asking, below the evaluator's limit."""
+    figure, axes = _axes(2.8, left=0.13, above=0.55)
+    axes.semilogy()
+    axes.yaxis.set_major_formatter("{x:g}")
+    drawn = {batch.task_type for batch in batches}
+    kinds = [kind.value for kind in TaskType if kind.value in drawn]
+    for kind, marker in zip(kinds, _MARKERS, strict=False):
+        points = [(number, batch.per_question) for number, batch in enumerate(batches, 1) if batch.task_type == kind]
+        colour = RUNS[kinds.index(kind)]
+        axes.plot(*zip(*points, strict=True), marker, color=colour, markersize=4, linestyle="none", label=_short(kind))
+    for limit, words in ((SECONDS_PER_SAMPLE, "limit of a sample"), (SECONDS_A_QUESTION, "pace of the tracks")):
+        axes.axhline(limit, color=INK, linewidth=1, linestyle="--" if limit == SECONDS_PER_SAMPLE else ":")
+        place = axes.get_yaxis_transform()
+        axes.text(0.99, limit, words, transform=place, ha="right", va="bottom", color=INK, fontsize=9)
+    axes.set_xlabel("batch")
+    axes.set_ylabel("seconds a question")
+    axes.set_ylim(top=30)
+    _legend(axes)
+    return markup(figure, f"time{run}", f"Seconds a question of the {len(batches)} batches of {name}.")
+
+
+def reliability_plot(name: str, run: int, found: Sequence[Calibration]) -> str:
+    """Draw the share of right answers over the mean probability of each bin."""
+    figure, axes = _axes(3.6, left=0.13)
+    axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1, linestyle="--", label="perfect")
+    for number, each in enumerate(found):
+        filled = [(b.confidence, b.right, b.questions) for b in each.bins if b.questions]
+        x, y, sizes = zip(*filled, strict=True)
+        axes.plot(x, y, color=RUNS[number], linewidth=1.2)
+        areas = [20 + 120 * size / each.questions for size in sizes]
+        axes.scatter(x, y, s=areas, marker=_MARKERS[number], color=RUNS[number], label=each.name, zorder=3)
+    axes.set(xlim=(0, 1.03), ylim=(-0.03, 1.03), xlabel="probability of the label", ylabel="share of right answers")
+    axes.grid(color=GRID, linewidth=0.8)
+    _legend(axes)
+    return markup(figure, f"calibration{run}", f"Reliability of {name}: share of right answers over probability.")
+
+
+def _axes(height: float, left: float, above: float = 0.35) -> tuple[Figure, Any]:
+    """Return a figure of the page's width, in points, with one plain pair of axes."""
+    figure = Figure((_WIDTH, height))
+    figure.patch.set_visible(False)
+    axes: Any = figure.subplots()
+    figure.subplots_adjust(left=left, right=0.97, top=1 - above / height, bottom=0.5 / height)
+    axes.patch.set_visible(False)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(FAINT)
+    axes.tick_params(which="both", colors=INK, labelsize=_TEXT, color=FAINT)
+    axes.xaxis.label.set(color=INK, fontsize=_TEXT)
+    axes.yaxis.label.set(color=INK, fontsize=_TEXT)
+    return figure, axes
+
+
+def _legend(axes: Any) -> None:
+    """Put the legend above the axes, where it hides nothing."""
+    axes.legend(
+        loc="lower left", bbox_to_anchor=(-0.1, 1.0), ncols=3, frameon=False, labelcolor=INK, fontsize=9,
+        handletextpad=0.2, columnspacing=1.0, borderaxespad=0.1, markerscale=0.9,
+    )  # fmt: skip
+
+
+def _short(name: str) -> str:
+    """Cut a name; matplotlib would set a pair of dollar signs as a formula, and a leading underscore hides a label."""
+    cut = name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
+    printable = "".join(character if character.isprintable() else " " for character in cut)
+    return printable.replace("$", r"\$").replace("_", " ").strip() or "-"

@@ -1,0 +1,142 @@
+"""Scores by task, task type and track with their intervals, and what changed between runs of the same questions."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from utilities.intervals import Drawn, Interval, Scored, drawing, interval, mean_over_tasks, resampled
+from utilities.metrics import Score
+from utilities.report.runs import Run, by_task, rows_of, share_of
+
+SEED = 0
+_SAME = 1e-9
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A run's score minus the first run's; better, worse and same count questions."""
+
+    interval: Interval
+    better: int
+    worse: int
+    same: int
+
+    @property
+    def verdict(self) -> str:
+        """What can be said of it: the interval tells whether chance alone explains it."""
+        if self.interval.low > 0:
+            return "better"
+        return "worse" if self.interval.high < 0 else "no clear difference"
+
+
+@dataclass(frozen=True)
+class Line:
+    """A task, a type, a track or all of it: each run's score, and each later run's difference from the first."""
+
+    name: str
+    about: str
+    questions: int
+    scores: tuple[Interval | None, ...]
+    differences: tuple[Difference | None, ...]
+    not_scored: str = ""
+
+
+@dataclass(frozen=True)
+class Tables:
+    """All lines, the tasks in the order of the data."""
+
+    overall: Line
+    tasks: tuple[Line, ...]
+    task_types: tuple[Line, ...]
+    tracks: tuple[Line, ...]
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A task with the score of each run, resampled with the same draws; None where it is not scored."""
+
+    name: str
+    about: str
+    task_type: str
+    track: str
+    scored: Mapping[int, Scored]
+    changes: tuple[tuple[int, int, int], ...]
+    questions: int
+    not_scored: str
+
+
+def score_tables(runs: Sequence[Run], seed: int = SEED) -> Tables:
+    """Score the runs' tasks with intervals; differences are paired, question by question."""
+    tasks = {task.name: task for task in _tasks(runs, seed)}
+    in_order = [tasks[name] for name in by_task(runs[0])]
+    return Tables(
+        overall=_mean("all tasks", in_order, len(runs)),
+        tasks=tuple(_mean(task.name, [task], len(runs), task.about) for task in in_order),
+        task_types=tuple(_grouped(in_order, lambda task: task.task_type, len(runs))),
+        tracks=tuple(_grouped(in_order, lambda task: task.track, len(runs))),
+    )
+
+
+def _tasks(runs: Sequence[Run], seed: int) -> Iterator[_Task]:
+    grouped = [by_task(run) for run in runs]
+    sizes = {name: len(rows_of(records)) for name, records in grouped[0].items()}
+    for name, drawn in drawing(sizes, seed):
+        first = grouped[0][name][0].question
+        told = [run.tasks[name] for run in runs]
+        scored = {
+            number: _scored(rows_of(tasks[name]), drawn)
+            for number, tasks in enumerate(grouped)
+            if told[number]["score"] is not None
+        }
+        shares = [[share_of(record.own) for record in tasks[name]] for tasks in grouped]
+        yield _Task(
+            name=name,
+            about=f"{first.task_type.value}, {first.metric}",
+            task_type=first.task_type.value,
+            track=first.track,
+            scored=scored,
+            changes=tuple(_changes(shares[0], other) for other in shares[1:]),
+            questions=len(grouped[0][name]),
+            not_scored=next((str(each["not_scored"]) for each in told if each.get("not_scored")), ""),
+        )
+
+
+def _scored(rows: Sequence[Score | None], drawn: Drawn) -> Scored:
+    return resampled(cast(Sequence[Score], rows), drawn)
+
+
+def _changes(before: Sequence[float | None], after: Sequence[float | None]) -> tuple[int, int, int]:
+    """Return how many questions are better, worse and the same; one that was not scored is the same."""
+    gains = [(b - a) if a is not None and b is not None else 0.0 for a, b in zip(before, after, strict=True)]
+    better, worse = sum(gain > _SAME for gain in gains), sum(gain < -_SAME for gain in gains)
+    return better, worse, len(gains) - better - worse
+
+
+def _grouped(tasks: Sequence[_Task], key: Callable[[_Task], str], runs: int) -> Iterator[Line]:
+    for name in sorted({key(task) for task in tasks}):
+        members = [task for task in tasks if key(task) == name]
+        yield _mean(name, members, runs, f"{len(members)} task{'' if len(members) == 1 else 's'}")
+
+
+def _mean(name: str, tasks: Sequence[_Task], runs: int, about: str = "") -> Line:
+    """Average over the tasks that every run was scored on."""
+    counted = [task for task in tasks if len(task.scored) == runs]
+    means: Mapping[int, Scored] = mean_over_tasks([task.scored for task in counted]) if counted else {}
+    return Line(
+        name=name,
+        about=about,
+        questions=sum(task.questions for task in tasks),
+        scores=tuple(interval(means[number]) if number in means else None for number in range(runs)),
+        differences=tuple(_difference(means, number, counted) for number in range(1, runs)),
+        not_scored=next((task.not_scored for task in tasks if task.not_scored), ""),
+    )
+
+
+def _difference(means: Mapping[int, Scored], number: int, tasks: Sequence[_Task]) -> Difference | None:
+    if not means:
+        return None
+    first, other = means[0], means[number]
+    changes = [task.changes[number - 1] for task in tasks]
+    better, worse, same = (sum(column) for column in zip(*changes, strict=True))
+    gained = Scored(other.value - first.value, other.resamples - first.resamples)
+    return Difference(interval(gained), better, worse, same)
