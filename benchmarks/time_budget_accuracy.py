@@ -136,7 +136,7 @@ def predicted(
     entry = dataclasses.replace(catalogue_entry(settings.engine.model), engine=settings.engine.name)  # type: ignore[arg-type]
     machine = Machine(entry, device, 1, read_devices()[1])
     work = count_work(counting_for(entry).tokenizer, batches, settings.engine)
-    passes = [*work.heads, *(each for batch in work.batches for each in machine.passes(batch))]
+    passes = [*work.heads.values(), *(each for batch in work.batches for each in machine.passes(batch))]
     read = [each for each in passes if not each.decode]
     steps = [each for each in passes if each.decode]
     reading, writing = machine.seconds(read), machine.seconds(steps)

@@ -86,9 +86,9 @@ def test_attention_costs_four_operations_a_pair_and_value() -> None:
 
 
 def test_two_devices_share_the_work_and_exchange_states_twice_a_layer() -> None:
-    """2 x 2 layers x (2 x 1/2 x 100 tokens x 100 x 2 bytes / 1 GB/s + 1 us)."""
+    """2 x 2 layers x 2 steps of (1/2 x 100 tokens x 100 x 2 bytes / 1 GB/s + 1 us)."""
     alone, both = machine().seconds([READ]), machine(count=2).seconds([READ])
-    assert both == pytest.approx(alone / 2 + 4 * (2e4 / 1e9 + 1e-6))
+    assert both == pytest.approx(alone / 2 + 4 * (2e4 / 1e9 + 2e-6))
 
 
 def test_under_transformers_devices_work_one_after_the_other_on_padded_rows() -> None:
@@ -186,7 +186,8 @@ def vllm(tiny_folder: Path) -> CountingVllm:
 def test_vllm_reads_a_prompt_once_where_its_labels_are_single_tokens(vllm: CountingVllm) -> None:
     vllm.score_rows([(None, [*range(40)], [[5], [6]]), (None, [*range(1, 41)], [[5], [6]])], 0)
     (made,) = vllm.passes
-    assert (made.tokens, made.padded, made.outputs) == (80, 80, 4)
+    # One row of logits tells all labels of a prompt.
+    assert (made.tokens, made.padded, made.outputs) == (80, 80, 2)
 
 
 def test_vllm_reads_what_lies_behind_the_last_full_block_again_for_labels_that_fork(vllm: CountingVllm) -> None:
@@ -405,3 +406,18 @@ def test_the_benchmarks_prompts_have_the_sizes_that_they_say() -> None:
     read, written = seventy_shape.prompts_of(3)
     assert [type(each) for each in (*read, *written)] == [Prompt] * 6
     assert len({each.user for each in read}) == 3
+
+
+def test_a_folder_as_output_is_refused_before_anything_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("utilities.time_budget._predict", lambda *_: pytest.fail("it was counted"))
+    assert exit_code(lambda: main(["--gpu", "t4", "--output", str(tmp_path)])) == 2
+    assert capsys.readouterr().err == f"error: --output {tmp_path} is a folder: name a file in it\n"
+
+
+def test_a_head_that_chats_share_is_held_once() -> None:
+    batch = (dataclasses.replace(READ, tokens=100, padded=100),)
+    alone = machine().memory(Work(1, [batch, batch])).cache
+    with_head = machine().memory(Work(1, [batch, batch], {(1, 2): dataclasses.replace(READ, tokens=40)})).cache
+    assert with_head - alone == pytest.approx(40 * ENTRY.kv_bytes_a_token)

@@ -185,5 +185,3 @@ def test_options_are_cut_to_what_all_of_them_may_take() -> None:
     assert Limits(option=32, options=120).of_option(4) == 30
     assert Limits(option=32, options=120).of_option(2) == 32
     assert Limits(option=32, options=120).of_option(100) == 6
-
-

@@ -30,17 +30,31 @@ formulas.
 def main(argv: Sequence[str] | None = None) -> int:
     """Predict by the options of the command line; print tables and return 0."""
     options = _options(argv)
+    _check_output(options.output)
     named = dict(_track_questions(text) for text in options.questions)
     chosen = [track.number for track in TRACKS] if options.all_tracks else [track_by_number(options.track).number]
     prediction = _predict(options, named)
     # Imported after the options are read: `--help` and a mistyped option answer at once.
-    from utilities.files import write_json
     from utilities.time_budget_report import print_prediction
 
     print_prediction(prediction, chosen)
     if options.output:
-        write_json(options.output, prediction.to_json())
+        _write(options.output, prediction)
     return 0
+
+
+def _check_output(path: Path | None) -> None:
+    if path and path.is_dir():
+        raise UserError(f"--output {path} is a folder: name a file in it")
+
+
+def _write(path: Path, prediction: "Prediction") -> None:
+    from utilities.files import write_json
+
+    try:
+        write_json(path, prediction.to_json())
+    except OSError as error:
+        raise UserError(f"--output {path} cannot be written ({error.strerror}): name another file") from error
 
 
 def _predict(options: argparse.Namespace, named: dict[int, int]) -> "Prediction":

@@ -24,7 +24,7 @@ from prompts.registry import BUILDERS
 from prompts.settings import PromptSettings
 from utilities.knowledge import QUESTION_ALONE
 from utilities.questions import Question
-from utilities.time_budget_work import Pass, Work, make_pass
+from utilities.time_budget_work import Head, Pass, Work, make_pass
 
 _VLLM = "vllm"
 _VLLM_BLOCK = 16  # tokens: what vLLM's prefix cache keeps and finds again
@@ -44,7 +44,7 @@ class CountingModel(CausalLM):
         self.deadline = math.inf
         self.device = torch.device("cpu")
         self.passes: list[Pass] = []
-        self.heads: list[Pass] = []
+        self.heads: dict[Head, Pass] = {}
         self._prefixes = {}
         self._vocabulary = len(tokenizer)
         self._filler = self.encode("a")[0]
@@ -54,7 +54,7 @@ class CountingModel(CausalLM):
         key = tuple(tokens)
         if key not in self._prefixes:
             self._prefixes[key] = PrefixCache(key, ())
-            self.heads.append(make_pass([len(key)], [0], 0))
+            self.heads[key] = make_pass([len(key)], [0], 0)
         return self._prefixes[key]
 
     def forward(
@@ -99,9 +99,9 @@ class CountingVllm(CountingModel):
             groups.setdefault(tuple(row[1]), []).extend(row[2])
             known[tuple(row[1])] = count
         trees = {prompt: grow_tree(prompt, continuations) for prompt, continuations in groups.items()}
-        found = [pair for prompt, tree in trees.items() for pair in _read_and_known(tree, known[prompt])]
-        outputs = sum(len(tree.tokens) for tree in trees.values())
-        self.passes.append(make_pass([read for read, _ in found], [past for _, past in found], outputs))
+        requests = [request for prompt, tree in trees.items() for request in _requests(tree, known[prompt])]
+        lengths, pasts, outputs = ([request[part] for request in requests] for part in range(3))
+        self.passes.append(make_pass(lengths, pasts, sum(outputs)))
         return [[[0.0] * len(tokens) for tokens in row[2]] for row in rows]
 
     def write_rows(self, rows: Sequence[WritingRow], budget: int) -> list[str]:  # noqa: ARG002
@@ -129,14 +129,14 @@ def _blocks(tokens: int) -> int:
     return tokens // _VLLM_BLOCK * _VLLM_BLOCK
 
 
-def _read_and_known(tree: TokenTree, shared: int) -> Iterator[tuple[int, int]]:
-    """Yield for each request of a tree the tokens that are read and those that the cache holds."""
+def _requests(tree: TokenTree, shared: int) -> Iterator[tuple[int, int, int]]:
+    """Yield for each request of a tree the tokens that are read, those that the cache holds, and the rows of logits."""
     kept: set[tuple[int, ...]] = set()
     for probe in probes(tree):
         ends = range(_VLLM_BLOCK, len(probe.tokens), _VLLM_BLOCK)
         known = max((end for end in ends if probe.tokens[:end] in kept), default=min(shared, len(probe.tokens) - 1))
         kept.update(probe.tokens[:end] for end in (*ends, _blocks(len(probe.tokens))))
-        yield len(probe.tokens) - known, known
+        yield len(probe.tokens) - known, known, 1 + len(probe.rows)
 
 
 def prompts_of(questions: Sequence[Question], settings: PromptSettings) -> list[Prompt]:

@@ -16,6 +16,7 @@ from utilities.time_budget_work import Batch, Pass, Work, side_by_side
 
 _ELEMENTWISE_HIDDEN, _ELEMENTWISE_INTERMEDIATE = 16, 6  # values read and written a token and layer: norms, gates, sums
 _LOGIT_BYTES = 12  # of one logit, in float32: written, normalised and read again
+_LOGIT_ROWS = {"transformers": 256, "vllm": 1024}  # most that an engine projects onto the vocabulary at once
 _ACTIVATIONS = 8  # tensors of the MLP's width that are alive at once
 
 
@@ -92,18 +93,22 @@ class Machine:
         return self.entry.weight_bytes / (self.assumptions.disk_gb * 1e9) + start
 
     def memory(self, work: Work) -> Memory:
-        """Return what the fullest device needs for the largest batch of `work`."""
+        """Return what the fullest device needs for the largest batch of `work` and for the heads, which are held once.
+
+        Every device has the logits of the whole vocabulary: vLLM gathers them, transformers computes them on one.
+        """
         batches = [self.passes(batch) for batch in work.batches]
-        held = max((_held_tokens(batch) for batch in batches), default=0.0)
+        held = max((self._held_tokens(batch) for batch in batches), default=0.0)
+        held += sum(head.tokens for head in work.heads.values())
         widest = max((each.padded for batch in batches for each in batch), default=0.0)
         outputs = max((each.outputs for batch in batches for each in batch), default=0.0)
         shape, parts = self.entry.shape, self.together
         activations = widest * (_ACTIVATIONS * shape.intermediate_size / parts + shape.hidden_size)
-        logits = min(outputs, self.assumptions.unpack_from_tokens) * shape.vocabulary * _LOGIT_BYTES
+        logits = min(outputs, _LOGIT_ROWS[self.entry.engine]) * shape.vocabulary * _LOGIT_BYTES
         return Memory(
             weights=self.entry.weight_bytes / self.count,
             cache=held * self.entry.kv_bytes_a_token / self.count,
-            activations=activations * self.entry.value_bytes + logits / parts,
+            activations=activations * self.entry.value_bytes + logits,
             runtime=self.assumptions.runtime_gb * 1e9,
             usable=self.device.usable_gb * 1e9,
         )
@@ -163,15 +168,27 @@ class Machine:
         return self.entry.block_bytes + 2.0 * self.entry.shape.linear_parameters * self.entry.value_bytes
 
     def _exchange(self, tokens: float) -> float:
-        """Return the seconds of two ring all-reduces a layer: 2 (n - 1) / n of the states pass each link."""
-        if self.together == 1:
-            return 0.0
+        """Return the seconds of two ring all-reduces a layer, one after attention and one after the MLP.
+
+        A ring of n devices reduces in n - 1 steps and gathers in n - 1 more, each of which starts a transfer and sends
+        an n-th of the states: 2 (n - 1) (start + states / (n bandwidth)), as in P. Patarasuk, X. Yuan, Bandwidth
+        optimal all-reduce algorithms for clusters of workstations, J. Parallel Distrib. Comput. 69 (2009), 117-124.
+        """
+        steps = 2.0 * (self.together - 1)
         states = tokens * self.entry.shape.hidden_size * self.entry.value_bytes
-        traffic = 2.0 * (self.together - 1) / self.together * states / (self.device.interconnect_gb * 1e9)
-        return 2.0 * self.entry.shape.layers * (traffic + self.device.interconnect_microseconds * 1e-6)
+        transfer = states / self.together / (self.device.interconnect_gb * 1e9)
+        return 2.0 * self.entry.shape.layers * steps * (self.device.interconnect_microseconds * 1e-6 + transfer)
 
+    def _held_tokens(self, batch: Batch) -> float:
+        """Return the most tokens whose keys and values are in memory at once, heads that rows only point to left out.
 
-def _held_tokens(batch: Batch) -> float:
-    """Return the tokens whose keys and values are in memory at the end of a batch."""
-    read = sum(each.tokens for each in batch if not each.decode)
-    return read + sum(each.rows for each in batch if each.decode)
+        vLLM holds all that is read and written until the batch is done. Transformers answers row group by row group,
+        each padded and with its own copy of the head.
+        """
+        if self.continuous:
+            return sum(each.rows if each.decode else each.tokens for each in batch)
+        held = most = 0.0
+        for each in batch:
+            held = held + each.rows if each.decode else each.padded + each.cached
+            most = max(most, held)
+        return most

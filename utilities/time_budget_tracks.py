@@ -47,14 +47,15 @@ class Group:
         batches = [machine.passes(batch) for batch in self.work.batches]
         a_batch = self.work.questions / len(batches)
         passes = [each for batch in batches for each in batch]
+        heads = self.work.heads.values()
         count = self.work.questions
         return Rate(
             prefill_tokens=sum(each.tokens for each in passes if not each.decode) / count,
             decode_steps=sum(each.decode for each in passes) / count,
             seconds=machine.seconds(passes) / count,
             floor_seconds=machine.floor_seconds(passes) / count,
-            once_tokens=sum(each.tokens for each in self.work.heads),
-            once_seconds=machine.seconds(self.work.heads),
+            once_tokens=sum(each.tokens for each in heads),
+            once_seconds=machine.seconds(heads),
             slowest_seconds=max(machine.seconds(batch) for batch in batches) / a_batch,
         )
 
@@ -100,8 +101,11 @@ class TrackBudget:
         return max(share.slowest_seconds for share in self.shares)
 
 
-def engine_settings(machine: Machine, settings: Settings) -> EngineSettings:
-    """Return the settings that the model's catalogue entry makes of these."""
+def engine_settings(machine: Machine, settings: Settings, scale: float) -> EngineSettings:
+    """Return the settings that the model's catalogue entry makes of these.
+
+    `scale` is the model's tokens for each that is counted: its limit is applied to counted ones.
+    """
     entry = machine.entry
     limit = min(settings.engine.max_prompt_tokens, entry.context_length - _ANSWER_TOKENS)
     return replace(
@@ -110,7 +114,7 @@ def engine_settings(machine: Machine, settings: Settings) -> EngineSettings:
         choice=entry.choice,
         selection=entry.selection,
         spans=entry.spans,
-        max_prompt_tokens=limit,
+        max_prompt_tokens=round(limit / scale),
     )
 
 
@@ -121,7 +125,7 @@ def count_groups(
     sorted_out: dict[tuple[str, TaskType], list[Question]] = {}
     for question in questions:
         sorted_out.setdefault((question.track, question.task_type), []).append(question)
-    engine = engine_settings(machine, settings)
+    engine = engine_settings(machine, settings, counting.scale)
     groups = []
     for (track, task_type), samples in tqdm(sorted_out.items(), desc="counting tokens", unit="task type"):
         full = full_batches(prompts_of(samples, settings.prompts), settings.batch_size)
@@ -147,12 +151,14 @@ def _marked(prompt: Prompt, mark: str) -> Prompt:
 
 def _scaled(work: Work, scale: float) -> Work:
     batches = [tuple(each.scaled(scale) for each in batch) for batch in work.batches]
-    return Work(work.questions, batches, [each.scaled(scale) for each in work.heads])
+    return Work(work.questions, batches, {head: each.scaled(scale) for head, each in work.heads.items()})
 
 
 def largest_work(groups: Sequence[Group]) -> Work:
-    """Return the batches of all groups: memory has to suffice for the largest of them."""
-    return Work(batches=[batch for group in groups for batch in group.work.batches])
+    """Return the batches of all groups, the largest of which has to fit into memory, and each head that any has."""
+    works = [group.work for group in groups]
+    heads = {head: each for work in works for head, each in work.heads.items()}
+    return Work(sum(work.questions for work in works), [batch for work in works for batch in work.batches], heads)
 
 
 def assumed_questions(named: Mapping[int, int]) -> dict[int, int]:

@@ -45,15 +45,20 @@ def _sum(passes: Sequence[Pass]) -> Pass:
 
 Batch = tuple[Pass, ...]
 """The passes of one batch of questions, in order."""
+Head = tuple[int, ...]
+"""The tokens that several chats begin with."""
 
 
 @dataclass
 class Work:
-    """What was counted: for each batch its questions and passes, and the passes of shared heads, which come once."""
+    """What was counted: for each batch its questions and passes.
+
+    `heads` are the passes over what several chats begin with, by its tokens: each is read once, and held from then on.
+    """
 
     questions: int = 0
     batches: list[Batch] = field(default_factory=list)
-    heads: list[Pass] = field(default_factory=list)
+    heads: dict[Head, Pass] = field(default_factory=dict)
 
 
 def side_by_side(batch: Batch, pass_tokens: int) -> Batch:
