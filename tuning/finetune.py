@@ -35,7 +35,6 @@ EXAMPLES = """\
 examples:
   python -m tuning.finetune --recipe tuning/recipes/smollm2.yaml --rows selected/train_2000.jsonl \\
       --held-out selected/held_out.jsonl --output models/adapters/smollm2-2000
-  SHOPALIGN_ADAPTER=models/adapters/smollm2-2000 python local_evaluation.py
   accelerate launch --num_processes 8 -m tuning.finetune --recipe tuning/recipes/llama3_70b_qlora.yaml ...
 
 Killed or stopped by Ctrl-C, the same command goes on from the last held-out score. What it needs for that lies beside
