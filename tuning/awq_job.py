@@ -1,17 +1,21 @@
 """AWQ by gptqmodel: the search for scales and thresholds, layer after layer, kept on disk so that it can go on."""
 
+import errno
 import os
 import sys
-from collections.abc import Sequence
-from contextlib import chdir, redirect_stderr, redirect_stdout
+import threading
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from tqdm import tqdm
-from transformers import AutoTokenizer
 
+from tuning.source_model import load_tokenizer
 from utilities.errors import UserError
 
 RESUMABLE = ("llama",)
@@ -20,6 +24,8 @@ RESUMABLE = ("llama",)
 _LOG = "gptqmodel.log"
 _WORKERS = "GPTQMODEL_CPU_WORKERS"
 _FEWEST_WORKERS = 2  # with fewer gptqmodel refuses to start
+_FULL = ("No space left on device", "Disk quota exceeded")
+_NO_MEMORY = ("out of memory", "can't allocate memory", "Cannot allocate memory", "bad_alloc", "can't start new thread")
 
 
 class StoppedError(Exception):
@@ -46,6 +52,84 @@ class Job:
         return self.work / "built"
 
 
+def check_device(device: str) -> None:
+    """Check that what `--device` names is there.
+
+    Raises:
+        UserError: a GPU is asked for and torch sees none.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError("--device cuda: torch sees no GPU here: give --device cpu, or run this where there is one")
+
+
+@contextmanager
+def failures_told(job: Job) -> Iterator[None]:
+    """Turn what a machine can be short of into one sentence; what was finished stays in `job.work`.
+
+    Raises:
+        UserError: the disk is full, memory ran out, or a file cannot be read or written.
+    """
+    try:
+        yield
+    except (OSError, MemoryError, RuntimeError, SafetensorError) as error:
+        reason = _reason(job, error)
+        if reason is None:
+            raise
+        raise UserError(reason) from error
+
+
+def _reason(job: Job, error: BaseException) -> str | None:
+    """Say what the machine was short of and what to do; None where that is not what ended the run."""
+    remedy = _remedy(job, list(_with_causes(error)))
+    again = "goes on behind the last finished layer" if job.model_type in RESUMABLE else "begins anew"
+    return f"{remedy}, then give the same command again, which {again}" if remedy else None
+
+
+def _with_causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and what led to it: gptqmodel and safetensors raise their own where a file cannot be written."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _remedy(job: Job, errors: Sequence[BaseException]) -> str | None:
+    said = " ".join(map(str, errors))
+    files = [each for each in errors if isinstance(each, OSError)]
+    if any(each.errno in (errno.ENOSPC, errno.EDQUOT) for each in files) or any(text in said for text in _FULL):
+        return f"{job.work}: the disk is full: make room there"
+    if any(isinstance(each, torch.OutOfMemoryError) for each in errors):
+        return f"{job.source}: the GPU has too little memory: free it, or take one with more"
+    if any(isinstance(each, MemoryError) for each in errors) or any(text in said for text in _NO_MEMORY):
+        return f"{job.source}: the machine has too little memory: end other programs, or take one with more"
+    named = next((each for each in files if each.filename), None)
+    return f"{named.filename}: {named.strerror}: make it accessible" if named else None
+
+
+@contextmanager
+def _threads_tell(job: Job, screen: Any) -> Iterator[None]:
+    """Have gptqmodel's threads say why they end the process, which each does when it fails, with code 1."""
+    from gptqmodel.utils.threadx import _DeviceWorker
+
+    told = threading.Lock()
+
+    def end(_: Any, error: BaseException) -> None:
+        if told.acquire(blocking=False):
+            with suppress(OSError):
+                traceback.print_exception(error)
+            other = f"gptqmodel gave up ({type(error).__name__}: {error}): {job.work / _LOG} tells more"
+            print(f"\nerror: {_reason(job, error) or other}", file=screen, flush=True)
+            os._exit(2)
+
+    usual, _DeviceWorker._abort_process = _DeviceWorker._abort_process, end
+    try:
+        yield
+    except BaseException:
+        if not told.acquire(blocking=False):
+            threading.Event().wait()  # the process is ending
+        raise
+    _DeviceWorker._abort_process = usual
+
+
 def quantise(job: Job, rows: Sequence[Sequence[int]]) -> None:
     """Quantise `job.source` into `job.built`, from the last finished layer if it was begun before.
 
@@ -57,7 +141,7 @@ def quantise(job: Job, rows: Sequence[Sequence[int]]) -> None:
     screen = sys.stderr
     # gptqmodel prints hundreds of lines and writes a folder of logs to wherever it is started.
     log = (job.work / _LOG).open("a", encoding="utf-8")
-    with log, redirect_stdout(log), redirect_stderr(log), chdir(job.work):
+    with log, redirect_stdout(log), redirect_stderr(log), chdir(job.work), _threads_tell(job, screen):
         _run(job, rows, _Progress(job.layers, screen))
 
 
@@ -77,17 +161,19 @@ def _run(job: Job, rows: Sequence[Sequence[int]], progress: "_Progress") -> None
         device=None if job.device == "auto" else job.device,
     )
     kept = CheckpointConfig(path=str(job.work / "layers")) if job.model_type in RESUMABLE else None
-    model: Any = GPTQModel.load(str(job.source), config, dtype=torch.float16)
-    model.layer_callback = progress
     batch = [{"input_ids": list(row), "attention_mask": [1] * len(row)} for row in rows]
-    tokenizer = AutoTokenizer.from_pretrained(job.source, local_files_only=True)
+    tokenizer = load_tokenizer(job.source)
     try:
+        model: Any = GPTQModel.load(str(job.source), config, dtype=torch.float16)
+        model.layer_callback = progress
         # The portable kernel packs on every device; the format is the same for all.
         model.quantize(batch, tokenizer=tokenizer, batch_size=1, backend=BACKEND.AWQ_TORCH, checkpoint=kept)
         model.save(str(job.built))
     except CheckpointStopped as stop:
         raise StoppedError from stop
     except CheckpointError as error:
+        if _reason(job, error):
+            raise
         raise UserError(f"{job.work}: the layers kept there cannot be used ({error}): remove the folder") from error
     finally:
         progress.close()

@@ -13,12 +13,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoTokenizer
-
 from tuning.awq_folder import finish_folder
-from tuning.awq_job import RESUMABLE, Job, StoppedError, quantise
+from tuning.awq_job import RESUMABLE, Job, StoppedError, check_device, failures_told, quantise
 from tuning.calibration import calibration_rows, digest
-from tuning.source_model import check_source
+from tuning.source_model import check_source, load_tokenizer
 from utilities.errors import UserError, exit_code
 from utilities.files import write_json
 from utilities.fingerprint import fingerprint
@@ -67,14 +65,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     if output.exists():
         raise UserError(f"--output {output} exists: move it away or name another folder")
     config = check_source(source, settings.group_size)
+    check_device(options.device)
     _require_gptqmodel()
-    tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=True)
-    calibration = options.calibration
-    rows = calibration_rows(tokenizer, calibration, settings.rows, settings.max_tokens, settings.seed)
+    tokenizer = load_tokenizer(source)
+    rows = calibration_rows(tokenizer, options.calibration, settings.rows, settings.max_tokens, settings.seed)
     work = output.with_name(f"{output.name}.partial")
     job = Job(source, work, config["model_type"], config["num_hidden_layers"], settings.group_size, options.device)
     record = _record(job, settings, rows)
-    with _workspace(job, record):
+    with failures_told(job), _workspace(job, record):
         try:
             quantise(job, rows)
         except StoppedError:
@@ -162,7 +160,7 @@ def _workspace(job: Job, record: Mapping[str, Any]) -> Iterator[None]:
 def _begin(job: Job, record: Mapping[str, Any]) -> None:
     path = job.work / _BEGUN
     if path.is_file():
-        begun = json.loads(path.read_text(encoding="utf-8"))
+        begun = _read_begun(path)
         differing = [name for name in record if begun.get(name) != record[name]]
         if differing:
             raise UserError(
@@ -172,6 +170,16 @@ def _begin(job: Job, record: Mapping[str, Any]) -> None:
         print(f"gptqmodel keeps no layers of {job.model_type} models: an interrupted run begins anew", file=sys.stderr)
     shutil.rmtree(job.built, ignore_errors=True)
     write_json(path, record)
+
+
+def _read_begun(path: Path) -> dict[str, Any]:
+    try:
+        begun: object = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        begun = None
+    if not isinstance(begun, dict):
+        raise UserError(f"{path} does not say what was begun there: remove {path.parent} and begin anew")
+    return begun
 
 
 def _put_in_place(job: Job, output: Path, record: Mapping[str, Any]) -> None:
