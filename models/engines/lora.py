@@ -1,0 +1,215 @@
+"""LoRA adapters on a model of transformers: merged into dense weights, computed beside quantised ones.
+
+A module's weight W becomes W + scale x B A (Hu et al. 2021, "LoRA: Low-Rank Adaptation of Large Language Models"), with
+A [rank, inputs] and B [outputs, rank]. Files are read without peft, whose import takes longer than the rest of the
+start on a small model.
+"""
+
+import re
+from collections.abc import Callable, Container, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from models.engines.adapter_config import CONFIG, TENSORS, AdapterConfig, read_adapter_config
+from models.engines.interface import EngineError
+from utilities.errors import UserError
+
+_NAME = re.compile(r"base_model\.model\.(.+)\.lora_([AB])\.weight")
+
+
+@dataclass(frozen=True)
+class Change:
+    """What an adapter does to one module: `up` [outputs, rank] x `down` [rank, inputs] x `scale`."""
+
+    down: torch.Tensor
+    up: torch.Tensor
+    scale: float
+
+    def delta(self, device: torch.device) -> torch.Tensor:
+        """Return what is added to the weight, float32 [outputs, inputs]."""
+        return (self.up.to(device).float() @ self.down.to(device).float()) * self.scale
+
+
+Changes = Mapping[str, Change]
+"""A module's name in the model to what is done to it."""
+
+
+class AdapterSet(Protocol):
+    """The adapters of one model; one of them is at work, or none."""
+
+    def use(self, name: str) -> None:
+        """Put the adapter of this name to work, "" for none."""
+        ...
+
+
+def put_on(model: Any, folders: Mapping[str, Path | None]) -> AdapterSet:
+    """Put adapters on a model and the first of them to work.
+
+    `folders` is where each lies, by the name that `use` will be told; None stands for the base without any. A single
+    one is merged in place, so that it costs neither memory nor speed. Several keep the base's tensors that any of them
+    changes, so that going back is exact.
+
+    Raises:
+        UserError: an adapter cannot be read or belongs to another base.
+    """
+    changes = {name: read_changes(folder, model) if folder else {} for name, folder in folders.items()}
+    touched = sorted({module for each in changes.values() for module in each})
+    modules = {name: model.get_submodule(name) for name in touched}
+    several, first = len(changes) > 1, next(iter(changes))
+    if all(type(module) is torch.nn.Linear for module in modules.values()):
+        adapters: AdapterSet = _Merged(modules, changes, keeps_base=several)
+    else:
+        adapters = _Beside(modules, changes)
+    adapters.use(first)
+    return adapters if several else _Only(first)
+
+
+def read_changes(folder: Path, model: Any) -> Changes:
+    """Read the adapter in `folder` and see that it fits the model.
+
+    Raises:
+        UserError: it cannot be read, lacks a matrix, or changes what the model has not.
+    """
+    changes = read_matrices(folder)
+    for module, change in changes.items():
+        _check_fit(folder, model, module, change)
+    return changes
+
+
+def read_matrices(folder: Path) -> Changes:
+    """Read the adapter in `folder`.
+
+    Raises:
+        UserError: it cannot be read, or lacks a matrix.
+    """
+    config = read_adapter_config(folder)
+    try:
+        tensors = load_file(folder / TENSORS)
+    except (OSError, SafetensorError) as error:
+        raise UserError(
+            f"{folder / TENSORS} cannot be read ({' '.join(str(error).split())}): copy the adapter again, "
+            "or run `git lfs pull`"
+        ) from error
+    pairs: dict[str, dict[str, torch.Tensor]] = {}
+    for name, tensor in tensors.items():
+        found = _NAME.fullmatch(name)
+        if not found:
+            raise UserError(f"{folder / TENSORS}: {name} is no matrix of a linear layer's LoRA: train without it")
+        pairs.setdefault(found[1], {})[found[2]] = tensor
+    if not pairs:
+        raise UserError(f"{folder / TENSORS} holds no matrix: copy the adapter again")
+    return {module: _change(folder, module, pair, config) for module, pair in pairs.items()}
+
+
+def _change(folder: Path, module: str, pair: Mapping[str, torch.Tensor], config: AdapterConfig) -> Change:
+    missing = {"A", "B"} - pair.keys()
+    if missing:
+        raise UserError(f"{folder / TENSORS}: {module} has no lora_{missing.pop()}: copy the adapter again")
+    rank = config.rank_of(module)
+    if (len(pair["A"]), pair["B"].shape[-1]) != (rank, rank):
+        raise UserError(
+            f"{folder}: {module} has matrices of rank {len(pair['A'])} and {pair['B'].shape[-1]}, {CONFIG} says "
+            f"{rank}: copy the adapter again"
+        )
+    return Change(pair["A"], pair["B"], config.scale_of(module))
+
+
+def _check_fit(folder: Path, model: Any, name: str, change: Change) -> None:
+    wrong = f"{folder} is an adapter for another base than {model.config.name_or_path or 'this one'}: "
+    remedy = ": set engine.adapter to none, or engine.weights to its own base"
+    try:
+        module = model.get_submodule(name)
+    except AttributeError:
+        raise UserError(f"{wrong}it changes {name}, which this one lacks{remedy}") from None
+    sizes = getattr(module, "out_features", None), getattr(module, "in_features", None)
+    changed = len(change.up), change.down.shape[-1]
+    if sizes != changed:
+        raise UserError(f"{wrong}{name} is {_by(sizes)} here and {_by(changed)} there{remedy}")
+    if getattr(module, "weight", None) is model.get_input_embeddings().weight:
+        raise UserError(f"{folder}: {name} shares its weights with the embedding, so it cannot be changed alone")
+
+
+def _by(sizes: tuple[Any, Any]) -> str:
+    return f"{sizes[0]} x {sizes[1]}" if None not in sizes else "no linear layer"
+
+
+class _Only:
+    """The only adapter, or none, and no way to another."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def use(self, name: str) -> None:
+        _require(name, (self._name,))
+
+
+class _Merged:
+    """Dense weights that adapters are merged into, always from the base's own tensors."""
+
+    def __init__(
+        self, modules: Mapping[str, torch.nn.Linear], changes: Mapping[str, Changes], *, keeps_base: bool
+    ) -> None:
+        self._weights = {name: module.weight.data for name, module in modules.items()}
+        self._changes = changes
+        self._base = {n: weight.clone() for n, weight in self._weights.items()} if keeps_base else self._weights
+        self._changed: frozenset[str] = frozenset()
+        self._current: str | None = None
+
+    @torch.no_grad()
+    def use(self, name: str) -> None:
+        if name == self._current:
+            return
+        _require(name, self._changes)
+        chosen = self._changes[name]
+        # A switch that breaks off leaves weights of both, which the next one sets right.
+        self._current, self._changed = None, self._changed | chosen.keys()
+        for module in self._changed:
+            base = self._base[module]
+            changed = base.float() + chosen[module].delta(base.device) if module in chosen else base
+            self._weights[module].copy_(changed)
+        self._current, self._changed = name, frozenset(chosen)
+
+
+class _Beside:
+    """Quantised layers, whose packed weights nothing can be added to: the change is computed beside each of them."""
+
+    def __init__(self, modules: Mapping[str, Any], changes: Mapping[str, Changes]) -> None:
+        self._modules, self._changes = modules, changes
+        self._hooks: list[Any] = []
+        self._current: str | None = None
+
+    def use(self, name: str) -> None:
+        if name == self._current:
+            return
+        _require(name, self._changes)
+        for hook in self._hooks:
+            hook.remove()
+        chosen = self._changes[name].items()
+        self._hooks = [self._modules[module].register_forward_hook(_adding(change)) for module, change in chosen]
+        self._current = name
+
+
+def _require(name: str, known: Container[str]) -> None:
+    if name not in known:
+        raise EngineError(f"adapter {name or 'none'!r} was not loaded")
+
+
+def _adding(change: Change) -> Callable[[Any, tuple[torch.Tensor, ...], torch.Tensor], torch.Tensor]:
+    """Make a hook that adds what the change makes of a layer's input to the layer's output."""
+    placed: dict[tuple[torch.device, torch.dtype], tuple[torch.Tensor, torch.Tensor]] = {}
+
+    def add(_: Any, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> torch.Tensor:
+        read = inputs[0]
+        where = read.device, read.dtype
+        if where not in placed:
+            placed[where] = change.down.to(*where), (change.up.float() * change.scale).to(*where)
+        down, up = placed[where]
+        added = torch.nn.functional.linear(torch.nn.functional.linear(read, down), up)
+        return output + added.to(output.dtype)
+
+    return add

@@ -1,0 +1,130 @@
+"""Hybridise models: one child from two or more parents, from full weights or from LoRA adapters.
+
+Full weights are folders in Hugging Face layout with safetensors files, mixed one tensor at a time. Adapters are folders
+in peft's layout, trained on one base; what they add to its weights is mixed. --base is the model that the parents were
+tuned from: with a single parent it is what that one is mixed with, before it; with several, they are only checked to
+fit it. The recipe and the parents' fingerprints are written beside the result, in hybrid.json.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from models.engines.adapter_config import CONFIG, TENSORS
+from tuning.merging.adapters import check_adapters_base, mix_adapters
+from tuning.merging.folder import new_folder
+from tuning.merging.full_weights import check_full_base, mix_full_weights
+from tuning.merging.recipe import Recipe, check_count, read_recipe
+from utilities.errors import UserError, exit_code
+from utilities.files import write_json
+from utilities.fingerprint import fingerprint, fingerprint_of_adapter
+
+RECORD = "hybrid.json"
+EXAMPLES = """\
+examples:
+  python -m tuning.hybridize --recipe tuning/recipes/hybridize_gradient_slerp.yaml \\
+      --parents models/weights/llama3-20000 models/weights/llama3-101275 --output models/weights/llama3-child
+  python -m tuning.hybridize --recipe tuning/recipes/hybridize_gradient_slerp.yaml --rank 16 \\
+      --parents models/adapters/smollm2-2000 models/adapters/smollm2-10000 --output models/adapters/smollm2-child
+  python -m tuning.hybridize --recipe tuning/recipes/hybridize_wise_ft.yaml \\
+      --base models/weights/smollm2-135m-instruct --parents models/adapters/smollm2-2000 --output models/adapters/wise
+  python -m tuning.hybridize --recipe tuning/recipes/hybridize_linear.yaml --parents A B C --output average
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Mix by the options of the command line; 0 when the child is there."""
+    options = _options(argv)
+    recipe = read_recipe(options.recipe, options.rank)
+    if recipe.method.needs_base and options.base is None:
+        raise UserError(f"{options.recipe}: {recipe.name} starts from the base: name its folder by --base")
+    parents, base = options.parents, options.base
+    mixed = [base, *parents] if base and len(parents) == 1 else parents
+    check_count(recipe, options.recipe, len(mixed))
+    adapters = _are_adapters(parents)
+    if base and base not in mixed:
+        (check_adapters_base if adapters else check_full_base)(base, parents)
+    output = options.output.absolute()
+    with new_folder(output) as work:
+        result = _mix_adapters(recipe, mixed, work) if adapters else _mix_full(recipe, mixed, parents[0], work)
+        write_json(work / RECORD, {**_record(recipe, mixed), **result})
+    kept = f", rank {result['rank']}, {result['norm_kept']:.2%} of the norm kept" if adapters else ""
+    print(f"{output}: finished{kept}")
+    return 0
+
+
+def _options(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m tuning.hybridize",
+        description=__doc__,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--recipe", type=Path, required=True, metavar="FILE", help="a YAML file, as tuning/recipes/hybridize_*.yaml")
+    add("--parents", type=Path, nargs="+", required=True, metavar="DIR", help="what to mix, in the recipe's order")
+    add("--base", type=Path, metavar="DIR", help="what the parents were tuned from")
+    add("--output", type=Path, required=True, metavar="DIR", help="the folder to make")
+    add("--rank", type=int, metavar="N", help="instead of the recipe's: cut a mixed adapter back to this rank")
+    return parser.parse_args(argv)
+
+
+def _are_adapters(parents: Sequence[Path]) -> bool:
+    """Tell whether the parents are adapters, not full weights.
+
+    Raises:
+        UserError: one is neither, or there are both.
+    """
+    kinds = {parent: _is_adapter(parent) for parent in parents}
+    if len(set(kinds.values())) > 1:
+        named = {kind: parent for parent, kind in kinds.items()}
+        raise UserError(
+            f"{named[True]} is an adapter and {named[False]} has full weights: put the adapter into its base by "
+            "`python -m tuning.apply_adapter`, or name the full weights by --base if they are its base"
+        )
+    return kinds[parents[0]]
+
+
+def _is_adapter(folder: Path) -> bool:
+    if any((folder / name).is_file() for name in (CONFIG, TENSORS)):
+        return True
+    if (folder / "config.json").is_file():
+        return False
+    raise UserError(f"{folder} holds neither {CONFIG} nor config.json: name an adapter or a model")
+
+
+def _mix_adapters(recipe: Recipe, mixed: Sequence[Path], output: Path) -> dict[str, Any]:
+    dense = next((folder for folder in mixed if not _is_adapter(folder)), None)
+    adapters = [folder for folder in mixed if folder != dense]
+    if dense:
+        check_adapters_base(dense, adapters)
+    models = [None if folder == dense else folder for folder in mixed]
+    return mix_adapters(recipe.method, models, recipe.rank, output)
+
+
+def _mix_full(recipe: Recipe, mixed: Sequence[Path], like: Path, output: Path) -> dict[str, Any]:
+    if recipe.rank:
+        raise UserError(f"rank is {recipe.rank} and full weights have none: set it for adapters alone")
+    return mix_full_weights(recipe.method, mixed, like, output)
+
+
+def _record(recipe: Recipe, mixed: Sequence[Path]) -> dict[str, Any]:
+    """Return the recipe and what was mixed, in the order of its shares."""
+    return {
+        "recipe": recipe.record(),
+        "mixed": [
+            {
+                "name": folder.name,
+                "fingerprint": (fingerprint_of_adapter if _is_adapter(folder) else fingerprint)(folder),
+            }
+            for folder in mixed
+        ],
+        "versions": {"torch": version("torch")},
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code(main))

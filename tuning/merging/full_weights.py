@@ -1,0 +1,84 @@
+"""Mix full weights, one tensor at a time, into files of at most 5 GB.
+
+What is held at once is one output file and the largest tensor of each parent, twice in float32.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from tuning.merging.checkpoint import INDEX, Checkpoint, check_alike
+from tuning.merging.folder import copy_files, write_tensors
+from tuning.merging.method import Method, mixed
+from tuning.merging.places import places
+from utilities.files import write_json
+
+FILE_BYTES = 5_000_000_000
+
+
+def mix_full_weights(method: Method, models: Sequence[Path], like: Path, output: Path) -> dict[str, Any]:
+    """Write the mixed weights into the folder `output`, with everything else from the folder `like`.
+
+    Returns the SHA-256 of what was read of each model.
+
+    Raises:
+        UserError: a model cannot be read, or has other tensors or shapes than the first.
+        OSError: a file cannot be written.
+    """
+    with ExitStack() as opened:
+        checkpoints = [opened.enter_context(Checkpoint(folder)) for folder in models]
+        check_alike(checkpoints)
+        copy_files(like, output)
+        _write(method, checkpoints, output)
+        return {"sha256": [checkpoint.digest() for checkpoint in checkpoints]}
+
+
+def check_full_base(base: Path, models: Sequence[Path]) -> None:
+    """See that models are alike to their base.
+
+    Raises:
+        UserError: one cannot be read, or has other tensors or shapes.
+    """
+    with ExitStack() as opened:
+        check_alike([opened.enter_context(Checkpoint(folder)) for folder in (base, *models)])
+
+
+def _write(method: Method, checkpoints: Sequence[Checkpoint], output: Path) -> None:
+    where = places(checkpoints[0].shapes)
+    plan = split(checkpoints[0].sizes, FILE_BYTES)
+    files = {_file_name(index, len(plan)): names for index, names in enumerate(plan)}
+    with tqdm(total=len(where), desc="mixing", unit="tensor") as bar:
+        for file, names in files.items():
+            tensors: dict[str, torch.Tensor] = {}
+            for name in names:
+                tensors[name] = mixed(method, where[name], [checkpoint.read(name) for checkpoint in checkpoints])
+                bar.update()
+            write_tensors(output / file, tensors)
+    if len(files) > 1:
+        _write_index(output, files, sum(checkpoints[0].sizes.values()))
+
+
+def split(sizes: Mapping[str, int], most: int) -> list[list[str]]:
+    """Divide names, in order, into groups of at most `most` bytes; a larger single one is a group of its own."""
+    groups: list[list[str]] = []
+    room = 0
+    for name, size in sizes.items():
+        if not groups or size > room:
+            groups.append([])
+            room = most
+        groups[-1].append(name)
+        room -= size
+    return groups
+
+
+def _file_name(index: int, count: int) -> str:
+    return "model.safetensors" if count == 1 else f"model-{index + 1:05d}-of-{count:05d}.safetensors"
+
+
+def _write_index(output: Path, files: Mapping[str, Iterable[str]], size: int) -> None:
+    named = {name: file for file, names in files.items() for name in names}
+    write_json(output / INDEX, {"metadata": {"total_size": size}, "weight_map": named})
