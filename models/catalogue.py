@@ -82,7 +82,8 @@ class CatalogueEntry:
     `weights` is a folder relative to the repository, `source` the hub's repository that it is filled from.
     `chat_template` is `own` for the tokenizer's, else the name of a file of `models/chat_templates`. `context_length`
     is in tokens, `tensor_parallel` the number of GPUs that share every matrix. `choice`, `selection` and `spans` say
-    how options and phrases of the question are answered (`EngineSettings`).
+    how options and phrases of the question are answered (`EngineSettings`). `adapter` is the folder of a LoRA adapter
+    for these weights, relative to the repository, empty for none.
 
     Raises:
         ValueError: a value is outside its range.
@@ -101,6 +102,7 @@ class CatalogueEntry:
     selection: Literal["label", "text", "pmi", "decode"]
     spans: Literal["score", "write"]
     shape: ModelShape
+    adapter: str = ""
 
     def __post_init__(self) -> None:
         for name in ("context_length", "tensor_parallel"):

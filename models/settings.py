@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from models.catalogue import DEFAULT_MODEL, OWN_TEMPLATE, catalogue_entry
+from models.catalogue import DEFAULT_MODEL, OWN_TEMPLATE, CatalogueEntry, catalogue_entry
+from models.engines.adapter_config import holds_adapter
 from models.engines.vllm_settings import VllmSettings
 from models.knowledge import KnowledgeSettings
 from prompts.settings import PromptSettings
+from prompts.task_type import TaskType
 from utilities.errors import UserError
-from utilities.fingerprint import fingerprint
+from utilities.fingerprint import fingerprint_of_both
 from utilities.typed_yaml import build, read_mapping
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -19,6 +21,8 @@ DEFAULT_FILE = ROOT / "models" / "settings.yaml"
 FILE_VARIABLE = "SHOPALIGN_SETTINGS"
 MODEL_VARIABLE = "SHOPALIGN_MODEL"
 WEIGHTS_VARIABLE = "SHOPALIGN_WEIGHTS"
+ADAPTER_VARIABLE = "SHOPALIGN_ADAPTER"
+NO_ADAPTER = "none"
 
 _GPU_TOKENS = 4096
 _ANSWER_TOKENS = 256
@@ -28,7 +32,7 @@ DEVICES = ("auto", "cpu", "cuda")
 SCORINGS = ("label", "text", "pmi", "decode")
 SPAN_WAYS = ("score", "write")
 AWQ = ("auto", "kernels", "dense")
-FROM_CATALOGUE = ("weights", "dtype", "chat_template", "choice", "selection", "spans")
+FROM_CATALOGUE = ("weights", "adapter", "dtype", "chat_template", "choice", "selection", "spans")
 SPARE = ("none", "orders", "decode")
 
 
@@ -36,18 +40,22 @@ SPARE = ("none", "orders", "decode")
 class EngineSettings:
     """How the model is run; what `load_settings` is not told, it takes from the catalogue's entry of `model`.
 
-    `weights` is a folder in Hugging Face layout, relative to the repository. `choice` and `selection` say how options
-    are answered: `label` by the probability of their numbers, `text` by the mean log-probability of their texts, `pmi`
-    by what the question adds to that, `decode` by writing the numbers under the constraint. `spans` says whether
-    phrases of the question are compared by their probabilities (`score`), or written and looked up in it (`write`).
-    `token_budget` is the most tokens in a padded batch, `max_prompt_tokens` the most of one prompt. `chat_template` is
-    `own` for the tokenizer's, else the name of a file of `models/chat_templates`. `awq` is how 4-bit weights are
-    computed with: packed by `kernels`, made `dense` when they are loaded, or `auto`, whichever is faster on the device.
+    `weights` is a folder in Hugging Face layout, relative to the repository, and `adapter` that of a LoRA adapter for
+    them in peft's layout, empty for none; `adapters` are further ones that prompts may ask for. `choice` and
+    `selection` say how options are answered: `label` by the probability of their numbers, `text` by the mean
+    log-probability of their texts, `pmi` by what the question adds to that, `decode` by writing the numbers under the
+    constraint. `spans` says whether phrases of the question are compared by their probabilities (`score`), or written
+    and looked up in it (`write`). `token_budget` is the most tokens in a padded batch, `max_prompt_tokens` the most of
+    one prompt. `chat_template` is `own` for the tokenizer's, else the name of a file of `models/chat_templates`. `awq`
+    is how 4-bit weights are computed with: packed by `kernels`, made `dense` when they are loaded, or `auto`, whichever
+    is faster on the device.
     """
 
     model: str = DEFAULT_MODEL
     name: str = "transformers"
     weights: str = "models/weights/smollm2-135m-instruct"
+    adapter: str = ""
+    adapters: tuple[str, ...] = ()
     dtype: str = "float32"
     device: str = "auto"
     chat_template: str = OWN_TEMPLATE
@@ -100,6 +108,41 @@ class ClockSettings:
 
 
 @dataclass(frozen=True)
+class OfTaskTypes:
+    """One name for each task type; empty where the type has none of its own."""
+
+    multiple_choice: str = ""
+    retrieval: str = ""
+    ranking: str = ""
+    named_entity_recognition: str = ""
+    generation: str = ""
+
+    def of(self, task_type: TaskType) -> str:
+        """Return the name for a task type."""
+        return str(getattr(self, task_type.name.lower()))
+
+
+@dataclass(frozen=True)
+class CooperationSettings:
+    """Which task types are answered by something else than `engine`.
+
+    `adapters` are folders of LoRA adapters for the weights of `engine`, relative to the repository, `none` for the
+    weights alone; `models` are names of the catalogue, each a further model that is loaded beside.
+    """
+
+    adapters: OfTaskTypes = field(default_factory=OfTaskTypes)
+    models: OfTaskTypes = field(default_factory=OfTaskTypes)
+
+    def __post_init__(self) -> None:
+        for task_type in TaskType:
+            if self.adapters.of(task_type) and self.models.of(task_type):
+                raise UserError(
+                    f"settings cooperation.adapters and cooperation.models both name something for "
+                    f"{task_type.name.lower()}: an adapter is for the weights of engine, so remove one of them"
+                )
+
+
+@dataclass(frozen=True)
 class Settings:
     """All settings; `batch_size` is what `get_batch_size` tells the evaluator, 1 to 16."""
 
@@ -108,6 +151,7 @@ class Settings:
     prompts: PromptSettings = field(default_factory=PromptSettings)
     clock: ClockSettings = field(default_factory=ClockSettings)
     knowledge: KnowledgeSettings = field(default_factory=KnowledgeSettings)
+    cooperation: CooperationSettings = field(default_factory=CooperationSettings)
 
     def __post_init__(self) -> None:
         if not 1 <= self.batch_size <= 16:
@@ -117,7 +161,8 @@ class Settings:
 def load_settings(path: Path | None = None) -> Settings:
     """Read a settings file: `path`, else the file that SHOPALIGN_SETTINGS names, else the default one.
 
-    SHOPALIGN_MODEL replaces `engine.model`, SHOPALIGN_WEIGHTS `engine.weights`.
+    SHOPALIGN_MODEL replaces `engine.model`, SHOPALIGN_WEIGHTS `engine.weights`, SHOPALIGN_ADAPTER `engine.adapter`.
+    Other weights come without an adapter unless one is named, because an adapter belongs to its base.
 
     Raises:
         UserError: the file is missing, is not YAML, or holds an unknown key, a value of the wrong type or a model that
@@ -126,20 +171,22 @@ def load_settings(path: Path | None = None) -> Settings:
     named = os.environ.get(FILE_VARIABLE)
     path = path or (Path(named) if named else DEFAULT_FILE)
     values = read_mapping(path, "the settings", f"name a file by {FILE_VARIABLE}")
-    if isinstance(values.get("engine", {}), dict):
-        values["engine"] = _with_entry(values.get("engine", {}))
+    given = values.get("engine", {})
+    if isinstance(given, dict):
+        model = os.environ.get(MODEL_VARIABLE) or given.get("model", DEFAULT_MODEL)
+        values["engine"] = _with_entry(given, catalogue_entry(str(model)))
     settings = build(Settings, values, f"{path}: ")
-    weights = os.environ.get(WEIGHTS_VARIABLE)
-    if weights:
-        settings = dataclasses.replace(settings, engine=dataclasses.replace(settings.engine, weights=weights))
-    return settings
+    for model in vars(settings.cooperation.models).values():
+        if model:
+            catalogue_entry(model)
+    return dataclasses.replace(settings, engine=_with_variables(settings.engine))
 
 
-def _with_entry(engine: dict[str, Any]) -> dict[str, Any]:
+def _with_entry(engine: dict[str, Any], entry: CatalogueEntry) -> dict[str, Any]:
     """Return the engine's settings with what they leave open from the catalogue."""
-    model = os.environ.get(MODEL_VARIABLE) or engine.get("model", DEFAULT_MODEL)
-    entry = catalogue_entry(str(model))
     known: dict[str, Any] = {name: getattr(entry, name) for name in FROM_CATALOGUE}
+    if engine.get("weights", entry.weights) != entry.weights:
+        known["adapter"] = ""
     known["name"] = entry.engine
     known["token_budget"] = _GPU_TOKENS if entry.engine == "vllm" else EngineSettings.token_budget
     known["max_prompt_tokens"] = min(EngineSettings.max_prompt_tokens, entry.context_length - _ANSWER_TOKENS)
@@ -150,17 +197,56 @@ def _with_entry(engine: dict[str, Any]) -> dict[str, Any]:
     return {**known, **engine, "model": entry.name}
 
 
+def _with_variables(engine: EngineSettings) -> EngineSettings:
+    """Return the engine's settings with what the environment replaces."""
+    weights, adapter = os.environ.get(WEIGHTS_VARIABLE), os.environ.get(ADAPTER_VARIABLE)
+    if weights:
+        engine = dataclasses.replace(engine, weights=weights, adapter="")
+    return dataclasses.replace(engine, adapter=adapter_name(adapter or engine.adapter))
+
+
+def settings_of_entry(model: str, like: EngineSettings) -> EngineSettings:
+    """Return the settings of the catalogue's model, run on the device and with the share of memory of another.
+
+    Raises:
+        UserError: the catalogue has no such model.
+    """
+    kept = ("distributed_backend", "memory_fraction", "prefix_caching", "enforce_eager")
+    vllm = {name: getattr(like.vllm, name) for name in kept}
+    values = _with_entry({"device": like.device, "awq": like.awq, "vllm": vllm}, catalogue_entry(model))
+    return build(EngineSettings, values, f"{model}: ")
+
+
 def weights_folder(settings: EngineSettings) -> Path:
     """Return the folder of the weights; a relative one lies in the repository."""
     return ROOT / Path(settings.weights).expanduser()
 
 
+def adapter_name(given: str) -> str:
+    """Return an adapter's name, which is its folder as the settings write it; empty for none."""
+    return "" if given == NO_ADAPTER else given
+
+
+def adapter_folders(settings: EngineSettings) -> dict[str, Path | None]:
+    """Return the folder of each adapter by its name, None for none; the engine's own stands first."""
+    names = dict.fromkeys((settings.adapter, *settings.adapters))
+    return {name: ROOT / Path(name).expanduser() if name else None for name in names}
+
+
 def engine_identity(settings: EngineSettings) -> dict[str, str]:
-    """Return what tells a model and its way of answering options; no fingerprint where the weights are not at hand."""
-    folder = weights_folder(settings)
-    known = fingerprint(folder) if (folder / "config.json").is_file() else ""
-    ways = {"choice": settings.choice, "selection": settings.selection}
-    return {"model": settings.model, "weights_sha256": known, **ways}
+    """Return what tells a model with its adapter and its way of answering options.
+
+    There is no fingerprint where the files are not at hand.
+    """
+    folder, adapter = weights_folder(settings), adapter_folders(settings)[settings.adapter]
+    at_hand = (folder / "config.json").is_file() and (adapter is None or holds_adapter(adapter))
+    return {
+        "model": settings.model,
+        "adapter": settings.adapter,
+        "weights_sha256": fingerprint_of_both(folder, adapter) if at_hand else "",
+        "choice": settings.choice,
+        "selection": settings.selection,
+    }
 
 
 def _one_of(name: str, value: str, choices: tuple[str, ...]) -> None:

@@ -30,6 +30,8 @@ class Prompt:
         as_statement: show `bare` and `cue` as running text that the answer continues, not as a turn of a chat.
         kind: the kind of question, one of `utilities.fusion.KINDS`, for how its evidence is weighed.
         evidence: a source's name to its score for each label of the space, higher is better.
+        model: what answers it, by a name of `models/catalogue.yaml`; empty for the model of the settings.
+        adapter: the folder of the LoRA adapter that it is answered with, empty for none; None for the model's own.
     """
 
     system: str
@@ -43,6 +45,8 @@ class Prompt:
     as_statement: bool = False
     kind: str = ""
     evidence: Scores = field(default_factory=dict)
+    model: str = ""
+    adapter: str | None = None
 
     @property
     def messages(self) -> tuple[Message, ...]:

@@ -73,7 +73,7 @@ def test_every_key_of_the_default_file_is_a_field_and_every_field_is_a_key() -> 
     kinds = (EngineSettings, PromptSettings, ClockSettings)
     fields = [field for kind in kinds for field in kind.__dataclass_fields__]
     assert [f for f in fields if f"  {f}:" not in text and f not in ("name", *OPEN, *FROM_CATALOGUE)] == []
-    assert "name, weights, dtype, chat_template, choice, selection and spans" in text
+    assert "name, weights, adapter, dtype, chat_template, choice, selection and" in text
     assert "token_budget, max_prompt_tokens and vllm" in text
 
 

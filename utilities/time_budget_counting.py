@@ -45,16 +45,18 @@ class CountingModel(CausalLM):
         self.device = torch.device("cpu")
         self.passes: list[Pass] = []
         self.heads: dict[Head, Pass] = {}
+        self.adapter = ""
         self._prefixes = {}
         self._vocabulary = len(tokenizer)
         self._filler = self.encode("a")[0]
 
     def prefix(self, tokens: Sequence[int]) -> PrefixCache:
         """Note the pass at the first call."""
-        key = tuple(tokens)
+        head = tuple(tokens)
+        key = self.adapter, head
         if key not in self._prefixes:
-            self._prefixes[key] = PrefixCache(key, ())
-            self.heads[key] = make_pass([len(key)], [0], 0)
+            self._prefixes[key] = PrefixCache(head, ())
+            self.heads[head] = make_pass([len(head)], [0], 0)
         return self._prefixes[key]
 
     def forward(

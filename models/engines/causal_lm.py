@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -15,11 +16,13 @@ from models.engines.decoding import write
 from models.engines.interface import EngineError
 from models.engines.language_model import LogProbabilities, ScoringRow, WritingRow
 from models.engines.loading import AUTO, load_causal_lm
+from models.engines.lora import put_on
 from models.engines.scoring import by_head
 from models.engines.token_tree import TokenTree, batches_by_budget, grow_tree, pack_trees
 from models.engines.tokens import TextCoder
 from models.engines.usage import Usage
 
+NO_ADAPTER: Mapping[str, Path | None] = MappingProxyType({"": None})
 _LOGIT_ROWS = 256  # 256 x 49,152 float32 logits are 50 MB: large enough for full speed, small enough for a laptop
 
 
@@ -39,28 +42,59 @@ class PrefixCache:
 
 
 class CausalLM(TextCoder):
-    """Weights, tokenizer and device of one model."""
+    """Weights, tokenizer and device of one model.
 
-    def __init__(self, folder: Path, dtype: torch.dtype, device: str, awq: str = AUTO) -> None:
-        """Load the model; `awq` says how AWQ weights are run (`models.engines.loading`)."""
+    Attributes:
+        model: transformers' model.
+        device: where its input belongs.
+        usage: what was read and written so far.
+        adapter: the name of the adapter in use, "" for none.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        dtype: torch.dtype,
+        device: str,
+        awq: str = AUTO,
+        adapters: Mapping[str, Path | None] = NO_ADAPTER,
+    ) -> None:
+        """Load the model; `awq` says how AWQ weights are run (`models.engines.loading`).
+
+        `adapters` are the folders of LoRA adapters by name, None for the base without one; the first is put to work.
+
+        Raises:
+            UserError: weights or an adapter cannot be loaded.
+        """
         self.model = load_causal_lm(folder, dtype, device, awq)
+        self._adapters = put_on(self.model, adapters)
+        self.adapter = next(iter(adapters))
         super().__init__(folder, self.model.generation_config)
         self.device = self.model.device
         self.usage = Usage()
         self.deadline = math.inf
         """The monotonic time after which nobody waits: texts end there, scores are given up."""
-        self._prefixes: dict[tuple[int, ...], PrefixCache] = {}
+        self._prefixes: dict[tuple[str, tuple[int, ...]], PrefixCache] = {}
+
+    def use(self, adapter: str) -> None:
+        """Answer with the adapter of this name from now on.
+
+        Raises:
+            EngineError: it was not loaded.
+        """
+        self._adapters.use(adapter)
+        self.adapter = adapter
 
     @torch.inference_mode()
     def prefix(self, tokens: Sequence[int]) -> PrefixCache:
-        """Return the cache of a prefix, computed at the first call and kept."""
-        key = tuple(tokens)
+        """Return the cache of a prefix for the adapter in use, computed at the first call and kept."""
+        key = self.adapter, tuple(tokens)
         if key not in self._prefixes:
             cache: Any = DynamicCache()
-            ids = torch.tensor([key], device=self.device)
+            ids = torch.tensor([key[1]], device=self.device)
             self.model.base_model(input_ids=ids, past_key_values=cache, use_cache=True)
             layers = tuple((layer.keys, layer.values) for layer in cache.layers)
-            self._prefixes[key] = PrefixCache(key, layers)
+            self._prefixes[key] = PrefixCache(key[1], layers)
         return self._prefixes[key]
 
     @torch.inference_mode()

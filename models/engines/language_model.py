@@ -74,3 +74,21 @@ class LanguageModel(Coder, Protocol):
         ends where it is complete. What the deadline cuts short is returned as far as it goes.
         """
         ...
+
+
+class AdaptedModel(LanguageModel, Protocol):
+    """A language model with adapters, one of them in use.
+
+    Attributes:
+        adapter: its name, "" for none.
+    """
+
+    adapter: str
+
+    def use(self, adapter: str) -> None:
+        """Answer with the adapter of this name from now on.
+
+        Raises:
+            EngineError: it was not loaded.
+        """
+        ...

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping
 
+from models.engines.adapter_config import CONFIG, TENSORS, holds_adapter
 from models.engines.interface import Engine
 from models.engines.scripted import ScriptedEngine
 from models.engines.supervised import SupervisedEngine
-from models.settings import EngineSettings, weights_folder
+from models.settings import EngineSettings, adapter_folders, weights_folder
 from utilities.errors import UserError
 from utilities.weights import holds_model, missing_weights_message
 
@@ -39,7 +40,7 @@ def create_engine(settings: EngineSettings) -> Engine:
     Raises:
         UserError: there is no such engine, or its weights are missing.
     """
-    _check(settings)
+    check_engine(settings)
     return ENGINES[settings.name](settings)
 
 
@@ -49,14 +50,27 @@ def start_engine(settings: EngineSettings) -> Engine:
     Raises:
         UserError: there is no such engine, its weights are missing, or it does not get ready.
     """
-    _check(settings)
+    check_engine(settings)
     if settings.name in _WITHOUT_WEIGHTS:
         return ENGINES[settings.name](settings)
     return SupervisedEngine(settings)
 
 
-def _check(settings: EngineSettings) -> None:
+def check_engine(settings: EngineSettings) -> None:
+    """See that the settings name an engine, and that weights and adapters are there.
+
+    Raises:
+        UserError: something is missing.
+    """
     if settings.name not in ENGINES:
         raise UserError(f"setting engine.name is {settings.name!r}; choose one of: {', '.join(ENGINES)}")
-    if settings.name not in _WITHOUT_WEIGHTS and not holds_model(weights_folder(settings)):
+    if settings.name in _WITHOUT_WEIGHTS:
+        return
+    if not holds_model(weights_folder(settings)):
         raise UserError(missing_weights_message(weights_folder(settings)))
+    for folder in adapter_folders(settings).values():
+        if folder is not None and not holds_adapter(folder):
+            raise UserError(
+                f"there is no adapter in {folder} ({CONFIG} and {TENSORS}): copy one there, or set engine.adapter or "
+                "the setting in cooperation.adapters to none"
+            )

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from models.engines.constrained_decoding import decode_labels
 from models.engines.interface import Answer
 from models.engines.label_scoring import score_labels
-from models.engines.language_model import LanguageModel
+from models.engines.language_model import AdaptedModel, LanguageModel
 from models.engines.option_scoring import score_pmi, score_texts
 from models.engines.scoring import ScoringSettings
 from models.engines.span_copying import copy_spans
@@ -34,6 +34,27 @@ def solve(
     answers: dict[int, Answer] = {}
     for way, indices in groups.items():
         found = SOLVERS[way](model, [prompts[index] for index in indices], limits)
+        answers.update(zip(indices, found, strict=True))
+    return [answers[index] for index in range(len(prompts))]
+
+
+def solve_by_adapter(
+    model: AdaptedModel, prompts: Sequence[Prompt], ways: Sequence[str], limits: ScoringSettings, own: str
+) -> list[Answer]:
+    """Answer every prompt as `solve` does, with the adapter that it asks for, `own` where it asks for none.
+
+    Raises:
+        EngineError: the model could not score them in time, or an adapter was not loaded.
+    """
+    groups: dict[str, list[int]] = {}
+    for index, prompt in enumerate(prompts):
+        groups.setdefault(own if prompt.adapter is None else prompt.adapter, []).append(index)
+    answers: dict[int, Answer] = {}
+    # Beginning with the one in use saves a switch.
+    for adapter in sorted(groups, key=lambda name: name != model.adapter):
+        model.use(adapter)
+        indices = groups[adapter]
+        found = solve(model, [prompts[index] for index in indices], [ways[index] for index in indices], limits)
         answers.update(zip(indices, found, strict=True))
     return [answers[index] for index in range(len(prompts))]
 

@@ -11,12 +11,12 @@ from models.catalogue import template_text
 from models.engines.causal_lm import CausalLM
 from models.engines.interface import NO_LIMIT, Answer, EngineError
 from models.engines.scoring import ScoringSettings
-from models.engines.solvers import solve
+from models.engines.solvers import solve_by_adapter
 from models.engines.usage import Usage
 from models.engines.ways import way_of
-from models.settings import EngineSettings
+from models.settings import EngineSettings, adapter_folders
 from prompts.prompt import Prompt
-from utilities.fingerprint import fingerprint
+from utilities.fingerprint import fingerprint, fingerprints_of_adapters
 
 
 class TransformersEngine:
@@ -26,7 +26,8 @@ class TransformersEngine:
         self._folder = folder
         self._settings = settings
         self._limits = ScoringSettings(settings.token_budget, settings.max_prompt_tokens)
-        self._model = CausalLM(folder, getattr(torch, settings.dtype), settings.device, settings.awq)
+        self._adapters = adapter_folders(settings)
+        self._model = CausalLM(folder, getattr(torch, settings.dtype), settings.device, settings.awq, self._adapters)
         template = template_text(settings.chat_template)
         if template is not None:
             self._model.tokenizer.chat_template = template
@@ -42,7 +43,7 @@ class TransformersEngine:
         self._model.deadline = time.monotonic() + seconds
         ways = ways or [way_of(prompt.space, self._settings) for prompt in prompts]
         try:
-            return solve(self._model, prompts, ways, self._limits)
+            return solve_by_adapter(self._model, prompts, ways, self._limits, self._settings.adapter)
         except torch.OutOfMemoryError as error:
             # What the failed batch holds would count against the smaller one that is tried next.
             torch.cuda.empty_cache()
@@ -58,6 +59,8 @@ class TransformersEngine:
             "engine": "transformers",
             "folder": self._settings.weights,
             "fingerprint": fingerprint(self._folder),
+            "adapter": self._settings.adapter,
+            "adapters": fingerprints_of_adapters(self._adapters),
             "parameters": self._model.model.num_parameters(),
             "device": str(self._model.device),
             "torch": version("torch"),
