@@ -35,7 +35,7 @@ from benchmarks.common import (
     weights_of,
 )
 from benchmarks.intervals import Scored, draw, interval, resampled
-from models.knowledge import KnowledgeSettings, open_knowledge, weights_file
+from models.knowledge import open_knowledge, weights_file
 from models.settings import Settings, engine_identity, load_settings
 from prompts.reading import read_numbered_list
 from prompts.task_type import TaskType
@@ -109,7 +109,7 @@ def _with_candidates(questions: Sequence[Question]) -> list[Question]:
 
 def measured(questions: Sequence[Question], settings: Settings, kept: Path, external: Sequence[int], seed: int) -> Json:
     """Return, for each kind of question, every order's metric, and what the fused one is ahead by, with intervals."""
-    orders = orders_of(settings.knowledge, settings.engine.model)
+    orders = orders_of(settings)
     values: dict[str, dict[str, list[float]]] = defaultdict(dict)
     for kind, rows in _by_kind(scored_rows(questions, settings, kept)).items():
         values[kind] = {name: [row.value(order(row)) for row in rows] for name, order in orders.items()}
@@ -138,9 +138,9 @@ def milliseconds(questions: Sequence[Question], settings: Settings) -> Json:
     return found
 
 
-def orders_of(knowledge: KnowledgeSettings, model: str) -> Mapping[str, Order]:
+def orders_of(settings: Settings) -> Mapping[str, Order]:
     """Return every way to score a row's candidates, by its name in the table."""
-    fitted = FittedSum(read_weights(weights_file(knowledge, model)))
+    fitted = FittedSum(read_weights(weights_file(settings.knowledge, engine_identity(settings.engine))))
     sources = {"lexical": (LEXICAL,), "vectors": (VECTORS,), "both": (LEXICAL, VECTORS), "model": (MODEL,)}
     fused = {f"+ {name}": (*names, MODEL) for name, names in sources.items() if name != "model"}
     orders: dict[str, Order] = {"as given": lambda row: (0.0,) * len(row.gains)}

@@ -91,20 +91,33 @@ def open_knowledge(settings: KnowledgeSettings, identity: Mapping[str, str]) -> 
         packaged = settings.vectors == PACKAGED
         similarities[VECTORS] = load_vectors(PACKAGED if packaged else str(_ROOT / settings.vectors)).similarity
     events: Counter[str] = Counter()
-    combiner = SwitchedFusion(_combiner(settings, identity, events), settings.fuse)
+    combiner = combiner_for(settings, identity, events)
     knowledge = Knowledge(similarities, combiner, events=events)
     return _with_catalogue(knowledge, settings) if settings.catalog and settings.related else knowledge
 
 
-def weights_file(settings: KnowledgeSettings, model: str) -> Path:
-    """Return the file of the fitted weights, which need not exist unless the settings name it."""
-    return _ROOT / (settings.weights or f"models/fusion_weights/{model}.yaml")
+def weights_file(settings: KnowledgeSettings, identity: Mapping[str, str]) -> Path:
+    """Return the file of the fitted weights, which need not exist unless the settings name it.
+
+    A model with an adapter has a file of its own.
+    """
+    name = "+".join(filter(None, (identity["model"], Path(identity.get("adapter", "")).name)))
+    return _ROOT / (settings.weights or f"models/fusion_weights/{name}.yaml")
+
+
+def combiner_for(settings: KnowledgeSettings, identity: Mapping[str, str], events: Counter[str]) -> Combiner:
+    """Return what combines a model's scores with evidence; weights of another model are not used and counted.
+
+    Raises:
+        UserError: the weights cannot be read.
+    """
+    return SwitchedFusion(_combiner(settings, identity, events), settings.fuse)
 
 
 def _combiner(settings: KnowledgeSettings, identity: Mapping[str, str], events: Counter[str]) -> Combiner:
     if settings.combine == RECIPROCAL_RANK:
         return ReciprocalRank()
-    path = weights_file(settings, identity["model"])
+    path = weights_file(settings, identity)
     if settings.weights:
         return FittedSum(read_weights(path))
     if not path.exists():

@@ -1,19 +1,18 @@
 """From a batch of questions to a batch of answers: detect, retrieve, prompt, engine, answer."""
 
 import logging
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 
-from models.asking import Asking, Missing
+from models.asking import Missing
 from models.base_model import ShopBenchBaseModel
 from models.clock import Allowance, Clock
+from models.cooperation import Answerer, Team, identities
 from models.engines.interface import Answer, Engine
-from models.engines.registry import start_engine
 from models.failures import FailureLog
 from models.fusion import fused_answer
-from models.knowledge import open_knowledge
+from models.knowledge import combiner_for, open_knowledge
 from models.settings import ROOT, ClockSettings, Settings, engine_identity, load_settings
 from models.trace import Trace
 from prompts.answer_space import admits
@@ -25,6 +24,7 @@ from prompts.registry import BUILDERS
 from prompts.settings import PromptSettings
 from prompts.task_type import TaskType
 from utilities.errors import UserError
+from utilities.fusion import Combiner
 from utilities.knowledge import QUESTION_ALONE, Knowledge
 from utilities.tracks import TRACKS, track_of
 
@@ -34,7 +34,7 @@ _EVIDENCE_SHARE = 0.2
 
 
 class ShopBenchModel(ShopBenchBaseModel):
-    """Answers ShopBench questions with one engine; nothing that goes wrong reaches the evaluator."""
+    """Answers ShopBench questions; nothing that goes wrong reaches the evaluator."""
 
     def __init__(self, settings: Settings | None = None, engine: Engine | None = None) -> None:
         """Load settings, engine and knowledge.
@@ -48,10 +48,10 @@ class ShopBenchModel(ShopBenchBaseModel):
         # The engine loads in a process of its own, and the vectors in this one meanwhile.
         with ThreadPoolExecutor(1) as beside:
             knowledge = beside.submit(open_knowledge, self.settings.knowledge, engine_identity(self.settings.engine))
-            self._engine = engine or start_engine(self.settings.engine)
+            self._team = Team(self.settings, engine)
             self._knowledge = knowledge.result()
+        self._combiners = self._fitted()
         self._clock.loaded()
-        self._asking = Asking(self._engine, self.settings.engine, self.settings.clock)
         self._failures = FailureLog()
         self.trace: Trace | None = None
 
@@ -63,14 +63,13 @@ class ShopBenchModel(ShopBenchBaseModel):
     @property
     def events(self) -> Mapping[str, int]:
         """What happened on the way, by kind: engines lost and restarted, work cut or added to fit the time."""
-        return dict(self._asking.events + self._knowledge.events + Counter(getattr(self._engine, "events", {})))
+        return dict(self._team.events + self._knowledge.events)
 
     def describe(self) -> dict[str, object]:
         """Return settings, engine and its speed, for the record beside the scores."""
         return {
             "settings": asdict(self.settings),
-            "weights": dict(self._engine.describe()),
-            "speed": {**asdict(self._engine.usage()), **self._asking.speed.to_json()},
+            **self._team.describe(),
             "catalogue": self._knowledge.catalogue,
         }
 
@@ -87,11 +86,22 @@ class ShopBenchModel(ShopBenchBaseModel):
         answers = self._answers(prompts, allowance)
         settled = [self._settled(*each) for each in zip(prompts, answers, strict=True)]
         if self.trace is not None:
-            asked, usage = zip(task_types, prompts, answers, strict=True), self._engine.usage()
+            asked = zip(task_types, prompts, answers, strict=True)
             seconds = self._clock.since(allowance)
-            self.trace.add(asked, self.settings.engine, self._knowledge.combiner, usage, seconds)
+            self.trace.add(asked, self._team.settings_of, self._combiner, self._team.usage(), seconds)
         self._clock.close(len(questions), allowance)
         return settled
+
+    def _fitted(self) -> dict[Answerer, Combiner]:
+        """Return what combines the scores of each model and adapter with evidence."""
+        found: dict[Answerer, Combiner] = {("", None): self._knowledge.combiner}
+        for answerer, identity in identities(self.settings).items():
+            if answerer not in found:
+                found[answerer] = combiner_for(self.settings.knowledge, identity, self._knowledge.events)
+        return found
+
+    def _combiner(self, prompt: Prompt) -> Combiner:
+        return self._combiners[prompt.model, prompt.adapter]
 
     def _task_type(self, question: str, is_multiple_choice: bool) -> TaskType:
         try:
@@ -102,7 +112,8 @@ class ShopBenchModel(ShopBenchBaseModel):
 
     def _prompt(self, question: str, task_type: TaskType, allowance: Allowance) -> Prompt:
         try:
-            return BUILDERS[task_type](question, self.settings.prompts, self._knowledge_in_time(allowance))
+            prompt = BUILDERS[task_type](question, self.settings.prompts, self._knowledge_in_time(allowance))
+            return self._team.assigned(prompt, task_type)
         except Exception as error:  # noqa: BLE001 - the evaluator ends a submission at the first exception
             self._failures.add("prompt not built", 1, error)
             return plain_prompt(question, task_type)
@@ -115,7 +126,7 @@ class ShopBenchModel(ShopBenchBaseModel):
 
     def _answers(self, prompts: Sequence[Prompt], allowance: Allowance) -> Sequence[Answer | Missing]:
         try:
-            return self._asking.answers(prompts, allowance)
+            return self._team.answers(prompts, allowance)
         except Exception as error:  # noqa: BLE001 - the evaluator ends a submission at the first exception
             _LOG.warning("asking failed: %s: %s", type(error).__name__, error)
             return [Missing("asking failed")] * len(prompts)
@@ -125,7 +136,7 @@ class ShopBenchModel(ShopBenchBaseModel):
             self._failures.add(answer.reason, 1)
             return prompt.fallback
         try:
-            text = fused_answer(prompt, answer, self._knowledge.combiner)
+            text = fused_answer(prompt, answer, self._combiner(prompt))
             if admits(prompt.space, text):
                 return text
             self._failures.add("answer outside its space", 1)

@@ -1,6 +1,6 @@
 """What a model did with each question, kept for people to look into; nothing is kept unless somebody asks."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol, runtime_checkable
 
 from models.asking import Missing
@@ -27,18 +27,23 @@ class Trace:
         self._seen = Usage()
 
     def add(
-        self, batch: Iterable[Asked], settings: EngineSettings, combiner: Combiner, usage: Usage, seconds: float
+        self,
+        batch: Iterable[Asked],
+        settings_of: Callable[[Prompt], EngineSettings],
+        combiner_of: Callable[[Prompt], Combiner],
+        usage: Usage,
+        seconds: float,
     ) -> None:
-        """Keep a batch that took so many seconds and brought the engine's totals to `usage`.
+        """Keep a batch that took so many seconds and brought the models' totals to `usage`.
 
-        The engine's totals before the first batch, what loading read, count for the first batch.
+        The totals before the first batch, what loading read, count for the first batch.
         """
         asked = list(batch)
         read = _share(usage.prefill_tokens, self._seen.prefill_tokens, len(asked))
         written = _share(usage.decode_tokens, self._seen.decode_tokens, len(asked))
         self._seen = Usage(prefill_tokens=usage.prefill_tokens, decode_tokens=usage.decode_tokens)
         for task_type, prompt, answer in asked:
-            scores, fallback = _settled(prompt, answer, combiner)
+            scores, fallback = _settled(prompt, answer, combiner_of(prompt))
             self.questions.append(
                 TracedQuestion(
                     task_type=task_type.value,
@@ -47,7 +52,7 @@ class Trace:
                     bare=prompt.bare,
                     cue=prompt.cue,
                     as_statement=prompt.as_statement,
-                    way=way_of(prompt.space, settings),
+                    way=way_of(prompt.space, settings_of(prompt)),
                     kind=prompt.kind,
                     **_labelled(prompt, answer),
                     scores=scores,

@@ -108,7 +108,7 @@ def test_weights_that_cannot_be_used_are_named_in_one_sentence(tmp_path: Path, t
 
 
 def test_every_committed_file_of_weights_can_be_read_and_names_all_kinds() -> None:
-    folder = weights_file(KnowledgeSettings(), "x").parent
+    folder = weights_file(KnowledgeSettings(), {"model": "x"}).parent
     files = sorted(folder.glob("*.yaml"))
     assert files
     assert all(len(read_weights(file)) == 6 for file in files)

@@ -31,6 +31,11 @@ def prompt(**changes: Any) -> Prompt:
     )
 
 
+def of(value: Any) -> Callable[[Prompt], Any]:
+    """The same for every prompt."""
+    return lambda _: value
+
+
 def test_a_trace_holds_what_was_detected_read_scored_and_decided() -> None:
     trace, combiner = Trace(), FittedSum({"choice": {"lexical+model": {"lexical": 2.0, "model": 1.0}}})
     asked: list[Asked] = [
@@ -38,13 +43,13 @@ def test_a_trace_holds_what_was_detected_read_scored_and_decided() -> None:
         (TaskType.MULTIPLE_CHOICE, prompt(), Missing("out of time")),
         (TaskType.MULTIPLE_CHOICE, prompt(evidence={}), Answer("7")),
     ]
-    trace.add(asked, EngineSettings(choice="label"), combiner, Usage(prefill_tokens=300, decode_tokens=6), 1.5)
+    trace.add(asked, of(EngineSettings(choice="label")), of(combiner), Usage(prefill_tokens=300, decode_tokens=6), 1.5)
     first, second, third = trace.questions
     assert (first.model_scores, first.scores, first.written) == ((0.0, 4.0), (1.0, -1.0), "1")
     assert (first.way, first.evidence, first.texts) == ("label", {"lexical": (1.0, 0.0)}, ("a fork", "a bottle"))
     assert (first.seconds, first.tokens_read, first.tokens_written) == (0.5, 100.0, 2.0)
     assert [each.fallback for each in (first, second, third)] == ["", "out of time", "answer outside its space"]
-    trace.add(asked[:1], EngineSettings(), combiner, Usage(prefill_tokens=340), 1.0)
+    trace.add(asked[:1], of(EngineSettings()), of(combiner), Usage(prefill_tokens=340), 1.0)
     assert trace.questions[3].tokens_read == 40.0
     assert all(read_traced(json.loads(json.dumps(each.to_json()))) == each for each in trace.questions)
 
@@ -73,7 +78,7 @@ class Traced:
     def batch_predict(self, batch: dict[str, list[str]], is_multiple_choice: bool) -> list[str]:
         assert self.trace is not None
         asked = [(TaskType.MULTIPLE_CHOICE, prompt(cue=text), Answer("0", (1.0, 0.0))) for text in batch["prompt"]]
-        self.trace.add(asked, EngineSettings(), FittedSum({}), Usage(), 1.0)
+        self.trace.add(asked, of(EngineSettings()), of(FittedSum({})), Usage(), 1.0)
         return ["0"] * len(asked)
 
 

@@ -1,9 +1,10 @@
 """Fit how the model's scores and the evidence are weighed, for each kind of question, on training rows.
 
 The result is a small YAML file; `models/fusion_weights/<model>.yaml` is used for the model of that name in
-models/catalogue.yaml. Rows are drawn with a seed, so many of each task; rows that share eight words in a row with a
-file of --against are left out. The model's scores are kept in a file while they are made, so that an interrupted run
-goes on where it stopped. The model is the one of the settings (SHOPALIGN_SETTINGS, SHOPALIGN_MODEL).
+models/catalogue.yaml, and `<model>+<adapter>.yaml` for it with an adapter. Rows are drawn with a seed, so many of each
+task; rows that share eight words in a row with a file of --against are left out. The model's scores are kept in a file
+while they are made, so that an interrupted run goes on where it stopped. The model is the one of the settings
+(SHOPALIGN_SETTINGS, SHOPALIGN_MODEL, SHOPALIGN_ADAPTER).
 """
 
 import argparse
@@ -16,14 +17,13 @@ from typing import Any
 import yaml
 
 from models.knowledge import weights_file
-from models.settings import Settings, load_settings, weights_folder
+from models.settings import Settings, engine_identity, load_settings
 from prompts.task_type import TaskType
 from tuning.fusion_fit import alone, cross_validated, fitted_kind
 from tuning.scored_rows import ScoredRow, scored_rows
 from utilities.errors import UserError, exit_code
 from utilities.evaluation_record import describe_data, versions
 from utilities.files import write_text
-from utilities.fingerprint import fingerprint
 from utilities.fusion import KINDS, LEXICAL, MODEL, RELATED, VECTORS
 from utilities.questions import Question, read_questions
 from utilities.sampling import Overlap, draw_sample
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Fit by the options of the command line, write the file, print what was gained; return 0."""
     options = _options(argv)
     settings = load_settings()
-    output = options.output or weights_file(settings.knowledge, settings.engine.model)
+    output = options.output or weights_file(settings.knowledge, engine_identity(settings.engine))
     questions = drawn(options.rows, options.against, dict(options.each), options.seed)
     kept = options.scores or output.with_name(f".{output.name}.scores")
     by_kind: dict[str, list[ScoredRow]] = defaultdict(list)
@@ -77,7 +77,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
         help="rows of each task, and of each task of a task type (default: 100)",
     )
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the sample (default: 0)")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="default: models/fusion_weights/<model>.yaml")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="default: the model's in models/fusion_weights")
     parser.add_argument("--scores", type=Path, metavar="FILE", help="where the model's scores are kept meanwhile")
     return parser.parse_args(argv)
 
@@ -130,10 +130,7 @@ def _fitted(by_kind: Mapping[str, Sequence[ScoredRow]], kind: str) -> dict[str, 
 def _record(options: argparse.Namespace, settings: Settings) -> dict[str, Any]:
     files = (describe_data(path, 0) for path in options.rows)
     return {
-        "model": settings.engine.model,
-        "weights_sha256": fingerprint(weights_folder(settings.engine)),
-        "choice": settings.engine.choice,
-        "selection": settings.engine.selection,
+        **engine_identity(settings.engine),
         "rows": [{"file": Path(str(each["path"])).name, "sha256": each["sha256"]} for each in files],
         "rows_of_each_task": {task_type or "others": count for task_type, count in options.each},
         "seed": options.seed,

@@ -13,13 +13,12 @@ from models.engines.interface import Answer, Engine
 from models.engines.registry import start_engine
 from models.engines.ways import way_of
 from models.knowledge import open_knowledge
-from models.settings import Settings, engine_identity, weights_folder
+from models.settings import Settings, engine_identity
 from prompts.answer_space import Choice, Selection
 from prompts.detection import detect_task_type
 from prompts.prompt import Prompt
 from prompts.registry import BUILDERS
 from utilities.errors import UserError
-from utilities.fingerprint import fingerprint
 from utilities.fusion import MODEL
 from utilities.knowledge import Knowledge
 from utilities.metrics import hit_rate_at_3, ndcg
@@ -53,10 +52,11 @@ def scored_rows(questions: Sequence[Question], settings: Settings, kept: Path) -
 
     Questions without numbered candidates, or whose reference names none of them, are left out.
     """
-    knowledge = open_knowledge(settings.knowledge, engine_identity(settings.engine))
+    identity = engine_identity(settings.engine)
+    knowledge = open_knowledge(settings.knowledge, identity)
     built = [(question, _prompt(question, settings, knowledge)) for question in questions]
     usable = [(question, prompt) for question, prompt in built if _gains(question, prompt)]
-    keys = [_key(question, settings) for question, _ in usable]
+    keys = [_key(question, settings, identity["weights_sha256"]) for question, _ in usable]
     finished = _read_kept(kept)
     missing = [index for index, key in enumerate(keys) if key not in finished]
     if missing:
@@ -105,9 +105,8 @@ def _row(question: Question, prompt: Prompt, scores: Sequence[float]) -> ScoredR
     return ScoredRow(prompt.kind, _gains(question, prompt), {**evidence, MODEL: tuple(scores)})
 
 
-def _key(question: Question, settings: Settings) -> str:
+def _key(question: Question, settings: Settings, weights: str) -> str:
     """Return what identifies a model's scores: the question, the prompts' and the engine's settings, the weights."""
-    weights = fingerprint(weights_folder(settings.engine))
     shown = {"text": question.input_field, "prompts": asdict(settings.prompts), "engine": asdict(settings.engine)}
     knowledge = asdict(settings.knowledge) if settings.prompts.external_information else {}
     return sha256(json.dumps([shown, knowledge, weights], sort_keys=True).encode()).hexdigest()

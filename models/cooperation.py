@@ -1,0 +1,135 @@
+"""Which model and adapter answers a task type, and each model asked for its own prompts."""
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from models.asking import Asking, Missing
+from models.clock import Allowance
+from models.engines.interface import Answer, Engine
+from models.engines.registry import start_engine
+from models.engines.usage import Usage
+from models.settings import (
+    CooperationSettings,
+    EngineSettings,
+    Settings,
+    adapter_name,
+    engine_identity,
+    settings_of_entry,
+)
+from prompts.prompt import Prompt
+from prompts.task_type import TaskType
+
+Answerer = tuple[str, str | None]
+"""A model's name, empty for the one of the settings, and an adapter, None for the model's own."""
+
+
+@dataclass(frozen=True)
+class _Member:
+    """One model that is loaded."""
+
+    engine: Engine
+    settings: EngineSettings
+    asking: Asking
+
+
+class Team:
+    """The model of the settings, and those that answer single task types beside it."""
+
+    def __init__(self, settings: Settings, engine: Engine | None = None) -> None:
+        """Start every model; `engine` stands for the one of the settings where it is given.
+
+        Raises:
+            UserError: weights or adapters are missing, or a model does not get ready.
+        """
+        self._cooperation = settings.cooperation
+        self._members: dict[str, _Member] = {}
+        for name, wanted in engine_settings(settings).items():
+            started = engine if engine and not name else start_engine(wanted)
+            self._members[name] = _Member(started, wanted, Asking(started, wanted, settings.clock))
+
+    def assigned(self, prompt: Prompt, task_type: TaskType) -> Prompt:
+        """Return a prompt that says what answers it."""
+        model, adapter = answerer(self._cooperation, task_type)
+        return prompt if (model, adapter) == ("", None) else replace(prompt, model=model, adapter=adapter)
+
+    def answers(self, prompts: Sequence[Prompt], allowance: Allowance) -> list[Answer | Missing]:
+        """Return an answer for every prompt, or why there is none, before the allowance's limit.
+
+        Models are asked one after the other; each may take its prompts' share of the time that is left then.
+        """
+        groups: dict[str, list[int]] = {}
+        for index, prompt in enumerate(prompts):
+            groups.setdefault(prompt.model, []).append(index)
+        results: dict[int, Answer | Missing] = {}
+        for name, indices in groups.items():
+            share = len(indices) / (len(prompts) - len(results))
+            chosen = [prompts[index] for index in indices]
+            found = self._members[name].asking.answers(chosen, part_of(allowance, share))
+            results.update(zip(indices, found, strict=True))
+        return [results[index] for index in range(len(prompts))]
+
+    def settings_of(self, prompt: Prompt) -> EngineSettings:
+        """Return how the model that answers a prompt is run."""
+        return self._members[prompt.model].settings
+
+    def usage(self) -> Usage:
+        """Return the running totals of all models."""
+        usages = [asdict(member.engine.usage()) for member in self._members.values()]
+        return Usage(**{name: sum(usage[name] for usage in usages) for name in usages[0]})
+
+    @property
+    def events(self) -> Counter[str]:
+        """What happened on the way, by kind, summed over the models."""
+        total: Counter[str] = Counter()
+        for member in self._members.values():
+            total += member.asking.events + Counter(getattr(member.engine, "events", {}))
+        return total
+
+    def describe(self) -> dict[str, Any]:
+        """Return weights and speed of the model of the settings, and of each model beside it by its name."""
+        own, *beside = (_described(member) for member in self._members.values())
+        names = list(self._members)[1:]
+        return {**own, "beside": dict(zip(names, beside, strict=True))} if beside else own
+
+
+def answerer(cooperation: CooperationSettings, task_type: TaskType) -> Answerer:
+    """Return what answers a task type."""
+    model, adapter = cooperation.models.of(task_type), cooperation.adapters.of(task_type)
+    return model, adapter_name(adapter) if adapter else None
+
+
+def engine_settings(settings: Settings) -> dict[str, EngineSettings]:
+    """Return how each model is run, by its name in `Prompt.model`; the one of the settings stands first."""
+    given = [answerer(settings.cooperation, task_type) for task_type in TaskType]
+    adapters = [adapter for _, adapter in given if adapter is not None]
+    own = replace(settings.engine, adapters=tuple(dict.fromkeys((*settings.engine.adapters, *adapters))))
+    models = dict.fromkeys(model for model, _ in given if model)
+    return {"": own, **{model: settings_of_entry(model, settings.engine) for model in models}}
+
+
+def identities(settings: Settings) -> dict[Answerer, dict[str, str]]:
+    """Return what tells the model and the adapter of each task type (`models.settings.engine_identity`)."""
+    engines = engine_settings(settings)
+    found: dict[Answerer, dict[str, str]] = {}
+    for model, adapter in dict.fromkeys(answerer(settings.cooperation, task_type) for task_type in TaskType):
+        engine = engines[model]
+        found[model, adapter] = engine_identity(engine if adapter is None else replace(engine, adapter=adapter))
+    return found
+
+
+def part_of(allowance: Allowance, share: float) -> Allowance:
+    """Return a share of the seconds that are left of a batch's; everything is left to the last model."""
+    gone = time.monotonic() - allowance.began
+    return replace(
+        allowance,
+        seconds=gone + share * max(allowance.seconds - gone, 0.0),
+        limit=gone + share * max(allowance.limit - gone, 0.0),
+    )
+
+
+def _described(member: _Member) -> dict[str, Any]:
+    speed = {**asdict(member.engine.usage()), **member.asking.speed.to_json()}
+    return {"weights": dict(member.engine.describe()), "speed": speed}
