@@ -10,7 +10,7 @@ INSTALLED_VLLM := $(VLLM)/.installed
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup test test-vllm evaluate preflight format clean
+.PHONY: help setup test test-vllm evaluate tune-demo preflight format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -27,6 +27,11 @@ test: $(INSTALLED_AWQ) ## lint, format check, types, tests; needs no weights
 evaluate: $(INSTALLED) ## fetch the default model's weights once, then score data/development.json
 	$(BIN)/python -m utilities.weights fetch
 	$(BIN)/python local_evaluation.py
+
+tune-demo: $(INSTALLED_AWQ) ## select, tune two parents, hybridise, quantise, score: the whole chain on a tiny model
+	$(BIN)/python -m tests.tiny_model outputs/tune-demo/base
+	$(BIN)/python -m tuning.chain --recipe tuning/recipes/chain_demo.yaml --output outputs/tune-demo \
+	  --given base=outputs/tune-demo/base
 
 # Exit code 0 where the CPU build cannot be had, with one line that says so: nothing here is broken then.
 test-vllm: ## the vLLM engine on its CPU build, in .venv-vllm; needs no weights and no GPU

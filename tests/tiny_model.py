@@ -1,5 +1,6 @@
 """Randomly initialised models of two layers with a tokenizer of their own: every code path, no download, no sense."""
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -48,3 +49,8 @@ def save_tiny_model(folder: Path, architecture: str = "llama", *, chat_template:
     config: Any = transformers.AutoConfig
     model: Any = transformers.AutoModelForCausalLM
     model.from_config(config.for_model(architecture, **settings)).save_pretrained(folder)
+
+
+if __name__ == "__main__":
+    # Wide enough for groups of 32 inputs, which AWQ needs.
+    save_tiny_model(Path(sys.argv[1]), num_hidden_layers=4, hidden_size=128, intermediate_size=192)

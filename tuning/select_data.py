@@ -83,7 +83,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def _add_files(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--source", type=_source, action="append", required=True, metavar="[FORMAT=]FILE", help="rows; repeatable")
+    add("--source", type=_source, nargs="+", action="extend", required=True, metavar="[FORMAT=]FILE", help="rows")
     add("--products", type=Path, nargs="+", default=[], metavar="FILE", help="titles of the products that esci judges")
     add("--columns", type=_columns, default={}, metavar="FIELD=COLUMN,...", help="of reviews: text and stars")
     add("--split", default=ReadingOptions.split, help="of ecinstruct and esci (default: %(default)s)")
