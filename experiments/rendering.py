@@ -1,0 +1,166 @@
+"""A table with its results: on the screen, as Markdown and as JSON."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table as Ruled
+
+from experiments.planning import Planned
+from experiments.results import Cell, Result
+from experiments.table import COLUMNS, PUBLISHED, Row, Table
+from utilities.evaluation_record import versions
+
+_ABSENT = "-"
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A table, what its rows scored on one file of questions, and why others did not."""
+
+    table: Table
+    data: Path
+    planned: Sequence[Planned]
+    results: Mapping[str, Result]
+    failed: Mapping[str, str]
+    seed: int
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that any row has a score or a published figure for."""
+        scored = {column for result in self.results.values() for column in result.cells}
+        asked = not self.table.task_types
+        published = {
+            column
+            for row in self.table.rows
+            for column, figure in zip(PUBLISHED, row.published, strict=False)
+            if figure is not None and asked
+        }
+        return tuple(column for column in COLUMNS if column in scored | published)
+
+    def lines(self) -> list[list[str]]:
+        """Return the cells of every row as text."""
+        return [self._line(row) for row in self.table.rows]
+
+    def remarks(self) -> list[str]:
+        """Return what rows lack, why they failed, and which were made with other code."""
+        missing = [f"{each.row.name} was not run: {each.missing}" for each in self.planned if each.missing]
+        failed = [f"{name} failed: {reason}" for name, reason in self.failed.items()]
+        codes = {result.code for result in self.results.values()}
+        mixed = [f"rows were made with different states of the code: {', '.join(sorted(codes))}"]
+        return missing + failed + (mixed if len(codes) > 1 else [])
+
+    def heads(self) -> list[str]:
+        """Return the names of the cells."""
+        return ["", *self.columns, "difference of the score, 95 %", "s a question", "fallbacks"]
+
+    def _line(self, row: Row) -> list[str]:
+        result = self.results.get(row.name)
+        published = dict(zip(PUBLISHED, row.published, strict=False))
+        cells = [_cell(result.cells.get(name) if result else None, published.get(name)) for name in self.columns]
+        if result is None:
+            return [row.name, *cells, "", "", ""]
+        return [row.name, *cells, _difference(result), f"{result.seconds:.2f}", str(result.fallbacks)]
+
+    def to_json(self) -> dict[str, object]:
+        """Return all of it as plain values."""
+        return {
+            "title": self.table.title,
+            "data": self.data.name,
+            "seed": self.seed,
+            "date": date.today().isoformat(),
+            "versions": versions(),
+            "rows": {row.name: self._row(row) for row in self.table.rows},
+            "remarks": self.remarks(),
+        }
+
+    def _row(self, row: Row) -> dict[str, object]:
+        result = self.results.get(row.name)
+        published = dict(zip(PUBLISHED, row.published, strict=False))
+        if result is None:
+            return {"published": published}
+        cells = {
+            name: {
+                "score": cell.score,
+                "difference": cell.difference.interval if cell.difference else None,
+                "better": cell.difference.better if cell.difference else None,
+                "worse": cell.difference.worse if cell.difference else None,
+            }
+            for name, cell in result.cells.items()
+        }
+        told = {name: getattr(result, name) for name in ("seconds", "fallbacks", "questions", "weights", "code")}
+        return {"published": published, "columns": cells, **told, "settings": row.settings}
+
+
+def show(filled: Filled, console: Console) -> None:
+    """Print a table to the screen."""
+    ruled = Ruled(box=box.SIMPLE_HEAD, title=filled.table.title, title_justify="left", pad_edge=False)
+    for number, head in enumerate(filled.heads()):
+        ruled.add_column(head, justify="right" if number else "left")
+    for line in filled.lines():
+        ruled.add_row(*line)
+    console.print(ruled)
+    for remark in (_about(filled), *filled.remarks()):
+        console.print(remark, soft_wrap=True)
+
+
+def markdown(filled: Sequence[Filled], command: Sequence[str]) -> str:
+    """Return a page of one table on one or more files of questions."""
+    table = filled[0].table
+    told = ", ".join(f"{name} {number}" for name, number in versions().items())
+    lines = [
+        f"# {table.title}",
+        "",
+        table.question,
+        "",
+        f"    python -m experiments.run {shlex.join(command)}",
+        "",
+        f"{date.today().isoformat()}, seed {filled[0].seed}. {told}.",
+    ]
+    for each in filled:
+        lines += ["", f"## {each.data.name}", "", _about(each), "", *_grid(each), *_listed(each)]
+    return "\n".join(lines) + "\n"
+
+
+def _grid(filled: Filled) -> list[str]:
+    rule = ["---"] + ["---:"] * (len(filled.heads()) - 1)
+    rows = [filled.heads(), rule, *filled.lines()]
+    return [f"| {' | '.join(row)} |" for row in rows]
+
+
+def _listed(filled: Filled) -> list[str]:
+    settings = [f"- {row.name}: `{row.settings}`" for row in filled.table.run if row.settings]
+    weights = sorted({result.weights for result in filled.results.values()})
+    remarks = [f"- {remark}" for remark in filled.remarks()]
+    common = [f"- all rows: `{filled.table.settings}`"] if filled.table.settings else []
+    return ["", *remarks, *common, *settings, f"- weights (SHA-256, base+adapter): {', '.join(weights)}"]
+
+
+def _about(filled: Filled) -> str:
+    """Return how the table is read."""
+    count = next((str(result.questions) for result in filled.results.values()), "no")
+    published = f" In brackets: {filled.table.of}." if filled.table.of else ""
+    return (
+        f"{count} questions of {filled.data.name}; * where the paired 95 % interval against the first row excludes 0."
+        f"{published}"
+    )
+
+
+def _cell(cell: Cell | None, published: float | None) -> str:
+    known = "" if published is None else f" ({published:.3f})"
+    if cell is None:
+        return f"{_ABSENT}{known}" if known else ""
+    clear = cell.difference is not None and cell.difference.verdict != "no clear difference"
+    return f"{cell.score.value:.3f}{'*' if clear else ''}{known}"
+
+
+def _difference(result: Result) -> str:
+    cell = result.cells.get("score")
+    if cell is None or cell.difference is None:
+        return ""
+    value, low, high = cell.difference.interval
+    return f"{value:+.3f} [{low:+.3f}, {high:+.3f}]"
