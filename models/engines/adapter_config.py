@@ -64,7 +64,7 @@ class AdapterConfig:
     @property
     def highest_rank(self) -> int:
         """The highest rank of any module."""
-        return max(self.rank, *self.rank_pattern.values())
+        return max([self.rank, *self.rank_pattern.values()])
 
 
 def holds_adapter(folder: Path) -> bool:
