@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from models.engines.causal_lm import CausalLM
@@ -190,15 +191,23 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(
     assert "no row can be trained on" in run("--rows", str(write_rows(tmp_path / "unusable.jsonl", unusable)))
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(28, "No space left on device", "adapter.partial/x"),
+        SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"),
+        RuntimeError("[enforce fail at inline_container.cc:858] . PytorchStreamWriter failed: file write failed"),
+    ],
+)
 def test_a_full_disk_is_one_sentence_and_the_run_can_go_on(
-    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     def full(*_: object, **__: object) -> None:
-        raise OSError(28, "No space left on device", str(tmp_path / "adapter.partial" / "x"))
+        raise error
 
     with monkeypatch.context() as patched:
         patched.setattr("tuning.base_model.save_file", full)
-        with pytest.raises(UserError, match=r"No space left on device.*make room"):
+        with pytest.raises(UserError, match=r"(No space left on device|the disk is full).*make room"):
             finetune.main(command)
     assert not (tmp_path / "adapter").exists()
     assert finetune.main(command) == 0

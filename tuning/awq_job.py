@@ -1,6 +1,5 @@
 """AWQ by gptqmodel: the search for scales and thresholds, layer after layer, kept on disk so that it can go on."""
 
-import errno
 import os
 import sys
 import threading
@@ -16,7 +15,7 @@ from safetensors import SafetensorError
 from tqdm import tqdm
 
 from tuning.source_model import load_tokenizer
-from utilities.errors import UserError
+from utilities.errors import UserError, tells_full_disk, with_causes
 
 RESUMABLE = ("llama",)
 """The model types whose finished layers gptqmodel 7.5 keeps; others begin anew."""
@@ -24,7 +23,6 @@ RESUMABLE = ("llama",)
 _LOG = "gptqmodel.log"
 _WORKERS = "GPTQMODEL_CPU_WORKERS"
 _FEWEST_WORKERS = 2  # with fewer gptqmodel refuses to start
-_FULL = ("No space left on device", "Disk quota exceeded")
 _NO_MEMORY = ("out of memory", "can't allocate memory", "Cannot allocate memory", "bad_alloc", "can't start new thread")
 
 
@@ -80,22 +78,16 @@ def failures_told(job: Job) -> Iterator[None]:
 
 def _reason(job: Job, error: BaseException) -> str | None:
     """Say what the machine was short of and what to do; None where that is not what ended the run."""
-    remedy = _remedy(job, list(_with_causes(error)))
+    remedy = _remedy(job, error)
     again = "goes on behind the last finished layer" if job.model_type in RESUMABLE else "begins anew"
     return f"{remedy}, then give the same command again, which {again}" if remedy else None
 
 
-def _with_causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error and what led to it: gptqmodel and safetensors raise their own where a file cannot be written."""
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
-
-
-def _remedy(job: Job, errors: Sequence[BaseException]) -> str | None:
+def _remedy(job: Job, error: BaseException) -> str | None:
+    errors = list(with_causes(error))
     said = " ".join(map(str, errors))
     files = [each for each in errors if isinstance(each, OSError)]
-    if any(each.errno in (errno.ENOSPC, errno.EDQUOT) for each in files) or any(text in said for text in _FULL):
+    if tells_full_disk(error):
         return f"{job.work}: the disk is full: make room there"
     if any(isinstance(each, torch.OutOfMemoryError) for each in errors):
         return f"{job.source}: the GPU has too little memory: free it, or take one with more"

@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from utilities.errors import UserError
+from safetensors import SafetensorError
+
+from utilities.errors import UserError, tells_full_disk
 from utilities.files import write_json
 
 _BEGUN = "begun.json"
@@ -52,6 +54,10 @@ class RunFolder:
         except OSError as error:
             where = error.filename or self.work
             raise UserError(f"{where}: {error.strerror or error}: make room or name another --output") from error
+        except (RuntimeError, SafetensorError) as error:
+            if not tells_full_disk(error):
+                raise
+            raise UserError(f"{self.work}: the disk is full: make room, and the same command goes on") from error
 
     def checkpoint(self) -> str | None:
         """Return the newest finished checkpoint."""

@@ -1,11 +1,29 @@
-"""One way to tell a person that what they gave cannot be used."""
+"""One way to tell a person that what they gave cannot be used, or that the disk is full."""
 
+import errno
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+
+_FULL = ("No space left on device", "Disk quota exceeded", "file write failed")
 
 
 class UserError(Exception):
     """Bad input: one sentence that names the file, line or field and the remedy."""
+
+
+def with_causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and what led to it: libraries raise their own where a file cannot be written."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def tells_full_disk(error: BaseException) -> bool:
+    """Tell whether an error, or what led to it, is a full disk; torch and safetensors raise no OSError for one."""
+    return any(
+        (isinstance(each, OSError) and each.errno in (errno.ENOSPC, errno.EDQUOT)) or any(t in str(each) for t in _FULL)
+        for each in with_causes(error)
+    )
 
 
 def exit_code(main: Callable[[], int]) -> int:
