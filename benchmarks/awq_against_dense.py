@@ -75,7 +75,7 @@ def _variants(options: argparse.Namespace) -> dict[str, Settings]:
         if not holds_model(folder):
             raise UserError(f"--{name.lower()} {folder} holds no model: name a folder with config and safetensors")
         awq = "kernels" if options.kernels else settings.engine.awq
-        engine = replace(settings.engine, weights=str(folder.resolve()), awq=awq)
+        engine = replace(settings.engine, weights=str(folder.resolve()), adapter="", awq=awq)
         found[name] = replace(settings, engine=engine)
     return found
 

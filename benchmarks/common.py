@@ -15,11 +15,11 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from models.settings import EngineSettings, Settings, weights_folder
+from models.settings import EngineSettings, Settings, adapter_folders, weights_folder
 from utilities.errors import UserError
 from utilities.evaluation_record import versions
 from utilities.files import write_json
-from utilities.fingerprint import fingerprint
+from utilities.fingerprint import fingerprint_of_both
 from utilities.score_table import console_for
 from utilities.weights import holds_model, missing_weights_message
 
@@ -114,12 +114,12 @@ def model_folder(settings: EngineSettings) -> Path:
 
 
 def weights_of(settings: EngineSettings) -> str:
-    """Return what identifies the weights, as `describe()` of the model does, without loading them.
+    """Return what identifies the weights with their adapter, without loading them.
 
     Raises:
         UserError: there are none.
     """
-    return fingerprint(model_folder(settings))
+    return fingerprint_of_both(model_folder(settings), adapter_folders(settings)[settings.adapter])
 
 
 def conditions(threads: int, seed: int | None) -> Json:

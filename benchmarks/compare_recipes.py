@@ -1,7 +1,8 @@
-"""Three ways of answering the same questions with the same weights, side by side: scores, seconds, share of the floor.
+"""Ways of answering the same questions with the same base model, side by side: scores, seconds, share of the floor.
 
 kit        the starter kit's baseline: a system sentence and the question, no chat template, 100 new tokens
 digits     after NVIDIA's entry: chat template, output limits by task type, digits and commas only
+untuned    this package with the settings in use, without their adapter
 shopalign  this package with the settings in use
 """
 
@@ -38,18 +39,20 @@ from utilities.questions import Question, read_questions
 from utilities.scores import score_answers
 
 EXAMPLES = """\
-  python -m benchmarks.compare_recipes                         data/development.json, all three
+  python -m benchmarks.compare_recipes                         data/development.json, all four
   python -m benchmarks.compare_recipes --data FILE             the official questions, from your own copy
   python -m benchmarks.compare_recipes --recipes kit,shopalign --limit 8
   python -m benchmarks.compare_recipes --repeats 3             median seconds of three runs that take turns
+  python -m benchmarks.compare_recipes --recipes untuned,shopalign --repeats 3        what tuning costs and brings
 
 An interrupted run goes on with the first recipe that was not finished.
 """
-NAMES = ("kit", "digits", "shopalign")
+NAMES = ("kit", "digits", "untuned", "shopalign")
 # What a recipe's answers and seconds depend on: the kit's part outlives a change of the package.
 _SOURCES: Mapping[str, Sequence[str]] = {
     "kit": ("benchmarks/recipes.py",),
     "digits": ("benchmarks/recipes.py", "prompts/*.py"),
+    "untuned": PACKAGE,
     "shopalign": PACKAGE,
 }
 
@@ -106,7 +109,9 @@ def _inputs(name: str, repeat: int, settings: Settings, weights: str, data: Mapp
         "data": {"sha256": data["sha256"], "questions": data["questions"]},
         "weights": weights,
         "sources": source_digest(_SOURCES[name]),
-        "settings": asdict(settings) if name == "shopalign" else {"dtype": engine.dtype, "device": engine.device},
+        "settings": asdict(settings)
+        if name in ("untuned", "shopalign")
+        else {"dtype": engine.dtype, "device": engine.device},
     }
 
 

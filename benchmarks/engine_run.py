@@ -27,8 +27,9 @@ def asked(questions: Sequence[Question], way: str) -> list[int]:
 
 
 def settings_for(way: str) -> Settings:
-    """Return the settings in use, without a clock, that answer options in this way."""
+    """Return the settings in use, without clock and adapter (llama.cpp gets none), that answer options in this way."""
     settings = unhurried(load_settings())
+    settings = replace(settings, engine=replace(settings.engine, adapter=""))
     if way == OWN:
         return settings
     return replace(settings, engine=replace(settings.engine, choice=way, selection=way))

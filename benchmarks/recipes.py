@@ -1,7 +1,8 @@
-"""The ways of answering that are compared: the starter kit's, one with digits only, and this package's."""
+"""The ways of answering that are compared: the starter kit's, one with digits only, and this package's two."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -155,8 +156,14 @@ def _allowing(tokens: Sequence[int], size: int, device: torch.device) -> torch.T
     return mask
 
 
+def untuned(settings: Settings) -> Model:
+    """Return this package's model without the adapter of the settings."""
+    return ShopBenchModel(replace(settings, engine=replace(settings.engine, adapter="")))
+
+
 RECIPES: Mapping[str, Callable[[Settings], Model]] = {
     "kit": KitRecipe,
     "digits": DigitsRecipe,
+    "untuned": untuned,
     "shopalign": ShopBenchModel,
 }

@@ -111,7 +111,7 @@ def test_an_unknown_recipe_is_refused(data: Path, capsys: pytest.CaptureFixture[
     with pytest.raises(SystemExit) as stopped:
         run("compare_recipes", "--data", data, "--recipes", "kit,best")
     assert stopped.value.code == 2
-    assert "unknown recipe 'best'; choose from kit,digits,shopalign" in capsys.readouterr().err
+    assert "unknown recipe 'best'; choose from kit,digits,untuned,shopalign" in capsys.readouterr().err
 
 
 def test_a_finished_part_is_not_measured_again(tmp_path: Path) -> None:
@@ -228,8 +228,8 @@ def test_the_recipes_are_measured_once_and_reported_side_by_side(
     arguments = ("--data", data, "--limit", 4, "--results", path, "--threads", 1)
     assert run("compare_recipes", *arguments) == 0
     first = read(path)
-    assert [row["recipe"] for row in first["report"]["recipes"]] == ["kit", "digits", "shopalign"]
-    kit, _, shopalign = first["report"]["recipes"]
+    assert [row["recipe"] for row in first["report"]["recipes"]] == ["kit", "digits", "untuned", "shopalign"]
+    kit, _, _, shopalign = first["report"]["recipes"]
     assert kit["times_as_fast"] == 1.0
     assert shopalign["times_as_fast"] == pytest.approx(kit["seconds"] / shopalign["seconds"])
     assert shopalign["share_of_floor"] == pytest.approx(first["report"]["floor"]["seconds"] / shopalign["seconds"])
