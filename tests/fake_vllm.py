@@ -32,22 +32,38 @@ class FakeVllm:
         self.pause = 0.0
         self.closed = False
         self._model = model
-        self._cache: dict[int | None, list[tuple[int, ...]]] = {}
+        self._cache: dict[tuple[int | None, int], list[tuple[int, ...]]] = {}
+        self.loaded: list[SimpleNamespace] = []
+        self.refuses: Exception | None = None
 
     def from_engine_args(self, arguments: SimpleNamespace) -> "FakeVllm":
         self.arguments = vars(arguments)
         return self
 
+    async def add_lora(self, lora_request: SimpleNamespace) -> None:
+        assert self.arguments["enable_lora"]
+        if self.refuses is not None:
+            raise self.refuses
+        self.loaded.append(lora_request)
+
     def shutdown(self) -> None:
         self.closed = True
 
     async def generate(
-        self, prompt: list[int], sampling: SimpleNamespace, request_id: str, data_parallel_rank: int | None = None
+        self,
+        prompt: list[int],
+        sampling: SimpleNamespace,
+        request_id: str,
+        lora_request: SimpleNamespace | None = None,
+        data_parallel_rank: int | None = None,
     ) -> AsyncIterator[SimpleNamespace]:
-        self.asked.append(SimpleNamespace(tokens=prompt, sampling=sampling, rank=data_parallel_rank, id=request_id))
+        self._model.use(lora_request.lora_name if lora_request else "")
+        adapter = lora_request.lora_int_id if lora_request else 0
+        told = {"rank": data_parallel_rank, "id": request_id, "adapter": adapter}
+        self.asked.append(SimpleNamespace(tokens=prompt, sampling=sampling, **told))
         if self.fault is not None:
             raise self.fault
-        cached = self._cached(prompt, sampling, data_parallel_rank)
+        cached = self._cached(prompt, sampling, (data_parallel_rank, adapter))
         output = SimpleNamespace(num_cached_tokens=cached, finished=False, outputs=[], prompt_logprobs=None)
         self._score_prompt(output, prompt, sampling)
         written: list[int] = []
@@ -68,8 +84,8 @@ class FakeVllm:
         logits: torch.Tensor = self._model.model(input_ids=torch.tensor([list(tokens)])).logits[0]
         return logits.float().log_softmax(-1)
 
-    def _cached(self, prompt: Sequence[int], sampling: SimpleNamespace, rank: int | None) -> int:
-        seen = self._cache.setdefault(rank, [])
+    def _cached(self, prompt: Sequence[int], sampling: SimpleNamespace, place: tuple[int | None, int]) -> int:
+        seen = self._cache.setdefault(place, [])
         scores_prompt = hasattr(sampling, "prompt_logprobs") or hasattr(sampling, "prompt_logprob_token_ids")
         skips = getattr(sampling, "skip_reading_prefix_cache", scores_prompt)
         shared = max((_shared(prompt, other) for other in seen), default=0)
@@ -155,6 +171,8 @@ def install(monkeypatch: pytest.MonkeyPatch, fake: FakeVllm) -> None:
         "vllm.engine": {},
         "vllm.engine.arg_utils": {"AsyncEngineArgs": record},
         "vllm.inputs": {"tokens_input": list},
+        "vllm.lora": {},
+        "vllm.lora.request": {"LoRARequest": record},
         "vllm.platforms": {"current_platform": SimpleNamespace(device_type="fake")},
         "vllm.sampling_params": {
             "SamplingParams": record,

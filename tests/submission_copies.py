@@ -1,17 +1,22 @@
 """A copy of this repository, small enough to be broken in many ways: a git repository with a tiny model's weights."""
 
 import json
+import math
 import os
+import re
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.tiny_adapter import save_tiny_adapter
+
 ROOT = Path(__file__).resolve().parent.parent
 WEIGHTS = "models/weights/smollm2-135m-instruct"
+ADAPTER = "models/adapters/one"
 SCRIPTED = "engine:\n  name: scripted\n"
 
 
@@ -33,12 +38,17 @@ def git(root: Path, *arguments: str) -> str:
 
 
 def make_copy(folder: Path, weights: Path) -> None:
-    """Copy what git knows or would take up of this repository, commit it, and put `weights` where they belong."""
+    """Copy what git knows or would take up of this repository, commit it, and put `weights` where they belong.
+
+    The catalogue's adapters are left out: they belong to other weights.
+    """
     listed = git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     for name in filter(None, listed.split("\0")):
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)
+    catalogue = folder / "models" / "catalogue.yaml"
+    catalogue.write_text(re.sub(r"\n +adapter: .*", "", catalogue.read_text(encoding="utf-8")), encoding="utf-8")
     git(folder.parent, "init", "--quiet", str(folder))
     commit(folder)
     shutil.copytree(weights, folder / WEIGHTS)
@@ -70,12 +80,26 @@ def use_scripted_engine(root: Path) -> None:
     (root / "models" / "settings.yaml").write_text(SCRIPTED)
 
 
+def add_adapter(root: Path, settings: str = "", **adapter: Any) -> None:
+    """Put a LoRA adapter for the tiny weights into the repository, and name it in the settings with others."""
+    save_tiny_adapter(root / ADAPTER, root / WEIGHTS, 1, **adapter)
+    (root / "models" / "settings.yaml").write_text(settings or f"engine: {{adapter: {ADAPTER}}}\n", encoding="utf-8")
+
+
 def write_sparse_tensor(path: Path, elements: int, dtype: str = "F32") -> None:
     """Write a safetensors file of one tensor that takes no room on the disk."""
-    size = elements * {"F32": 4, "F16": 2, "I32": 4}[dtype]
-    header = json.dumps({"w": {"dtype": dtype, "shape": [elements], "data_offsets": [0, size]}}).encode()
+    write_sparse_tensors(path, {"w": [elements]}, dtype)
+
+
+def write_sparse_tensors(path: Path, shapes: Mapping[str, Sequence[int]], dtype: str = "F32") -> None:
+    """Write a safetensors file of tensors that take no room on the disk."""
+    end, entries = 0, {}
+    for name, shape in shapes.items():
+        start, end = end, end + math.prod(shape) * {"F32": 4, "F16": 2, "I32": 4}[dtype]
+        entries[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [start, end]}
+    header = json.dumps(entries).encode()
     path.write_bytes(len(header).to_bytes(8, "little") + header)
-    os.truncate(path, 8 + len(header) + size)
+    os.truncate(path, 8 + len(header) + end)
 
 
 def cached_weights(root: Path) -> None:

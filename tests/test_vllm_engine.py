@@ -193,7 +193,7 @@ def test_usage_counts_what_was_read_and_written(engines: Engines) -> None:
 
 def test_a_missing_vllm_names_the_command_that_installs_it(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "vllm", None)
-    with pytest.raises(UserError, match=r"pip install -r requirements-gpu\.txt"):
+    with pytest.raises(UserError, match=r"pip install -r requirements\.txt && pip install .* -r requirements-gpu\.txt"):
         VllmEngine(tiny_folder, replace(TINY, vllm=VLLM))
 
 

@@ -14,7 +14,9 @@ from utilities.errors import UserError
 
 LOCAL = {"local_files_only": True, "trust_remote_code": False}
 AUTO, KERNELS, DENSE = "auto", "kernels", "dense"
-_INSTALL = "pip install -r requirements.txt && pip install --no-build-isolation -r requirements-gpu.txt"
+INSTALL = (
+    "pip install -r requirements.txt && pip install --no-build-isolation -r requirements.txt -r requirements-gpu.txt"
+)
 _GENERATION = "generation_config.json"
 
 
@@ -44,7 +46,7 @@ def load_causal_lm(folder: Path, dtype: torch.dtype, device: str, awq: str = AUT
 
 
 def _load(folder: Path | None, config: Any, dtype: torch.dtype, device: str, **others: Any) -> tuple[Any, Any]:
-    loaded: tuple[Any, Any] = _model_class(config).from_pretrained(
+    loaded: tuple[Any, Any] = model_class(config).from_pretrained(
         folder,
         config=config,
         dtype=dtype,
@@ -58,7 +60,12 @@ def _load(folder: Path | None, config: Any, dtype: torch.dtype, device: str, **o
     return loaded
 
 
-def _model_class(config: Any) -> Any:
+def model_class(config: Any) -> Any:
+    """Return the class of transformers that a model's config names.
+
+    Raises:
+        ValueError: this release of transformers has none of that name.
+    """
     named = (config.architectures or ["none"])[0]
     if not hasattr(transformers, named):
         raise ValueError(f"its config.json names the architecture {named}, which this release of transformers lacks")
@@ -97,5 +104,5 @@ def _require_kernels(folder: Path) -> None:
     if find_spec("gptqmodel") is None:
         raise UserError(
             f"{folder} holds AWQ weights and gptqmodel, whose kernels compute with them, is not installed: "
-            f"run `{_INSTALL}`, or set engine.awq to {DENSE}"
+            f"run `{INSTALL}`, or set engine.awq to {DENSE}"
         )

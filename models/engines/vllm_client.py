@@ -5,16 +5,18 @@ import math
 import os
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from models.engines.interface import EngineError, LostEngineError
+from models.engines.loading import INSTALL
+from models.engines.vllm_adapters import adapter_fields, numbered
+from models.engines.vllm_changes import change_fields
 from models.engines.vllm_requests import Reply, Request, read_reply, sampling_fields
-from models.settings import EngineSettings
+from models.settings import EngineSettings, adapter_folders
 from utilities.errors import UserError
 
-INSTALL = "pip install -r requirements-gpu.txt"
 _QUIET = {
     # What the evaluator runs has no network, and what anybody else runs shall not use it either.
     "HF_HUB_OFFLINE": "1",
@@ -30,10 +32,10 @@ class VllmClient:
     """One vLLM engine with all its replicas; everything that it starts ends with this object."""
 
     def __init__(self, folder: Path, settings: EngineSettings) -> None:
-        """Load the model.
+        """Load the model and its adapters.
 
         Raises:
-            UserError: vLLM is not installed, or it cannot run this model with these settings.
+            UserError: vLLM is not installed, or it cannot run this model with these settings or adapters.
         """
         longest = settings.max_prompt_tokens + _ROOM_FOR_ANSWERS
         if settings.vllm.max_model_len < longest:
@@ -43,7 +45,11 @@ class VllmClient:
             )
         os.environ.update({name: os.environ.get(name, value) for name, value in _QUIET.items()})
         self._api = _Api()
-        self._running = _Running(self._started(engine_fields(folder, settings)))
+        adapters = adapter_folders(settings)
+        adapted = {**adapter_fields(adapters), **change_fields(folder, adapters)}
+        self._running = _Running(self._started({**engine_fields(folder, settings), **adapted}))
+        self._adapters = self._loaded(adapters)
+        self._adapter: Any = None
         self.by_rows = bool(self._running.engine.vllm_config.use_v2_model_runner)
         self._sent = 0
         self.replicas = settings.vllm.data_parallel
@@ -63,6 +69,16 @@ class VllmClient:
             self._running.loop.run_until_complete(self._worked_off(requests, replies, deadline))
         return replies
 
+    def use(self, adapter: str) -> None:
+        """Have the requests of the next runs answered with the adapter of this name, "" for none.
+
+        Raises:
+            EngineError: it was not loaded.
+        """
+        if adapter not in self._adapters:
+            raise EngineError(f"adapter {adapter or 'none'!r} was not loaded")
+        self._adapter = self._adapters[adapter]
+
     def describe(self) -> dict[str, object]:
         """Return vLLM's version and what it runs on."""
         return {"vllm": self._api.version, "device": self._api.device, "runner": "v2" if self.by_rows else "v1"}
@@ -73,6 +89,24 @@ class VllmClient:
         except (ValueError, RuntimeError, OSError, ImportError) as error:
             reason = " ".join(str(error).split())
             raise UserError(f"{fields['model']}: vLLM cannot run this model with these settings: {reason}") from error
+
+    def _loaded(self, adapters: Mapping[str, Path | None]) -> dict[str, Any]:
+        """Load adapters and return vLLM's request for each by its name, None for the base alone."""
+        requests = {
+            name: self._api.adapter_class(lora_name=name, lora_int_id=number, lora_path=str(adapters[name]))
+            for name, number in numbered(adapters).items()
+        }
+        for name, request in requests.items():
+            try:
+                self._running.loop.run_until_complete(self._running.engine.add_lora(request))
+            except Exception as error:  # vLLM's processes hand over whatever they raise
+                self._running.close()
+                reason = " ".join(str(error).split())
+                raise UserError(
+                    f"{adapters[name]}: vLLM cannot use this adapter ({reason}): merge it into its base by "
+                    "`python -m tuning.apply_adapter`, or set engine.name to transformers"
+                ) from error
+        return {name: requests.get(name) for name in adapters}
 
     async def _worked_off(self, requests: Sequence[Request], replies: Sequence[Reply], deadline: float) -> None:
         started = time.perf_counter()
@@ -90,7 +124,11 @@ class VllmClient:
         self._sent += 1
         prompt = self._api.prompt(list(request.tokens))
         outputs = self._running.engine.generate(
-            prompt, self._sampling(request), str(self._sent), data_parallel_rank=self._replica(request)
+            prompt,
+            self._sampling(request),
+            str(self._sent),
+            lora_request=self._adapter,
+            data_parallel_rank=self._replica(request),
         )
         async for output in outputs:
             read_reply(request, output, reply, time.perf_counter() - started)
@@ -151,6 +189,7 @@ class _Api:
             import vllm
             from vllm.engine.arg_utils import AsyncEngineArgs
             from vllm.inputs import tokens_input
+            from vllm.lora.request import LoRARequest
             from vllm.platforms import current_platform
             from vllm.sampling_params import RequestOutputKind, SamplingParams, StructuredOutputsParams
             from vllm.v1.engine.async_llm import AsyncLLM
@@ -164,6 +203,7 @@ class _Api:
         self.engine_class, self.arguments_class = AsyncLLM, AsyncEngineArgs
         self.sampling_class, self.structured_class = SamplingParams, StructuredOutputsParams
         self.kinds, self.prompt, self.dead_error = RequestOutputKind, tokens_input, EngineDeadError
+        self.adapter_class = LoRARequest
 
 
 class _Running:

@@ -20,15 +20,31 @@ from models.engines.vllm_writing import Line, batch_times, line_of
 
 
 class VllmModel(TextCoder):
-    """Tokenizer and weights of one model; batches are vLLM's affair, so that a batch's budget means nothing here."""
+    """Tokenizer and weights of one model; batches are vLLM's affair, so that a batch's budget means nothing here.
 
-    def __init__(self, folder: Path, client: VllmClient, max_model_len: int) -> None:
-        """Load the tokenizer; `client` runs the weights of the same folder."""
+    Attributes:
+        usage: what was read and written so far.
+        deadline: the monotonic time after which nobody waits.
+        adapter: the name of the adapter in use, "" for none.
+    """
+
+    def __init__(self, folder: Path, client: VllmClient, max_model_len: int, adapter: str) -> None:
+        """Load the tokenizer; `client` runs the weights of the same folder, and begins with `adapter`."""
         super().__init__(folder, _generation_config(folder))
         self.usage = Usage()
         self.deadline = math.inf
         self._client = client
         self._max_model_len = max_model_len
+        self.use(adapter)
+
+    def use(self, adapter: str) -> None:
+        """Answer with the adapter of this name from now on.
+
+        Raises:
+            EngineError: it was not loaded.
+        """
+        self._client.use(adapter)
+        self.adapter = adapter
 
     def score_rows(self, rows: Sequence[ScoringRow], budget: int) -> LogProbabilities:  # noqa: ARG002
         """Score every row's continuations; rows with the same prompt are one tree.

@@ -19,7 +19,7 @@ def check_paths(repository: Repository) -> str:
                 "name a path in the repository, relative to its root",
             )
     if repository.needs_weights:
-        _ = repository.weights_folder
+        _ = repository.weights_folder, repository.adapters
     _require_inner_links(repository)
     if repository.needs_weights:
         _require_no_links_to_weights(repository)

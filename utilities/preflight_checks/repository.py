@@ -22,9 +22,14 @@ _NOT_THE_EVALUATORS = ("SHOPALIGN_", "HF_", "TRANSFORMERS_", "PYTHONPATH", "PYTH
 _FILTER = re.compile(r"^[ \t]*[^#\s].*[ \t][-!]?filter(=|[ \t]|$)", re.MULTILINE)
 _PROBE = """\
 import dataclasses, json
-from models.settings import load_settings, weights_folder
+from models.cooperation import engine_settings
+from models.settings import adapter_folders, load_settings, weights_folder
 settings = load_settings()
 values = {"settings": dataclasses.asdict(settings), "folder": str(weights_folder(settings.engine))}
+values["adapters"] = [
+    {"name": name, "folder": str(folder), "engine": engine.name}
+    for engine in engine_settings(settings).values() for name, folder in adapter_folders(engine).items() if folder
+]
 print(json.dumps(values, default=str))
 """
 _PROBE_SECONDS = 120.0
@@ -47,11 +52,21 @@ class Request:
 
 
 @dataclass(frozen=True)
+class UsedAdapter:
+    """A LoRA adapter as the settings or the catalogue name it, its folder, and the engine that runs it."""
+
+    name: str
+    folder: Path
+    engine: str
+
+
+@dataclass(frozen=True)
 class UsedSettings:
-    """The settings as the evaluator would load them, and the folder of the weights that they name."""
+    """The settings as the evaluator would load them, with the folders of the weights and adapters that they name."""
 
     values: Mapping[str, Any]
     folder: Path
+    adapters: tuple[UsedAdapter, ...]
 
     def engine(self, name: str) -> str:
         """Return a setting of the engine as text, "" when there is none of this name."""
@@ -124,7 +139,11 @@ class Repository:
             said = (ended.stderr.strip().splitlines() or ["it says nothing"])[-1]
             raise FailedError(f"do not load: {said}", "mend models/settings.yaml (docs/settings.md)", "settings")
         loaded = json.loads(ended.stdout.splitlines()[-1])
-        return UsedSettings(loaded["settings"], Path(loaded["folder"]))
+        adapters = (
+            UsedAdapter(each["name"], Path(os.path.normpath(each["folder"])), each["engine"])
+            for each in loaded["adapters"]
+        )
+        return UsedSettings(loaded["settings"], Path(loaded["folder"]), tuple(adapters))
 
     @property
     def needs_weights(self) -> bool:
@@ -144,6 +163,20 @@ class Repository:
                 "paths",
             )
         return folder
+
+    @cached_property
+    def adapters(self) -> tuple[UsedAdapter, ...]:
+        """Return the adapters that are loaded; their folders lie in the repository."""
+        if not self.needs_weights:
+            raise NotCheckedError("the scripted engine has no adapters")
+        for adapter in self.settings.adapters:
+            if not adapter.folder.resolve().is_relative_to(self.root):
+                raise FailedError(
+                    f"an adapter lies outside of the repository: {adapter.folder}",
+                    "put the folder under models/adapters/ and name it by a path relative to the repository",
+                    "paths",
+                )
+        return self.settings.adapters
 
     @cached_property
     def weights_files(self) -> tuple[str, ...]:

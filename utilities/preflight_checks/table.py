@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from utilities.preflight_checks import image, imports, knowledge, metadata, paths, weights
+from utilities.preflight_checks import adapters, image, imports, knowledge, metadata, paths, weights
 from utilities.preflight_checks.repository import Repository, Request
 from utilities.preflight_checks.run import Run
 from utilities.preflight_checks.verdict import Verdict, judged
@@ -13,6 +13,7 @@ CHECKS: tuple[tuple[str, Callable[[Repository], str]], ...] = (
     ("track", metadata.check_track),
     ("settings", weights.check_settings),
     ("weights", weights.check_weights),
+    ("adapters", adapters.check_adapters),
     ("gpu flag", weights.check_gpu),
     ("weights format", weights.check_format),
     ("git lfs", weights.check_lfs),

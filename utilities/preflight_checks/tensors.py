@@ -18,12 +18,17 @@ _LONGEST_HEADER = 100_000_000
 
 @dataclass(frozen=True)
 class Tensor:
-    """Type, number of elements and bytes of one tensor."""
+    """Type, shape and bytes of one tensor."""
 
     name: str
     dtype: str
-    elements: int
+    shape: tuple[int, ...]
     bytes: int
+
+    @property
+    def elements(self) -> int:
+        """The number of its elements."""
+        return math.prod(self.shape)
 
 
 def read_tensors(path: Path) -> tuple[Tensor, ...]:
@@ -55,4 +60,4 @@ def _tensors(header: Mapping[str, Any]) -> Iterator[tuple[Tensor, int]]:
     for name, entry in header.items():
         if name != "__metadata__":
             begin, end = entry["data_offsets"]
-            yield Tensor(name, entry["dtype"], math.prod(entry["shape"]), end - begin), end
+            yield Tensor(name, entry["dtype"], tuple(map(int, entry["shape"])), end - begin), end

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from utilities.git import git
+from utilities.preflight_checks.adapters import tensors_of_adapters
 from utilities.preflight_checks.repository import Repository
 from utilities.preflight_checks.tensors import FLOATS, LFS_POINTER, Tensor, read_tensors
 from utilities.preflight_checks.verdict import FailedError, listed
@@ -168,7 +169,7 @@ def check_gpu(repository: Repository) -> str:
     gpu, settings = repository.gpu, repository.settings
     if not repository.needs_weights:
         return f"gpu {str(gpu).lower()}; the scripted engine needs none"
-    tensors = tensors_of(repository)
+    tensors = (*tensors_of(repository), *tensors_of_adapters(repository))
     dtype, device = settings.engine("dtype"), settings.engine("device")
     needed = sum(_loaded_bytes(tensor, DTYPE_BYTES.get(dtype, 4)) for tensor in tensors)
     method = _quantisation(repository.weights_folder)
