@@ -9,6 +9,7 @@ from models.catalogue import read_catalogue
 from models.engines.registry import ENGINES, create_engine
 from models.engines.scripted import ScriptedEngine
 from models.settings import (
+    ADAPTER_VARIABLE,
     DEFAULT_FILE,
     FILE_VARIABLE,
     FROM_CATALOGUE,
@@ -122,7 +123,30 @@ def test_a_clock_that_makes_no_sense_is_refused(tmp_path: Path, line: str, part:
 
 def test_an_empty_file_gives_the_defaults(path: Path) -> None:
     path.write_text("# nothing yet\n", encoding="utf-8")
-    assert load_settings(path) == Settings()
+    tuned = EngineSettings(adapter=read_catalogue()[EngineSettings.model].adapter)
+    assert load_settings(path) == Settings(engine=tuned)
+
+
+@pytest.mark.parametrize(
+    ("line", "variables", "adapter"),
+    [
+        ("{}", {}, "models/adapters/smollm2-2000"),
+        ("{adapter: none}", {}, ""),
+        ("{adapter: mine}", {}, "mine"),
+        ("{weights: elsewhere}", {}, ""),
+        ("{model: phi-3-mini}", {}, ""),
+        ("{}", {ADAPTER_VARIABLE: "none"}, ""),
+        ("{}", {WEIGHTS_VARIABLE: "elsewhere"}, ""),
+        ("{}", {WEIGHTS_VARIABLE: "elsewhere", ADAPTER_VARIABLE: "mine"}, "mine"),
+    ],
+)
+def test_the_adapter_is_the_models_own_unless_another_or_other_weights_are_named(
+    path: Path, monkeypatch: pytest.MonkeyPatch, line: str, variables: dict[str, str], adapter: str
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    path.write_text(f"engine: {line}\n", encoding="utf-8")
+    assert load_settings(path).engine.adapter == adapter
 
 
 def test_values_reach_their_fields(path: Path) -> None:
@@ -216,12 +240,15 @@ def test_a_path_that_is_given_goes_before_the_variable(path: Path, monkeypatch: 
     assert load_settings(path).batch_size == 3
 
 
-def test_a_variable_replaces_the_weights_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_variable_replaces_the_weights_and_their_adapter_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = load_settings()
     monkeypatch.setenv(WEIGHTS_VARIABLE, str(tmp_path))
     after = load_settings()
     assert weights_folder(after.engine) == tmp_path
-    assert replace(after, engine=replace(after.engine, weights=before.engine.weights)) == before
+    own = replace(after.engine, weights=before.engine.weights, adapter=before.engine.adapter)
+    assert replace(after, engine=own) == before
 
 
 def test_relative_weights_lie_in_the_repository() -> None:
