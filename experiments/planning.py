@@ -19,44 +19,82 @@ from utilities.questions import json_lines, read_questions
 from utilities.typed_yaml import read_mapping
 
 SETTINGS = "settings.yaml"
+SCORES = "scores.json"
 _CODE = ("models", "prompts", "utilities")
+_SOURCES = (".py", ".yaml", ".json", ".jinja")
+# Tools that run beside the model change no answer; weights and adapters are told by their fingerprints.
+_NO_ANSWERS = (
+    "models/adapters/",
+    "models/weights/",
+    "utilities/preflight",
+    "utilities/report",
+    "utilities/submit",
+    "utilities/time_budget",
+)
+
+
+class NoQuestionsError(UserError):
+    """The data has none of the table's task types."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says of every table.
+
+    `limit` is the number of questions, 0 for all; `output` keeps the runs; `adapters` is what `{adapters}` stands for.
+    `any_code` takes a run that another state of the code made where this state's is not there.
+    """
+
+    output: Path
+    adapters: Path
+    limit: int = 0
+    any_code: bool = False
 
 
 @dataclass(frozen=True)
 class Planned:
     """A row of a table, to be run on one file of questions.
 
-    `folder` is where its run is kept, told by what decides its answers; `missing` says what it lacks to be run, empty
-    for nothing.
+    `folder` is where its run is kept, told by what decides its answers, `code` among it; `missing` says what it lacks
+    to be run, empty for nothing.
     """
 
     row: Row
     data: Path
     folder: Path
+    code: str
     missing: str = ""
 
     @property
     def finished(self) -> bool:
         """Whether the run is there."""
-        return (self.folder / "scores.json").is_file()
+        return (self.folder / SCORES).is_file()
 
 
-def plan(table: Table, data: Path, limit: int, output: Path, adapters: Path) -> list[Planned]:
+def plan(table: Table, data: Path, options: Options) -> list[Planned]:
     """Return what there is to run, with its settings written beside where its run will be.
 
     Raises:
+        NoQuestionsError: the data has none of the table's task types.
         UserError: the questions or a row's settings cannot be read.
     """
-    asked = selected(data, table.task_types, limit, output)
+    asked = selected(data, table.task_types, options.limit, options.output)
     defaults = read_mapping(DEFAULT_FILE, "the settings", "restore the file")
-    return [_planned(row, settings_of(table, row, defaults, adapters), asked, output) for row in table.run]
+    code = code_digest()
+    return [
+        _planned(
+            row, settings_of(table, row, defaults, options.adapters), (asked, code, row.needs or table.needs), options
+        )
+        for row in table.run
+    ]
 
 
 def selected(data: Path, task_types: Sequence[str], limit: int, output: Path) -> Path:
     """Return a file of the questions of some task types, the first `limit` of them; 0 and no type stand for all.
 
     Raises:
-        UserError: the file cannot be read, or none is left.
+        NoQuestionsError: none is left.
+        UserError: the file cannot be read.
     """
     if not task_types and not limit:
         return data
@@ -67,7 +105,9 @@ def selected(data: Path, task_types: Sequence[str], limit: int, output: Path) ->
         if not task_types or question.task_type.value in task_types
     ][: limit or None]
     if not chosen:
-        raise UserError(f"{data} holds no question of {', '.join(task_types)}: name other questions")
+        raise NoQuestionsError(
+            f"{data} holds no question of {', '.join(task_types) or 'any type'}: name other questions"
+        )
     text = "".join(f"{line}\n" for line in chosen)
     path = output / "questions" / f"{data.stem}-{hashlib.sha256(text.encode()).hexdigest()[:12]}.jsonl"
     if not path.is_file():
@@ -78,16 +118,18 @@ def selected(data: Path, task_types: Sequence[str], limit: int, output: Path) ->
 def code_digest() -> str:
     """Return what tells the code and settings that answers are made with, 12 hexadecimal digits."""
     digest = hashlib.sha256()
-    for folder in _CODE:
-        for path in sorted((ROOT / folder).rglob("*")):
-            if path.suffix in (".py", ".yaml", ".jinja") and "weights" not in path.relative_to(ROOT).parts:
-                digest.update(f"{path.relative_to(ROOT)}\n".encode() + path.read_bytes())
+    for path in sorted(path for folder in _CODE for path in (ROOT / folder).rglob("*")):
+        name = path.relative_to(ROOT).as_posix()
+        if path.suffix in _SOURCES and not name.startswith(_NO_ANSWERS):
+            digest.update(f"{name}\n".encode() + path.read_bytes())
     return digest.hexdigest()[:12]
 
 
-def _planned(row: Row, values: dict[str, Any], data: Path, output: Path) -> Planned:
+def _planned(row: Row, values: dict[str, Any], made_of: tuple[Path, str, str], options: Options) -> Planned:
+    """Plan a row; `made_of` are its questions, the code's digest, and how to get what may be missing."""
+    data, code, needs = made_of
     text = yaml.safe_dump(values, sort_keys=True, width=110)
-    draft = output / "settings" / f"{hashlib.sha256(text.encode()).hexdigest()[:12]}.yaml"
+    draft = options.output / "settings" / f"{hashlib.sha256(text.encode()).hexdigest()[:12]}.yaml"
     if not draft.is_file():
         write_text(draft, text)
     settings = load_settings(draft)
@@ -95,12 +137,27 @@ def _planned(row: Row, values: dict[str, Any], data: Path, output: Path) -> Plan
         for engine in engine_settings(settings).values():
             check_engine(engine)
     except UserError as error:
-        return Planned(row, data, output, missing=str(error))
+        return Planned(row, data, options.output, code, missing=_lacking(str(error), needs))
     digest = hashlib.sha256(_identity(values, settings) + data.read_bytes()).hexdigest()[:16]
-    folder = output / "runs" / digest
+    folder = _kept(options, digest, code)
     folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / SETTINGS, text)
-    return Planned(row, data, folder)
+    if not (folder / SETTINGS).is_file():
+        write_text(folder / SETTINGS, text)
+    return Planned(row, data, folder, code)
+
+
+def _kept(options: Options, digest: str, code: str) -> Path:
+    """Return where a run of this code is kept, or the newest one of other code where that is wanted instead."""
+    folder = options.output / "runs" / f"{digest}-{code}"
+    others = [path.parent for path in options.output.glob(f"runs/{digest}*/{SCORES}")] if options.any_code else []
+    if folder in others or not others:
+        return folder
+    return max(others, key=lambda other: (other / SCORES).stat().st_mtime)
+
+
+def _lacking(message: str, needs: str) -> str:
+    """Return what is missing, and how to get it: what the table says comes before what the engine advises."""
+    return f"{message.partition(': ')[0]}: {needs}" if needs else message
 
 
 def _identity(values: dict[str, Any], settings: Settings) -> bytes:

@@ -1,5 +1,7 @@
 """A table with its results: on the screen, as Markdown and as JSON."""
 
+import json
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,10 +14,12 @@ from rich.table import Table as Ruled
 
 from experiments.planning import Planned
 from experiments.results import Cell, Result
-from experiments.table import COLUMNS, PUBLISHED, Row, Table
+from experiments.table import PUBLISHED, Row, Table
+from models.settings import ROOT
 from utilities.evaluation_record import versions
 
 _ABSENT = "-"
+_FOLDERS = re.compile(r"(?<![\w.])/(?:[^\s/:]+/)+(?=[^\s/:]+/)")
 
 
 @dataclass(frozen=True)
@@ -31,16 +35,15 @@ class Filled:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns that any row has a score or a published figure for."""
+        """The table's columns that any row has a score or a published figure for."""
         scored = {column for result in self.results.values() for column in result.cells}
-        asked = not self.table.task_types
         published = {
             column
             for row in self.table.rows
             for column, figure in zip(PUBLISHED, row.published, strict=False)
-            if figure is not None and asked
+            if figure is not None
         }
-        return tuple(column for column in COLUMNS if column in scored | published)
+        return tuple(column for column in self.table.columns if column in scored | published)
 
     def lines(self) -> list[list[str]]:
         """Return the cells of every row as text."""
@@ -48,11 +51,19 @@ class Filled:
 
     def remarks(self) -> list[str]:
         """Return what rows lack, why they failed, and which were made with other code."""
-        missing = [f"{each.row.name} was not run: {each.missing}" for each in self.planned if each.missing]
-        failed = [f"{name} failed: {reason}" for name, reason in self.failed.items()]
-        codes = {result.code for result in self.results.values()}
-        mixed = [f"rows were made with different states of the code: {', '.join(sorted(codes))}"]
-        return missing + failed + (mixed if len(codes) > 1 else [])
+        failed = [f"{name} failed: {_without_folders(reason)}" for name, reason in self.failed.items()]
+        return self.lacking() + failed + self._older()
+
+    def lacking(self) -> list[str]:
+        """Return what each row lacks that could not be run, and how to get it."""
+        missing = [each for each in self.planned if each.missing]
+        return [f"{each.row.name} was not run: {_without_folders(each.missing)}" for each in missing]
+
+    def _older(self) -> list[str]:
+        """Return a line where rows were made with a state of the code that is not this one."""
+        now = {each.code for each in self.planned}
+        rows = [f"{name} ({result.code})" for name, result in self.results.items() if result.code not in now]
+        return [f"made with other states of the code than this one: {', '.join(rows)}"] if rows else []
 
     def heads(self) -> list[str]:
         """Return the names of the cells."""
@@ -120,9 +131,11 @@ def markdown(filled: Sequence[Filled], command: Sequence[str]) -> str:
         f"    python -m experiments.run {shlex.join(command)}",
         "",
         f"{date.today().isoformat()}, seed {filled[0].seed}. {told}.",
+        *_settings(table),
     ]
     for each in filled:
-        lines += ["", f"## {each.data.name}", "", _about(each), "", *_grid(each), *_listed(each)]
+        lines += ["", f"## {each.data.name}", "", _about(each), "", *_weights(each), "", *_grid(each)]
+        lines += ["", *(f"- {remark}" for remark in each.remarks())] if each.remarks() else []
     return "\n".join(lines) + "\n"
 
 
@@ -132,12 +145,19 @@ def _grid(filled: Filled) -> list[str]:
     return [f"| {' | '.join(row)} |" for row in rows]
 
 
-def _listed(filled: Filled) -> list[str]:
-    settings = [f"- {row.name}: `{row.settings}`" for row in filled.table.run if row.settings]
-    weights = sorted({result.weights for result in filled.results.values()})
-    remarks = [f"- {remark}" for remark in filled.remarks()]
-    common = [f"- all rows: `{filled.table.settings}`"] if filled.table.settings else []
-    return ["", *remarks, *common, *settings, f"- weights (SHA-256, base+adapter): {', '.join(weights)}"]
+def _settings(table: Table) -> list[str]:
+    """Return what the rows change in models/settings.yaml."""
+    common = [f"- all rows: `{json.dumps(table.settings)}`"] if table.settings else []
+    own = [f"- {row.name}: `{json.dumps(row.settings)}`" for row in table.run if row.settings]
+    return ["", "Settings over models/settings.yaml:", "", *common, *own]
+
+
+def _weights(filled: Filled) -> list[str]:
+    """Return the weights of the rows, those that are the same in one line."""
+    rows: dict[str, list[str]] = {}
+    for name, result in filled.results.items():
+        rows.setdefault(result.weights or "none", []).append(name)
+    return [f"- weights (SHA-256, base+adapter) {weights}: {', '.join(names)}" for weights, names in rows.items()]
 
 
 def _about(filled: Filled) -> str:
@@ -164,3 +184,8 @@ def _difference(result: Result) -> str:
         return ""
     value, low, high = cell.difference.interval
     return f"{value:+.3f} [{low:+.3f}, {high:+.3f}]"
+
+
+def _without_folders(text: str) -> str:
+    """Return a text that can be published: paths begin at the repository, others keep their last two parts."""
+    return _FOLDERS.sub("", text.replace(f"{ROOT}/", ""))

@@ -1,8 +1,8 @@
 """Run the experiments of a table: each row answers the same questions, and is shown beside what was published.
 
 A table is a YAML file of experiments/tables; its rows are settings laid over models/settings.yaml. A finished row is
-kept under what decides its answers (settings, weights, questions) and not run again, so that the same command goes on
-after a kill or Ctrl-C; --fresh runs it anew, which a change of the code asks for.
+kept under what decides its answers (settings, weights, questions, the package's code) and not run again, so that the
+same command goes on after a kill or Ctrl-C. --any-code takes rows that earlier code made, and says which.
 """
 
 import argparse
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from experiments.planning import Planned, plan
+from experiments.planning import NoQuestionsError, Options, Planned, plan
 from experiments.rendering import Filled, markdown, show
 from experiments.results import results
 from experiments.running import run_rows
@@ -25,8 +25,11 @@ EXAMPLES = """\
 examples:
   python -m experiments.run experiments/tables/prompts_ranking.yaml
   python -m experiments.run experiments/tables/finetuning.yaml --adapters chain --data development.json held_out.jsonl
+  python -m experiments.run experiments/tables/orders.yaml --limit 20 --markdown orders.md
   python -m experiments.run --all --markdown docs/results
-      every table; rows whose model is not at hand say what they lack
+      every table; at the end: what the rows lack that could not be run
+
+exit code: 0 when all that could be run is finished, 2 when a row failed or an input cannot be used
 """
 _TABLES = ROOT / "experiments" / "tables"
 _PIPE_WIDTH = 200
@@ -40,17 +43,44 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not files:
         raise UserError("name a table of experiments/tables, or --all")
     console = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH, markup=False, highlight=False)
-    failed = False
-    for file in files:
-        filled = [_filled(file, data, options) for data in options.data]
-        for each in filled:
-            show(each, console)
-            failed = failed or bool(each.failed)
-        write_json(options.output / f"{file.stem}.json", [each.to_json() for each in filled])
-        if options.markdown:
-            write_text(options.markdown / f"{file.stem}.md", markdown(filled, _command(file, options)))
+    _check_page(options.markdown, files)
+    parts = [(file, part) for file in files for part in _written(file, options, console)]
+    if options.all:
+        _tell_lacking(parts, console)
     console.print(f"results: {options.output}")
-    return 2 if failed else 0
+    return 2 if any(part.failed for _, part in parts) else 0
+
+
+def _check_page(page: Path | None, files: Sequence[Path]) -> None:
+    if page is not None and page.suffix == ".md" and len(files) > 1:
+        raise UserError(f"--markdown {page} is one page for {len(files)} tables: name a folder")
+
+
+def _written(file: Path, options: argparse.Namespace, console: Console) -> list[Filled]:
+    """Run, show and write one table; return its parts, one for each file of questions that has any for it."""
+    filled = []
+    for data in options.data:
+        try:
+            filled.append(_filled(file, data, options))
+        except NoQuestionsError as error:
+            if not options.all:
+                raise
+            console.print(f"{file.stem} was left out: {error}", soft_wrap=True)
+            continue
+        show(filled[-1], console)
+    if filled:
+        write_json(options.output / f"{file.stem}.json", [each.to_json() for each in filled])
+    if filled and options.markdown:
+        page = options.markdown if options.markdown.suffix == ".md" else options.markdown / f"{file.stem}.md"
+        write_text(page, markdown(filled, _command(file, options)))
+    return filled
+
+
+def _tell_lacking(parts: Sequence[tuple[Path, Filled]], console: Console) -> None:
+    """Print what each row lacks that was not run, once for all files of questions."""
+    lacking = [f"{file.stem}: {remark}" for file, part in parts for remark in part.lacking()]
+    for line in dict.fromkeys(lacking or ["no row lacks anything"]):
+        console.print(line, soft_wrap=True)
 
 
 def _options(argv: Sequence[str]) -> argparse.Namespace:
@@ -71,18 +101,32 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
         metavar="FILE",
         help="questions, one part of the table each (default: data/development.json)",
     )
-    add("--limit", type=int, default=0, metavar="N", help="use the first N questions of the table's task types only")
+    add(
+        "--limit",
+        type=_positive,
+        default=0,
+        metavar="N",
+        help="use the first N questions of the table's task types only",
+    )
     add("--adapters", type=Path, default=Path("models/adapters"), metavar="DIR", help="what {adapters} in a table is")
     add("--output", type=Path, default=Path("outputs/experiments"), metavar="DIR", help="where runs and results go")
-    add("--markdown", type=Path, metavar="DIR", help="also write each table as a page there")
+    add("--markdown", type=Path, metavar="PATH", help="also write a table as this page (.md), or each in this folder")
     add("--seed", type=int, default=0, metavar="N", help="of the intervals (default: 0)")
-    add("--fresh", action="store_true", help="run finished rows anew")
+    finished = parser.add_mutually_exclusive_group()
+    finished.add_argument("--fresh", action="store_true", help="run finished rows anew")
+    finished.add_argument("--any-code", action="store_true", help="take finished rows that earlier code made")
     return parser.parse_args(argv)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+    return int(text)
 
 
 def _filled(file: Path, data: Path, options: argparse.Namespace) -> Filled:
     table = read_table(file)
-    planned = plan(table, data, options.limit, options.output, options.adapters.absolute())
+    planned = plan(table, data, Options(options.output, options.adapters.absolute(), options.limit, options.any_code))
     if options.fresh:
         _forget(planned)
     failed = run_rows(planned)

@@ -35,12 +35,14 @@ class Row:
 
     `settings` are laid over those of the table and these over models/settings.yaml; `{adapters}` in them is a folder
     that the command line names. `published` holds the published figures for `PUBLISHED`, null where there are none.
-    A row without settings is one that was published only.
+    A row without settings is one that was published only. `needs` says how to get weights or adapters that are not at
+    hand; where it is empty, the table's does.
     """
 
     name: str
     settings: dict[str, Any] | None = None
     published: tuple[float | None, ...] = ()
+    needs: str = ""
 
     def __post_init__(self) -> None:
         if self.published and len(self.published) != len(PUBLISHED):
@@ -62,6 +64,7 @@ class Table:
     of: str = ""
     task_types: tuple[str, ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
+    needs: str = ""
 
     def __post_init__(self) -> None:
         names = [row.name for row in self.rows]
@@ -75,6 +78,12 @@ class Table:
     def run(self) -> tuple[Row, ...]:
         """The rows that are run; the others were published only."""
         return tuple(row for row in self.rows if row.settings is not None)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that the asked task types have; of a single type, its own is the score as well."""
+        types = tuple(name for name, kind in TYPE_OF.items() if kind.value in self.task_types)
+        return types if len(types) == 1 else ("score", *(types or TYPE_OF))
 
 
 def read_table(path: Path) -> Table:

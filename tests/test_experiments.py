@@ -1,8 +1,12 @@
 """Tables of experiments: what is run, what is kept, what is shown beside what was published."""
 
+import fcntl
 import json
 import subprocess
+import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +14,10 @@ import pytest
 import yaml
 
 from experiments import run
-from experiments.planning import plan, selected
-from experiments.rendering import Filled, markdown
+from experiments.planning import Options, Planned, plan, selected
+from experiments.running import asked, run_rows
 from experiments.table import PUBLISHED, read_table, settings_of, tables_of
-from models.settings import DEFAULT_FILE, load_settings
+from models.settings import DEFAULT_FILE, ROOT, load_settings
 from tests.report_runs import FIRST, QUESTIONS, SECOND, make_run
 from utilities.errors import UserError
 from utilities.typed_yaml import read_mapping
@@ -22,7 +26,7 @@ TABLES = Path(run.__file__).parent / "tables"
 TABLE = """\
 title: Ways to answer
 question: Which is better?
-of: a large model
+of: a giant
 settings: {engine: {name: scripted}}
 rows:
   - {name: label, settings: {engine: {choice: label}}, published: [0.5, 0.7, null, null, null]}
@@ -39,23 +43,36 @@ class Evaluations:
         self.settings: list[dict[str, Any]] = []
         self.fails = False
 
-    def __call__(self, command: Sequence[str], *, env: dict[str, str], stdout: Any, **_: object) -> Any:
+    def __call__(self, command: Sequence[str], *, env: dict[str, str], stdout: Any, **_: object) -> "Ended":
         settings = yaml.safe_load(Path(env["SHOPALIGN_SETTINGS"]).read_text(encoding="utf-8"))
         self.settings.append(settings)
         if self.fails:
             stdout.write(b"warming up\nerror: the weights are damaged\n")
-            return subprocess.CompletedProcess(command, 2)
+            return Ended(2)
         answers = FIRST if settings["engine"]["choice"] == "label" else SECOND
         folder = Path(command[command.index("--output") + 1])
         folder.rmdir()
         make_run(folder, answers)
-        return subprocess.CompletedProcess(command, 0)
+        return Ended(0)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A process that is over as soon as it is begun."""
+
+    code: int
+
+    def wait(self, timeout: float | None = None) -> int:
+        return self.code
+
+    def poll(self) -> int:
+        return self.code
 
 
 @pytest.fixture
 def evaluations(monkeypatch: pytest.MonkeyPatch) -> Evaluations:
     fake = Evaluations()
-    monkeypatch.setattr("experiments.running.subprocess.run", fake)
+    monkeypatch.setattr("experiments.running.subprocess.Popen", fake)
     return fake
 
 
@@ -124,7 +141,8 @@ def test_scores_stand_beside_the_published_ones_with_the_paired_difference(
     assert "| label | " in page
     assert "(0.700)" in page
     assert "| only published | - (0.900) |" in page
-    assert str(tmp_path) not in page.replace("no/such", "")
+    assert str(tmp_path) not in page
+    assert str(ROOT) not in page
 
 
 def test_a_row_whose_weights_are_missing_says_what_it_needs(
@@ -133,6 +151,100 @@ def test_a_row_whose_weights_are_missing_says_what_it_needs(
     run.main(arguments)
     [remark] = told(tmp_path)["remarks"]
     assert remark.startswith("elsewhere was not run: no model weights at")
+
+
+def test_what_the_table_says_of_missing_weights_replaces_the_engines_advice(
+    evaluations: Evaluations, arguments: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "ways.yaml").write_text(TABLE + "needs: make them by `python -m some.tool`\n", encoding="utf-8")
+    run.main(arguments)
+    [remark] = told(tmp_path)["remarks"]
+    assert remark == ("elsewhere was not run: no model weights at no/such/folder: make them by `python -m some.tool`")
+
+
+def test_a_change_of_the_code_asks_for_new_rows_and_keeps_the_old_ones(
+    evaluations: Evaluations, arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run.main(arguments)
+    for module in ("planning", "running"):
+        monkeypatch.setattr(f"experiments.{module}.code_digest", lambda: "other")
+    run.main([*arguments, "--any-code"])
+    assert len(evaluations.settings) == 2
+    assert any(line.startswith("made with other states of the code") for line in told(tmp_path)["remarks"])
+    run.main(arguments)
+    assert len(evaluations.settings) == 4
+    assert [line for line in told(tmp_path)["remarks"] if "state" in line] == []
+    assert len(list((tmp_path / "out" / "runs").iterdir())) == 4
+
+
+def test_a_row_is_not_run_by_code_that_changed_after_the_command_began(
+    evaluations: Evaluations, arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("experiments.running.code_digest", lambda: "other")
+    assert run.main(arguments) == 2
+    assert evaluations.settings == []
+    assert "the code was changed" in told(tmp_path)["remarks"][-1]
+
+
+def test_two_commands_do_not_run_the_same_row_at_once(
+    evaluations: Evaluations, arguments: list[str], tmp_path: Path
+) -> None:
+    run.main(arguments)
+    for scores in (tmp_path / "out" / "runs").glob("*/scores.json"):
+        scores.unlink()
+    locks = [path.open("w") for path in (tmp_path / "out" / "runs").glob("*/lock")]
+    for lock in locks:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    assert run.main(arguments) == 2
+    assert len(evaluations.settings) == 2
+    assert any("another command is running it" in line for line in told(tmp_path)["remarks"])
+    for lock in locks:
+        lock.close()
+    assert run.main(arguments) == 0
+
+
+def test_rows_of_the_same_settings_are_run_once(evaluations: Evaluations, arguments: list[str], tmp_path: Path) -> None:
+    twin = TABLE.replace("choice: text", "choice: label")
+    (tmp_path / "ways.yaml").write_text(twin, encoding="utf-8")
+    assert run.main(arguments) == 0
+    assert len(evaluations.settings) == 1
+    assert told(tmp_path)["rows"]["text"]["columns"]["score"]["difference"] == [0.0, 0.0, 0.0]
+
+
+def test_all_tables_are_run_without_those_that_have_no_questions_and_end_with_what_is_missing(
+    evaluations: Evaluations,
+    arguments: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = tmp_path / "tables"
+    folder.mkdir()
+    (tmp_path / "ways.yaml").rename(folder / "ways.yaml")
+    (folder / "order.yaml").write_text(TABLE + "task_types: [ranking]\n", encoding="utf-8")
+    monkeypatch.setattr("experiments.run._TABLES", folder)
+    assert run.main(["--all", *arguments[1:]]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("order was left out: ") and "no question of ranking" in line for line in lines)
+    assert lines[-2].startswith("ways: elsewhere was not run: no model weights at no/such/folder")
+    assert (tmp_path / "ways.md").is_file()
+    assert not (tmp_path / "order.md").exists()
+
+
+def test_one_page_holds_one_table(evaluations: Evaluations, arguments: list[str], tmp_path: Path) -> None:
+    page = tmp_path / "pages" / "mine.md"
+    assert run.main([*arguments[:-1], str(page)]) == 0
+    assert page.read_text(encoding="utf-8").startswith("# Ways to answer\n")
+    with pytest.raises(UserError, match="one page for 2 tables"):
+        run.main([arguments[0], *arguments[:-1], str(page)])
+
+
+def test_the_bar_follows_the_questions_of_a_row(tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes(b"loading: 100%|x| 9/9 [00:01]\n")
+    assert asked(tmp_path / "log") == 0
+    with (tmp_path / "log").open("ab") as log:
+        log.write(b"x" * 9000 + b"\rpredicting:   0%|  | 0/96 [00:00<?]\rpredicting:  33%|x  | 32/96 [00:20<00:40]")
+    assert asked(tmp_path / "log") == 32
 
 
 def test_only_the_questions_of_the_tables_task_types_are_asked(arguments: list[str], tmp_path: Path) -> None:
@@ -155,7 +267,7 @@ def test_the_same_weights_elsewhere_are_the_same_row(tmp_path: Path, tiny_folder
     for place, seed in (("here", 1), ("there", 1), ("other", 2)):
         save_tiny_adapter(tmp_path / place / "one", tiny_folder, seed)
         table = read_table(tmp_path / "t.yaml")
-        [planned] = plan(table, tmp_path / "questions.jsonl", 0, tmp_path / "out", tmp_path / place)
+        [planned] = plan(table, tmp_path / "questions.jsonl", Options(tmp_path / "out", tmp_path / place))
         folders.append(planned.folder)
     assert folders[0] == folders[1] != folders[2]
 
@@ -189,12 +301,72 @@ def test_every_table_makes_settings_that_the_package_accepts(tmp_path: Path) -> 
             load_settings(tmp_path / "settings.yaml")
 
 
-def test_a_page_names_its_command_and_leaves_no_row_out(tmp_path: Path) -> None:
-    (tmp_path / "ways.yaml").write_text(TABLE, encoding="utf-8")
-    table = read_table(tmp_path / "ways.yaml")
-    page = markdown(
-        [Filled(table, Path("mine.jsonl"), [], {}, {"text": "broken"}, 0)], ["experiments/tables/ways.yaml"]
-    )
-    assert "    python -m experiments.run experiments/tables/ways.yaml" in page
-    assert all(f"| {row.name} |" in page for row in table.rows)
-    assert "- text failed: broken" in page
+PAGE = """\
+# Ways to answer
+
+Which is better?
+
+    python -m experiments.run experiments/tables/ways.yaml --data questions.jsonl --seed 3
+
+2020-02-20, seed 3. shopalign 1.
+
+Settings over models/settings.yaml:
+
+- all rows: `{"engine": {"name": "scripted"}}`
+- label: `{"engine": {"choice": "label"}}`
+- text: `{"engine": {"choice": "text"}}`
+- elsewhere: `{"engine": {"name": "transformers", "weights": "no/such/folder"}}`
+
+## questions.jsonl
+
+6 questions of questions.jsonl; * where the paired 95 % interval against the first row excludes 0. In brackets: a giant.
+
+- weights (SHA-256, base+adapter) none: label, text
+
+|  | score | multiple choice | entities | difference of the score, 95 % | s a question | fallbacks |
+| --- | ---: | ---: | ---: | ---: | ---: | ---: |
+| label | 0.583 (0.500) | 0.500 (0.700) | 0.667 |  | 2.00 | 0 |
+| text | 0.542 | 0.750 | 0.333 | -0.042 [-0.500, +0.250] | 2.00 | 0 |
+| only published | - (0.900) |  |  |  |  |  |
+| elsewhere |  |  |  |  |  |  |
+
+- elsewhere was not run: no model weights at no/such/folder: make them
+"""
+
+
+class Today(date):
+    @classmethod
+    def today(cls) -> "Today":
+        return cls(2020, 2, 20)
+
+
+def test_a_page_is_written_like_this(
+    evaluations: Evaluations, arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("experiments.rendering.versions", lambda: {"shopalign": "1"})
+    monkeypatch.setattr("experiments.rendering.date", Today)
+    (tmp_path / "ways.yaml").write_text(TABLE + "needs: make them\n", encoding="utf-8")
+    run.main([*arguments, "--seed", "3"])
+    assert (tmp_path / "ways.md").read_text(encoding="utf-8") == PAGE
+
+
+def test_an_evaluation_that_is_interrupted_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+    begin = subprocess.Popen
+
+    def sleeping(_: object, **options: Any) -> subprocess.Popen[bytes]:
+        started.append(begin([sys.executable, "-c", "import time; time.sleep(60)"], **options))
+        return started[0]
+
+    def interrupt(_: Path) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("experiments.running.subprocess.Popen", sleeping)
+    monkeypatch.setattr("experiments.running.asked", interrupt)
+    monkeypatch.setattr("experiments.running._LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("experiments.running.code_digest", lambda: "same")
+    (tmp_path / "questions.jsonl").write_text("{}\n", encoding="utf-8")
+    row = read_table(TABLES / "orders.yaml").run[0]
+    with pytest.raises(KeyboardInterrupt):
+        run_rows([Planned(row, tmp_path / "questions.jsonl", tmp_path, "same")])
+    assert started[0].poll() is not None
