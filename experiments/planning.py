@@ -12,7 +12,7 @@ import yaml
 from experiments.table import Row, Table, settings_of
 from models.cooperation import engine_settings, identities
 from models.engines.registry import check_engine
-from models.settings import DEFAULT_FILE, ROOT, Settings, load_settings
+from models.settings import DEFAULT_FILE, ROOT, Settings, engine_identity, load_settings
 from utilities.errors import UserError
 from utilities.files import write_text
 from utilities.questions import json_lines, read_questions
@@ -164,4 +164,5 @@ def _identity(values: dict[str, Any], settings: Settings) -> bytes:
     """Return what tells the settings and the weights; an adapter is told by its content, wherever it lies."""
     engine = {name: value for name, value in values.get("engine", {}).items() if name != "adapter"}
     models = [identity["weights_sha256"] for identity in identities(settings).values()]
-    return json.dumps([{**values, "engine": engine}, models], sort_keys=True).encode()
+    beside = [engine_identity(each)["weights_sha256"] for each in engine_settings(settings).values()]
+    return json.dumps([{**values, "engine": engine}, models, beside], sort_keys=True).encode()

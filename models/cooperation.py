@@ -1,4 +1,4 @@
-"""Which model and adapter answers a task type, and each model asked for its own prompts."""
+"""Which model and adapter answers a task type, which one reasons, and each model asked for its own prompts."""
 
 import time
 from collections import Counter
@@ -12,6 +12,8 @@ from models.engines.interface import Answer, Engine
 from models.engines.registry import start_engine
 from models.engines.usage import Usage
 from models.settings import (
+    NO_REASONING,
+    OWN_REASONING,
     CooperationSettings,
     EngineSettings,
     Settings,
@@ -36,7 +38,7 @@ class _Member:
 
 
 class Team:
-    """The model of the settings, and those that answer single task types beside it."""
+    """The model of the settings, and those that answer single task types or write reasoning beside it."""
 
     def __init__(self, settings: Settings, engine: Engine | None = None) -> None:
         """Start every model; `engine` stands for the one of the settings where it is given.
@@ -106,8 +108,21 @@ def engine_settings(settings: Settings) -> dict[str, EngineSettings]:
     given = [answerer(settings.cooperation, task_type) for task_type in TaskType]
     adapters = [adapter for _, adapter in given if adapter is not None]
     own = replace(settings.engine, adapters=tuple(dict.fromkeys((*settings.engine.adapters, *adapters))))
-    models = dict.fromkeys(model for model, _ in given if model)
+    models = dict.fromkeys(model for model in (*(model for model, _ in given), reasoning_model(settings)) if model)
     return {"": own, **{model: settings_of_entry(model, settings.engine) for model in models}}
+
+
+def reasoning_model(settings: Settings) -> str:
+    """Return the name in `Prompt.model` of the model that writes reasoning, empty for the one of the settings.
+
+    A second model that is the same weights with the same adapter is the one of the settings: it is loaded once.
+    """
+    source, engine = settings.reasoning.source, settings.engine
+    if source in (NO_REASONING, OWN_REASONING):
+        return ""
+    entry = settings_of_entry(source, engine)
+    same = (entry.model, entry.weights, entry.adapter) == (engine.model, engine.weights, engine.adapter)
+    return "" if same and source not in vars(settings.cooperation.models).values() else source
 
 
 def identities(settings: Settings) -> dict[Answerer, dict[str, str]]:

@@ -10,6 +10,7 @@ from models.catalogue import DEFAULT_MODEL, OWN_TEMPLATE, CatalogueEntry, catalo
 from models.engines.adapter_config import holds_adapter
 from models.engines.vllm_settings import VllmSettings
 from models.knowledge import KnowledgeSettings
+from prompts.chain_of_thought import CHOICE, KINDS
 from prompts.settings import PromptSettings
 from prompts.task_type import TaskType
 from utilities.errors import UserError
@@ -23,6 +24,7 @@ MODEL_VARIABLE = "SHOPALIGN_MODEL"
 WEIGHTS_VARIABLE = "SHOPALIGN_WEIGHTS"
 ADAPTER_VARIABLE = "SHOPALIGN_ADAPTER"
 NO_ADAPTER = "none"
+NO_REASONING, OWN_REASONING = "none", "own"
 
 _GPU_TOKENS = 4096
 _ANSWER_TOKENS = 256
@@ -143,6 +145,29 @@ class CooperationSettings:
 
 
 @dataclass(frozen=True)
+class ReasoningSettings:
+    """Who writes reasoning for multiple-choice questions before they are answered.
+
+    `source` is `none`, `own` for the model of `engine`, or a name of the catalogue, a further model that is loaded
+    beside. It writes up to `words` words for questions of `kinds`, and may take `share` of the seconds that a batch
+    has.
+    """
+
+    source: str = NO_REASONING
+    words: int = 50
+    kinds: tuple[str, ...] = (CHOICE,)
+    share: float = 0.4
+
+    def __post_init__(self) -> None:
+        for kind in self.kinds:
+            _one_of("reasoning.kinds", kind, KINDS)
+        if self.words < 1:
+            raise UserError(f"setting reasoning.words is {self.words}; it must be at least 1")
+        if not 0 < self.share < 1:
+            raise UserError(f"setting reasoning.share is {self.share}; it must lie between 0 and 1")
+
+
+@dataclass(frozen=True)
 class Settings:
     """All settings; `batch_size` is what `get_batch_size` tells the evaluator, 1 to 16."""
 
@@ -152,6 +177,7 @@ class Settings:
     clock: ClockSettings = field(default_factory=ClockSettings)
     knowledge: KnowledgeSettings = field(default_factory=KnowledgeSettings)
     cooperation: CooperationSettings = field(default_factory=CooperationSettings)
+    reasoning: ReasoningSettings = field(default_factory=ReasoningSettings)
 
     def __post_init__(self) -> None:
         if not 1 <= self.batch_size <= 16:
@@ -176,9 +202,9 @@ def load_settings(path: Path | None = None) -> Settings:
         model = os.environ.get(MODEL_VARIABLE) or given.get("model", DEFAULT_MODEL)
         values["engine"] = _with_entry(given, catalogue_entry(str(model)))
     settings = build(Settings, values, f"{path}: ")
-    for model in vars(settings.cooperation.models).values():
-        if model:
-            catalogue_entry(model)
+    reasoning = () if settings.reasoning.source in (NO_REASONING, OWN_REASONING) else (settings.reasoning.source,)
+    for model in (*filter(None, vars(settings.cooperation.models).values()), *reasoning):
+        catalogue_entry(model)
     return dataclasses.replace(settings, engine=_with_variables(settings.engine))
 
 

@@ -1,4 +1,4 @@
-"""From a batch of questions to a batch of answers: detect, retrieve, prompt, engine, answer."""
+"""From a batch of questions to a batch of answers: detect, retrieve, prompt, reason, engine, answer."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -10,9 +10,11 @@ from models.base_model import ShopBenchBaseModel
 from models.clock import Allowance, Clock
 from models.cooperation import Answerer, Team, identities
 from models.engines.interface import Answer, Engine
+from models.exemplars import Exemplars
 from models.failures import FailureLog
 from models.fusion import fused_answer
 from models.knowledge import combiner_for, open_knowledge
+from models.reasoning import Reasoning
 from models.settings import ROOT, ClockSettings, Settings, engine_identity, load_settings
 from models.trace import Trace
 from prompts.answer_space import admits
@@ -51,6 +53,8 @@ class ShopBenchModel(ShopBenchBaseModel):
             self._team = Team(self.settings, engine)
             self._knowledge = knowledge.result()
         self._combiners = self._fitted()
+        self._reasoning = Reasoning(self.settings, self._team)
+        self._exemplars = Exemplars(self.settings.prompts, self._team)
         self._clock.loaded()
         self._failures = FailureLog()
         self.trace: Trace | None = None
@@ -63,7 +67,7 @@ class ShopBenchModel(ShopBenchBaseModel):
     @property
     def events(self) -> Mapping[str, int]:
         """What happened on the way, by kind: engines lost and restarted, work cut or added to fit the time."""
-        return dict(self._team.events + self._knowledge.events)
+        return dict(self._team.events + self._knowledge.events + self._reasoning.events)
 
     def describe(self) -> dict[str, object]:
         """Return settings, engine and its speed, for the record beside the scores."""
@@ -82,9 +86,11 @@ class ShopBenchModel(ShopBenchBaseModel):
         allowance = self._clock.open(len(batch["prompt"]))
         questions = [clipped(question) for question in batch["prompt"]]
         task_types = [self._task_type(question, is_multiple_choice) for question in questions]
-        prompts = [self._prompt(*pair, allowance) for pair in zip(questions, task_types, strict=True)]
+        built = [self._prompt(*pair, allowance) for pair in zip(questions, task_types, strict=True)]
+        prompts = self._extended(questions, task_types, built, allowance)
         answers = self._answers(prompts, allowance)
         settled = [self._settled(*each) for each in zip(prompts, answers, strict=True)]
+        self._keep(questions, task_types, answers, settled)
         if self.trace is not None:
             asked = zip(task_types, prompts, answers, strict=True)
             seconds = self._clock.since(allowance)
@@ -117,6 +123,30 @@ class ShopBenchModel(ShopBenchBaseModel):
         except Exception as error:  # noqa: BLE001 - the evaluator ends a submission at the first exception
             self._failures.add("prompt not built", 1, error)
             return plain_prompt(question, task_type)
+
+    def _extended(
+        self, questions: Sequence[str], task_types: Sequence[TaskType], built: Sequence[Prompt], allowance: Allowance
+    ) -> Sequence[Prompt]:
+        """Return the prompts with the reasoning and the examples that the settings ask for."""
+        prompts = built
+        try:
+            prompts = self._reasoning.added(built, allowance)
+            return self._exemplars.added(questions, task_types, prompts)
+        except Exception as error:  # noqa: BLE001 - the evaluator ends a submission at the first exception
+            self._failures.add("prompt not extended", len(built), error)
+            return prompts
+
+    def _keep(
+        self,
+        questions: Sequence[str],
+        task_types: Sequence[TaskType],
+        answers: Sequence[Answer | Missing],
+        settled: Sequence[str],
+    ) -> None:
+        try:
+            self._exemplars.keep(questions, task_types, answers, settled)
+        except Exception as error:  # noqa: BLE001 - the evaluator ends a submission at the first exception
+            self._failures.add("answers not kept as examples", len(questions), error)
 
     def _knowledge_in_time(self, allowance: Allowance) -> Knowledge:
         if self._clock.since(allowance) < _EVIDENCE_SHARE * allowance.seconds:

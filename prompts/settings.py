@@ -11,6 +11,9 @@ class PromptSettings:
 
     `external_information` is the number of candidates shown as `[External information]` to ranking questions, 0 is off.
     `external_tokens` is about how many tokens all of that may take, with the catalogue's related products.
+    `exemplars` is the number of fixed examples shown before a question, 0 is off; `dynamic_exemplars` shows an earlier
+    question of the run with its predicted answer as well, and `exemplar_tokens` is about how many tokens they may take
+    together.
     """
 
     multiple_choice: str = "base"
@@ -20,8 +23,11 @@ class PromptSettings:
     named_entity_recognition: str = "base"
     external_information: int = 3
     external_tokens: int = 400
+    exemplars: int = 0
+    dynamic_exemplars: bool = False
+    exemplar_tokens: int = 400
 
     def __post_init__(self) -> None:
-        for name in ("external_information", "external_tokens"):
+        for name in ("external_information", "external_tokens", "exemplars", "exemplar_tokens"):
             if getattr(self, name) < 0:
                 raise UserError(f"setting prompts.{name} must be 0 (off) or a positive number")

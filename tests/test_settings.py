@@ -18,6 +18,7 @@ from models.settings import (
     WEIGHTS_VARIABLE,
     ClockSettings,
     EngineSettings,
+    ReasoningSettings,
     Settings,
     load_settings,
     weights_folder,
@@ -71,7 +72,7 @@ def test_the_default_file_gives_settings_that_work() -> None:
 def test_every_key_of_the_default_file_is_a_field_and_every_field_is_a_key() -> None:
     """Whoever opens the file sees all that can be set."""
     text = DEFAULT_FILE.read_text(encoding="utf-8")
-    kinds = (EngineSettings, PromptSettings, ClockSettings)
+    kinds = (EngineSettings, PromptSettings, ClockSettings, ReasoningSettings)
     fields = [field for kind in kinds for field in kind.__dataclass_fields__]
     assert [f for f in fields if f"  {f}:" not in text and f not in ("name", *OPEN, *FROM_CATALOGUE)] == []
     assert "name, weights, adapter, dtype, chat_template, choice, selection and" in text
@@ -189,6 +190,15 @@ def test_values_reach_their_fields(path: Path) -> None:
         ("engine: {selection: PMI}", "selection"),
         ("prompts: {external_information: -1}", "external_information"),
         ("prompts: {external_tokens: -1}", "external_tokens"),
+        ("prompts: {exemplars: -1}", "exemplars"),
+        ("prompts: {exemplar_tokens: -1}", "exemplar_tokens"),
+        ("prompts: {dynamic_exemplars: 1}", "prompts.dynamic_exemplars"),
+        ("reasoning: {source: gpt-2}", "gpt-2"),
+        ("reasoning: {source: ''}", "there is no model ''"),
+        ("reasoning: {words: 0}", "reasoning.words"),
+        ("reasoning: {share: 1}", "reasoning.share"),
+        ("reasoning: {kinds: [ranking]}", "reasoning.kinds"),
+        ("reasoning: {kinds: choice}", "reasoning.kinds"),
         ("knowledge: {similarity: words}", "knowledge.similarity"),
         ("knowledge: {similarity: lexical+lexical}", "knowledge.similarity"),
         ("knowledge: {combine: sum}", "knowledge.combine"),

@@ -1,0 +1,65 @@
+"""The examples that a question is shown with: fixed ones, and an earlier question of the run with its answer."""
+
+from collections.abc import Sequence
+
+from models.asking import Missing
+from models.cooperation import Team
+from models.engines.interface import Answer
+from prompts.exemplars import Exemplar, Likeness, exemplar, fixed_exemplars, likeness, likest, with_exemplars
+from prompts.external_information import token_estimate
+from prompts.prompt import Prompt
+from prompts.settings import PromptSettings
+from prompts.task_type import TaskType
+
+_QUESTION_SHARE = 0.75
+"""Of the tokens that a prompt may have, what question and examples are put together for: they are estimated, and a
+prompt that is too long loses its middle."""
+
+
+class Exemplars:
+    """Puts examples before questions, and keeps the last answered question of each kind.
+
+    One question is kept for each likeness, and none that takes more than `exemplar_tokens`.
+    """
+
+    def __init__(self, settings: PromptSettings, team: Team) -> None:
+        """Read the fixed examples where the settings ask for some.
+
+        Raises:
+            UserError: they cannot be read.
+        """
+        self._settings, self._team = settings, team
+        self._fixed = fixed_exemplars(settings) if settings.exemplars else ()
+        self._earlier: dict[Likeness, Exemplar] = {}
+
+    def added(
+        self, questions: Sequence[str], task_types: Sequence[TaskType], prompts: Sequence[Prompt]
+    ) -> list[Prompt]:
+        """Return the prompts with their examples, as many as there is room for."""
+        return [self._extended(*each) for each in zip(questions, task_types, prompts, strict=True)]
+
+    def keep(
+        self,
+        questions: Sequence[str],
+        task_types: Sequence[TaskType],
+        answers: Sequence[Answer | Missing],
+        settled: Sequence[str],
+    ) -> None:
+        """Take in a batch's questions with the answers that the model gave, for the batches after it."""
+        if not self._settings.dynamic_exemplars:
+            return
+        for question, task_type, answer, text in zip(questions, task_types, answers, settled, strict=True):
+            made = None if isinstance(answer, Missing) else exemplar(task_type, question, text, self._settings)
+            if made and made.tokens <= self._settings.exemplar_tokens:
+                self._earlier[made.likeness] = made
+
+    def _extended(self, question: str, task_type: TaskType, prompt: Prompt) -> Prompt:
+        examples = likest(self._fixed, task_type, prompt, self._settings.exemplars)
+        earlier = self._earlier.get(likeness(task_type, prompt))
+        if earlier and earlier.question != question:
+            examples = [*examples, earlier]
+        return with_exemplars(prompt, examples, self._room(prompt)) if examples else prompt
+
+    def _room(self, prompt: Prompt) -> int:
+        most = int(_QUESTION_SHARE * self._team.settings_of(prompt).max_prompt_tokens)
+        return min(self._settings.exemplar_tokens, most - token_estimate(prompt.system + prompt.user))

@@ -1,0 +1,54 @@
+"""Reasoning written for multiple-choice questions before they are answered, in a part of a batch's time."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+from models.asking import Missing
+from models.clock import Allowance
+from models.cooperation import Team, part_of, reasoning_model
+from models.engines.interface import Answer
+from models.settings import NO_REASONING, Settings
+from prompts.chain_of_thought import kind_of, reasoning_of, reasoning_prompt, with_reasoning
+from prompts.prompt import Prompt
+
+
+class Reasoning:
+    """Has the model of the settings, or a second one, think about questions of some kinds."""
+
+    def __init__(self, settings: Settings, team: Team) -> None:
+        self._settings, self._team = settings.reasoning, team
+        self._model = reasoning_model(settings)
+        self.events: Counter[str] = Counter()
+        """Questions that were left without the reasoning that the settings ask for, by reason."""
+
+    def added(self, prompts: Sequence[Prompt], allowance: Allowance) -> Sequence[Prompt]:
+        """Return the prompts with the reasoning that came back in time; the others stay as they are."""
+        chosen = [index for index, prompt in enumerate(prompts) if self._wanted(prompt)]
+        if not chosen:
+            return prompts
+        asked = [self._asked(prompts[index]) for index in chosen]
+        found = self._team.answers(asked, part_of(allowance, self._settings.share))
+        extended = list(prompts)
+        for index, answer in zip(chosen, found, strict=True):
+            extended[index] = self._extended(prompts[index], answer)
+        return extended
+
+    def _wanted(self, prompt: Prompt) -> bool:
+        return self._settings.source != NO_REASONING and kind_of(prompt) in self._settings.kinds
+
+    def _asked(self, prompt: Prompt) -> Prompt:
+        return replace(reasoning_prompt(prompt, self._settings.words), model=self._model)
+
+    def _extended(self, prompt: Prompt, answer: Answer | Missing) -> Prompt:
+        if isinstance(answer, Missing):
+            return self._left_out(prompt, answer.reason)
+        reasoning = reasoning_of(answer.text, self._settings.words)
+        if not reasoning:
+            return self._left_out(prompt, "nothing written")
+        extended = with_reasoning(prompt, reasoning)
+        return extended if extended is not prompt else self._left_out(prompt, "taken for the options")
+
+    def _left_out(self, prompt: Prompt, reason: str) -> Prompt:
+        self.events[f"questions without reasoning: {reason}"] += 1
+        return prompt

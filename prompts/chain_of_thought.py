@@ -1,0 +1,67 @@
+"""Chain of thought: what a model is asked to think about a multiple-choice question, and the question with it.
+
+After Wei et al. (2022), "Chain-of-Thought Prompting Elicits Reasoning in Large Language Models"; the reasoning may be
+that of another model than the one that answers.
+"""
+
+from dataclasses import replace
+
+from prompts.answer_space import Choice, Text
+from prompts.clipping import clipped
+from prompts.prompt import Prompt
+from prompts.sections import ANSWER, QUESTION, THOUGHT, keeps_list, without_marks
+from prompts.statement import without_marker
+
+CHOICE, RATING = "choice", "rating"
+KINDS = (CHOICE, RATING)
+"""Multiple-choice questions: with printed options, and with the steps of a rating."""
+CUE = "Therefore, the answer is"
+
+_SYSTEM = "You know online shops and their products well. You weigh every option before anybody decides."
+# Numbers mean nothing where options are scored by their texts or stand in another order.
+_TASK = (
+    "Think this through step by step, in at most {words} words. Name options by their words, never by their numbers, "
+    "and stop before you give an answer."
+)
+_OPENING = "Let us go through this step by step."
+_LONGEST_WORD = 12  # characters; more than the mean of any language that puts spaces between words
+
+
+def kind_of(prompt: Prompt) -> str:
+    """Return which of `KINDS` a prompt is of; empty for none."""
+    if not isinstance(prompt.space, Choice):
+        return ""
+    return RATING if prompt.as_statement else prompt.kind
+
+
+def reasoning_prompt(prompt: Prompt, words: int) -> Prompt:
+    """Return what asks for up to `words` words of reasoning about the question of `prompt`."""
+    user = f"{without_marker(prompt.user)}\n\n{_TASK.format(words=words)}"
+    return Prompt(_SYSTEM, user, Text(words, stop=()), fallback="", cue=_OPENING)
+
+
+def reasoning_of(written: str, words: int) -> str:
+    """Return the first `words` words of what was written, in one line without section marks; it may be empty."""
+    line = " ".join(without_marks(clipped(written)).split()[:words])
+    return line[: words * _LONGEST_WORD].rstrip()
+
+
+def with_reasoning(prompt: Prompt, reasoning: str) -> Prompt:
+    """Return the prompt with the reasoning between its question and its answer.
+
+    What may be answered stays the same. A prompt whose list could no longer be told from the reasoning stays as it was.
+    """
+    user = _sections(without_marker(prompt.user), reasoning)
+    if not reasoning or not keeps_list(prompt, user, begins=len(QUESTION) + 1):
+        return prompt
+    return replace(prompt, user=user, bare=_bare(prompt, reasoning), cue=CUE)
+
+
+def _bare(prompt: Prompt, reasoning: str) -> str:
+    if not prompt.bare:
+        return ""
+    return f"{prompt.bare}\n{reasoning}" if prompt.as_statement else _sections(prompt.bare, reasoning)
+
+
+def _sections(question: str, reasoning: str) -> str:
+    return f"{QUESTION}\n{question}\n\n{THOUGHT}\n{reasoning}\n\n{ANSWER}"

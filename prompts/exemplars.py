@@ -1,0 +1,153 @@
+"""Questions with their answers, shown before the question that is asked.
+
+Few-shot prompting after Brown et al. (2020), "Language Models are Few-Shot Learners".
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from prompts.answer_space import Choice, Selection, Spans, admits
+from prompts.external_information import token_estimate
+from prompts.prompt import Prompt
+from prompts.registry import BUILDERS
+from prompts.sections import EXAMPLE, QUESTION, keeps_list
+from prompts.settings import PromptSettings
+from prompts.statement import without_marker
+from prompts.task_type import TaskType
+from utilities.errors import UserError
+from utilities.knowledge import QUESTION_ALONE
+from utilities.typed_yaml import build, read_mapping
+
+FILE = Path(__file__).with_suffix(".yaml")
+_CUE = "Answer:"
+
+Likeness = tuple[TaskType, type, str, str]
+"""What tells like questions: task type, form of the answer, kind, and the role that the model is given."""
+
+
+@dataclass(frozen=True)
+class Exemplar:
+    """A question as its builder makes it, without evidence, and the answer that is shown for it."""
+
+    task_type: TaskType
+    question: str
+    prompt: Prompt
+    answer: str
+
+    @property
+    def likeness(self) -> Likeness:
+        """What questions it is an example for."""
+        return likeness(self.task_type, self.prompt)
+
+    @property
+    def user(self) -> str:
+        """Question and answer as they are read where the whole question is shown."""
+        return f"{without_marker(self.prompt.user)}\n{self.prompt.cue or _CUE} {self.answer}"
+
+    @property
+    def bare(self) -> str:
+        """Question and answer as they are read where texts are scored; empty where they are not."""
+        text = _text_of(self.prompt, self.answer)
+        return f"{self.prompt.bare.strip()}\n{self.prompt.cue} {text}" if self.prompt.bare and text else ""
+
+    @property
+    def tokens(self) -> int:
+        """About how many tokens it takes in a prompt."""
+        return token_estimate(f"{EXAMPLE}\n{self.user}\n\n")
+
+
+@dataclass(frozen=True)
+class _Written:
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True)
+class _File:
+    """The fixed examples of every task type."""
+
+    multiple_choice: tuple[_Written, ...]
+    retrieval: tuple[_Written, ...]
+    ranking: tuple[_Written, ...]
+    generation: tuple[_Written, ...]
+    named_entity_recognition: tuple[_Written, ...]
+
+
+def likeness(task_type: TaskType, prompt: Prompt) -> Likeness:
+    """Return what tells a prompt's question from those that it is unlike."""
+    return task_type, type(prompt.space), prompt.kind, prompt.system
+
+
+def exemplar(task_type: TaskType, question: str, answer: str, settings: PromptSettings) -> Exemplar | None:
+    """Return a question with an answer as an example; None where it does not admit the answer."""
+    prompt = BUILDERS[task_type](question, replace(settings, external_information=0), QUESTION_ALONE)
+    return Exemplar(task_type, question, prompt, answer) if admits(prompt.space, answer) else None
+
+
+def fixed_exemplars(settings: PromptSettings, path: Path = FILE) -> tuple[Exemplar, ...]:
+    """Read the fixed examples of all task types, in the order of the file.
+
+    Raises:
+        UserError: the file cannot be read, or a question does not admit its answer.
+    """
+    written = build(_File, read_mapping(path, "the examples", "restore the file"), f"{path}: ", "task type")
+    found = []
+    for task_type in TaskType:
+        name = task_type.name.lower()
+        for index, each in enumerate(getattr(written, name)):
+            made = exemplar(task_type, each.question, each.answer, settings)
+            if made is None:
+                raise UserError(f"{path}: {name}[{index}].answer is {each.answer!r}, which its question does not admit")
+            found.append(made)
+    return tuple(found)
+
+
+def likest(exemplars: Sequence[Exemplar], task_type: TaskType, prompt: Prompt, count: int) -> list[Exemplar]:
+    """Return up to `count` examples of the task type with the same form of answer, those of the same kind first."""
+    wanted = likeness(task_type, prompt)
+    alike = [each for each in exemplars if each.likeness[:2] == wanted[:2]]
+    return sorted(alike, key=lambda each: (each.likeness[2] != wanted[2], each.likeness[3] != wanted[3]))[:count]
+
+
+def with_exemplars(prompt: Prompt, exemplars: Sequence[Exemplar], room: int) -> Prompt:
+    """Return the prompt with those examples before its question that fit into about `room` tokens together.
+
+    What may be answered stays the same. A prompt whose list could no longer be told from that of an example stays as it
+    was.
+    """
+    shown = _fitting(exemplars, room)
+    if not shown:
+        return prompt
+    user = _marked([each.user for each in shown], prompt.user)
+    if not keeps_list(prompt, user, begins=len(user) - len(prompt.user)):
+        return prompt
+    return replace(prompt, user=user, bare=_bare(prompt, [each.bare for each in shown if each.bare]))
+
+
+def _fitting(exemplars: Sequence[Exemplar], room: int) -> list[Exemplar]:
+    kept = []
+    for each in exemplars:
+        if each.tokens <= room:
+            kept.append(each)
+            room -= each.tokens
+    return kept
+
+
+def _marked(examples: Sequence[str], question: str) -> str:
+    head = "" if question.startswith(QUESTION) else f"{QUESTION}\n"
+    return "".join(f"{EXAMPLE}\n{example}\n\n" for example in examples) + head + question
+
+
+def _bare(prompt: Prompt, examples: Sequence[str]) -> str:
+    if not prompt.bare or not examples:
+        return prompt.bare
+    return "\n\n".join((*examples, prompt.bare)) if prompt.as_statement else _marked(examples, prompt.bare)
+
+
+def _text_of(prompt: Prompt, answer: str) -> str:
+    """Return the text of the answer's first label or phrase; empty where it is no such answer."""
+    first = answer.partition(",")[0].strip()
+    if isinstance(prompt.space, Choice | Selection) and prompt.space.texts:
+        return prompt.space.texts[prompt.space.labels.index(first)]
+    return first if isinstance(prompt.space, Spans) else ""
