@@ -18,6 +18,9 @@ help: ## list the targets
 
 setup: $(INSTALLED) ## make .venv with everything that the other targets need
 
+# Models of the tests and of the demo are tiny: threads would only wait for one another.
+test tune-demo: export OMP_NUM_THREADS ?= 1
+
 test: $(INSTALLED_AWQ) ## lint, format check, types, tests; needs no weights
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
