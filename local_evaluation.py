@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from utilities.errors import UserError, exit_code
 from utilities.files import write_json, write_text
+from utilities.options import positive
 
 if TYPE_CHECKING:
     from models.trace import Trace
@@ -105,18 +106,12 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
         default=Path("outputs"),
         help="folder for the files listed below (default: %(default)s)",
     )
-    parser.add_argument("--limit", type=_positive, metavar="N", help="use the first N questions only")
+    parser.add_argument("--limit", type=positive, metavar="N", help="use the first N questions only")
     parser.add_argument("--no-report", action="store_true", help="write no report.html")
     parser.add_argument(
         "--answers", type=Path, metavar="FILE", help="score these saved answers instead of running the model"
     )
     return parser.parse_args(argv)
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
-    return int(text)
 
 
 def _make_folder(folder: Path) -> None:

@@ -18,7 +18,6 @@ from benchmarks.common import (
     add_threads,
     conditions,
     make_parser,
-    positive,
     print_table,
     set_threads,
     shown,
@@ -26,6 +25,7 @@ from benchmarks.common import (
 from models.settings import DTYPES
 from utilities.errors import UserError, exit_code
 from utilities.fingerprint import fingerprint
+from utilities.options import positive
 from utilities.weights import holds_model
 
 EXAMPLES = """\

@@ -18,7 +18,6 @@ from benchmarks.common import (
     Results,
     conditions,
     make_parser,
-    positive,
     print_table,
     shown,
     source_digest,
@@ -26,6 +25,7 @@ from benchmarks.common import (
 from prompts.reading import read_query
 from prompts.task_type import TaskType
 from utilities.errors import UserError, exit_code
+from utilities.options import positive
 from utilities.pypi_wheel import sha256
 from utilities.questions import json_lines, read_questions
 

@@ -20,6 +20,7 @@ from utilities.errors import UserError
 from utilities.evaluation_record import versions
 from utilities.files import write_json
 from utilities.fingerprint import fingerprint_of_both
+from utilities.options import positive
 from utilities.score_table import console_for
 from utilities.weights import holds_model, missing_weights_message
 
@@ -76,13 +77,6 @@ def add_questions(parser: argparse.ArgumentParser, default: Path | None = DEVELO
 def add_threads(parser: argparse.ArgumentParser) -> None:
     """Add `--threads`."""
     parser.add_argument("--threads", type=positive, metavar="N", help="threads of the model (default: torch's choice)")
-
-
-def positive(text: str) -> int:
-    """Read a whole number from 1 for argparse."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
-    return int(text)
 
 
 def set_threads(threads: int | None) -> int:

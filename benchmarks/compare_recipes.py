@@ -22,7 +22,6 @@ from benchmarks.common import (
     add_threads,
     conditions,
     make_parser,
-    positive,
     print_table,
     set_threads,
     shown,
@@ -35,6 +34,7 @@ from prompts.task_type import TaskType
 from utilities.errors import exit_code
 from utilities.evaluation import DescribesItself, predict
 from utilities.evaluation_record import describe_data
+from utilities.options import positive
 from utilities.questions import Question, read_questions
 from utilities.scores import score_answers
 

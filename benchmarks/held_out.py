@@ -20,7 +20,6 @@ from benchmarks.common import (
     conditions,
     content_key,
     make_parser,
-    positive,
     print_table,
     set_threads,
     shown,
@@ -36,6 +35,7 @@ from utilities.embeddings import NotScorableError
 from utilities.errors import UserError, exit_code
 from utilities.evaluation_record import describe_data
 from utilities.metrics import METRICS
+from utilities.options import positive
 from utilities.parsers import parse
 from utilities.questions import Question, read_questions
 from utilities.sampling import Overlap, Sample, draw_sample

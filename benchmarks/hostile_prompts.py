@@ -20,7 +20,6 @@ from benchmarks.common import (
     add_threads,
     conditions,
     make_parser,
-    positive,
     print_table,
     set_threads,
     source_digest,
@@ -33,6 +32,7 @@ from prompts.detection import detect_task_type
 from prompts.task_type import TaskType
 from utilities.errors import exit_code
 from utilities.evaluation import Model
+from utilities.options import positive
 from utilities.parsers import NO_CHOICE, parse
 from utilities.questions import read_questions
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import Json, Results, conditions, make_parser, positive, print_table, source_digest
+from benchmarks.common import Json, Results, conditions, make_parser, print_table, source_digest
 from prompts.reading import read_numbered_list, read_query
 from utilities.catalog.build import Request, build
 from utilities.catalog.columns import JUDGEMENT_COLUMNS, PRODUCT_COLUMNS, read_columns
@@ -28,6 +28,7 @@ from utilities.files import write_text
 from utilities.fusion import LEXICAL, RELATED, FittedSum
 from utilities.knowledge import QUESTION_ALONE
 from utilities.metrics import ndcg
+from utilities.options import positive
 from utilities.questions import read_questions
 from utilities.retrieval import best_first
 from utilities.tokens import PLURAL

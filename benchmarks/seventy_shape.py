@@ -19,7 +19,6 @@ from benchmarks.common import (
     conditions,
     make_parser,
     model_folder,
-    positive,
     print_table,
     source_digest,
 )
@@ -32,6 +31,7 @@ from prompts.answer_space import Choice, Text
 from prompts.prompt import Prompt
 from utilities.devices import read_devices
 from utilities.errors import UserError, exit_code
+from utilities.options import positive
 
 if TYPE_CHECKING:
     from utilities.time_budget_model import Machine

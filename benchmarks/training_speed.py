@@ -25,7 +25,6 @@ from benchmarks.common import (
     add_threads,
     conditions,
     make_parser,
-    positive,
     print_table,
     set_threads,
     shown,
@@ -42,6 +41,7 @@ from tuning.training_arguments import training_arguments
 from tuning.training_form import TrainingForm, training_form
 from utilities.errors import exit_code
 from utilities.fingerprint import fingerprint
+from utilities.options import positive
 from utilities.pypi_wheel import sha256
 from utilities.questions import read_questions
 
@@ -79,7 +79,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--rows", type=Path, required=True, metavar="FILE", help="rows with answers, JSON Lines")
     add("--recipe", type=Path, default=RECIPE, metavar="FILE", help="default: tuning/recipes/smollm2.yaml")
-    add("--limit", type=positive, default=64, metavar="N", help="rows that are trained on (default: %(default)s)")
+    add("--limit", type=positive, default=64, metavar="N", help="rows, spread over the file (default: %(default)s)")
     add("--repeats", type=positive, default=3, metavar="N", help="turns of each; medians count (default: %(default)s)")
     return parser.parse_args(argv)
 
@@ -116,10 +116,11 @@ def measure(way: str, rows: Path, limit: int, recipe: FinetuneRecipe, folder: Pa
         for row in read_questions(rows)
         if isinstance(form := training_form(row, load_settings().prompts), TrainingForm)
     ]
+    forms = forms[:: max(1, len(forms) // limit)][:limit]
     model, coder = load_base(recipe, folder)
     model, head = adapted(model, recipe)
     with tempfile.TemporaryDirectory() as work:
-        arguments = training_arguments(recipe, Path(work), limit)
+        arguments = training_arguments(recipe, Path(work), len(forms))
         arguments.eval_strategy, arguments.eval_on_start, arguments.save_strategy = "no", False, "no"
         arguments.load_best_model_at_end = False
         make = _plain if way == "plain" else _answers

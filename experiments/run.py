@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from experiments.planning import NoQuestionsError, Options, Planned, plan
+from experiments.planning import SCORES, NoQuestionsError, Options, Planned, plan
 from experiments.rendering import Filled, markdown, show
 from experiments.results import results
 from experiments.running import run_rows
@@ -20,6 +20,7 @@ from experiments.table import read_table, tables_of
 from models.settings import ROOT
 from utilities.errors import UserError, exit_code
 from utilities.files import write_json, write_text
+from utilities.options import positive
 
 EXAMPLES = """\
 examples:
@@ -103,7 +104,7 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
     )
     add(
         "--limit",
-        type=_positive,
+        type=positive,
         default=0,
         metavar="N",
         help="use the first N questions of the table's task types only",
@@ -118,12 +119,6 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
-    return int(text)
-
-
 def _filled(file: Path, data: Path, options: argparse.Namespace) -> Filled:
     table = read_table(file)
     planned = plan(table, data, Options(options.output, options.adapters.absolute(), options.limit, options.any_code))
@@ -136,7 +131,7 @@ def _filled(file: Path, data: Path, options: argparse.Namespace) -> Filled:
 def _forget(planned: Sequence[Planned]) -> None:
     for each in planned:
         if each.finished:
-            (each.folder / "scores.json").unlink()
+            (each.folder / SCORES).unlink()
 
 
 def _command(file: Path, options: argparse.Namespace) -> list[str]:

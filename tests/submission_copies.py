@@ -54,6 +54,24 @@ def make_copy(folder: Path, weights: Path) -> None:
     shutil.copytree(weights, folder / WEIGHTS)
 
 
+def make_template(folder: Path, weights: Path, **aicrowd: Any) -> Path:
+    """Make a committed copy in `folder` whose aicrowd.json has these fields, and return it."""
+    copy = folder / "copy"
+    with pytest.MonkeyPatch.context() as patch:
+        isolate_git(patch, folder)
+        make_copy(copy, weights)
+        edit_aicrowd(copy, **aicrowd)
+        commit(copy)
+    return copy
+
+
+def copy_of(template: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Copy a template into `folder`, to be broken there, and return the copy."""
+    isolate_git(monkeypatch, folder)
+    shutil.copytree(template, folder / "copy", symlinks=True)
+    return folder / "copy"
+
+
 def commit(root: Path) -> None:
     """Commit everything that is not ignored."""
     git(root, "add", "--all")

@@ -4,16 +4,18 @@ import json
 import resource
 import shutil
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from models.engines.loading import load_causal_lm
+from tests.hybridizing import Make, assert_refused, child_of
 from tests.tiny_model import save_tiny_model
 from tuning import hybridize
 from tuning.merging import full_weights
@@ -31,7 +33,6 @@ from utilities.errors import UserError, exit_code
 RECIPES = Path(__file__).parent.parent / "tuning" / "recipes"
 FIVE = (0.0, 0.5, 0.3, 0.7, 1.0)
 LAYERS = 3
-Make = Callable[..., Path]
 
 
 def mix(method: Method, *tensors: list[float], place: Place | None = None) -> list[float]:
@@ -125,6 +126,7 @@ numbers = st.lists(st.floats(-100, 100, width=32), min_size=3, max_size=3)
 
 
 @given(numbers, st.floats(0, 1))
+@example([0.0, 0.0, 4.793001267376604e-41], 0.5)
 def test_equal_parents_have_themselves_as_child(values: list[float], t: float) -> None:
     tensor = torch.tensor(values)
     for method in (Slerp(t), Linear((1 - t, t)), WiseFt(t), GradientSlerp(elsewhere=t)):
@@ -181,18 +183,7 @@ def pair(parents: dict[torch.dtype, tuple[Path, Path]], tmp_path: Path) -> tuple
 def make(tmp_path: Path) -> Make:
     """Run the command and return the child's folder."""
 
-    def run(recipe: str, *models: Path, base: Path | None = None, rank: int | None = None) -> Path:
-        path = tmp_path / "recipe.yaml"
-        path.write_text(recipe, encoding="utf-8")
-        output = tmp_path / "made" / "child"
-        shutil.rmtree(output, ignore_errors=True)
-        arguments = ["--recipe", str(path), "--output", str(output), "--parents", *map(str, models)]
-        arguments += ["--base", str(base)] if base else []
-        arguments += ["--rank", str(rank)] if rank is not None else []
-        assert hybridize.main(arguments) == 0
-        return output
-
-    return run
+    return partial(child_of, tmp_path)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -350,13 +341,10 @@ def _index(folder: Path) -> None:
     ],
 )
 def test_an_unusable_parent_is_one_sentence_and_leaves_nothing(
-    make: Make, pair: tuple[Path, Path], tmp_path: Path, damage: Callable[[Path], None], words: str
+    pair: tuple[Path, Path], tmp_path: Path, damage: Callable[[Path], None], words: str
 ) -> None:
     damage(pair[1])
-    with pytest.raises(UserError, match=words) as told:
-        make("method: slerp", *pair)
-    assert "\n" not in str(told.value)
-    assert not list((tmp_path / "made").glob("*"))
+    assert_refused(tmp_path, pair, words)
 
 
 @pytest.mark.parametrize(

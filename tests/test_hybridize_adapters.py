@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,13 @@ from peft import PeftModel
 from safetensors.torch import load_file, save_file
 
 from models.engines.lora import Change, read_matrices
+from tests.hybridizing import Make, assert_refused, child_of
 from tests.tiny_adapter import MODULES, save_tiny_adapter
 from tests.tiny_model import save_tiny_model
-from tuning import hybridize
 from tuning.merging.low_rank import cut, weighted_sum
 from utilities.errors import UserError
 
 LAYERS = 3
-Make = Callable[..., Path]
 CPU = torch.device("cpu")
 
 
@@ -44,16 +44,7 @@ def pair(base: Path, tmp_path: Path) -> tuple[Path, Path]:
 def make(tmp_path: Path) -> Make:
     """Run the command and return the child's folder."""
 
-    def run(recipe: str, *models: Path, base: Path | None = None, rank: int | None = None) -> Path:
-        path, output = tmp_path / "recipe.yaml", tmp_path / "made" / "child"
-        path.write_text(recipe, encoding="utf-8")
-        arguments = ["--recipe", str(path), "--output", str(output), "--parents", *map(str, models)]
-        arguments += ["--base", str(base)] if base else []
-        arguments += ["--rank", str(rank)] if rank is not None else []
-        assert hybridize.main(arguments) == 0
-        return output
-
-    return run
+    return partial(child_of, tmp_path)
 
 
 def merged(base: Path, adapter: Path) -> dict[str, torch.Tensor]:
@@ -207,13 +198,10 @@ def _of_another_size(folder: Path) -> None:
     ],
 )
 def test_an_unusable_parent_is_one_sentence_and_leaves_nothing(
-    make: Make, pair: tuple[Path, Path], tmp_path: Path, damage: Callable[[Path], None], words: str
+    pair: tuple[Path, Path], tmp_path: Path, damage: Callable[[Path], None], words: str
 ) -> None:
     damage(pair[1])
-    with pytest.raises(UserError, match=words) as told:
-        make("method: slerp", *pair)
-    assert "\n" not in str(told.value)
-    assert not list((tmp_path / "made").glob("*"))
+    assert_refused(tmp_path, pair, words)
 
 
 def test_a_base_that_the_adapters_do_not_fit_is_told(make: Make, pair: tuple[Path, Path], tmp_path: Path) -> None:

@@ -13,12 +13,12 @@ from tests.submission_copies import (
     WEIGHTS,
     cached_weights,
     commit,
+    copy_of,
     edit,
     edit_aicrowd,
     git,
-    isolate_git,
     linked_folder,
-    make_copy,
+    make_template,
     write_sparse_tensor,
 )
 from utilities import preflight
@@ -38,20 +38,12 @@ TRACK = TRACKS[2]
 
 @pytest.fixture(scope="module")
 def template(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("template")
-    with pytest.MonkeyPatch.context() as patch:
-        isolate_git(patch, folder)
-        make_copy(folder / "copy", tiny_folder)
-        edit_aicrowd(folder / "copy", challenge_id=TRACK.challenge_id, gpu=True)
-        commit(folder / "copy")
-    return folder / "copy"
+    return make_template(tmp_path_factory.mktemp("template"), tiny_folder, challenge_id=TRACK.challenge_id, gpu=True)
 
 
 @pytest.fixture
 def copy(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    isolate_git(monkeypatch, tmp_path)
-    shutil.copytree(template, tmp_path / "copy", symlinks=True)
-    return tmp_path / "copy"
+    return copy_of(template, tmp_path, monkeypatch)
 
 
 def failing(request: Request) -> dict[str, Verdict]:

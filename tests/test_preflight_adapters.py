@@ -14,10 +14,10 @@ from tests.submission_copies import (
     ADAPTER,
     add_adapter,
     commit,
+    copy_of,
     edit,
     edit_aicrowd,
-    isolate_git,
-    make_copy,
+    make_template,
     write_sparse_tensors,
 )
 from utilities.preflight_checks.adapters import check_adapters
@@ -32,20 +32,12 @@ Change = Callable[[Path], None]
 
 @pytest.fixture(scope="module")
 def template(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("template")
-    with pytest.MonkeyPatch.context() as patch:
-        isolate_git(patch, folder)
-        make_copy(folder / "copy", tiny_folder)
-        edit_aicrowd(folder / "copy", gpu=True)
-        commit(folder / "copy")
-    return folder / "copy"
+    return make_template(tmp_path_factory.mktemp("template"), tiny_folder, gpu=True)
 
 
 @pytest.fixture
 def copy(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    isolate_git(monkeypatch, tmp_path)
-    shutil.copytree(template, tmp_path / "copy", symlinks=True)
-    return tmp_path / "copy"
+    return copy_of(template, tmp_path, monkeypatch)
 
 
 def failing(root: Path) -> dict[str, str]:

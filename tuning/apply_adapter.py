@@ -8,11 +8,11 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from tqdm import tqdm
 
 from models.engines.adapter_config import TENSORS
 from models.engines.lora import Change, read_matrices
+from tuning.merging.folder import new_folder, write_tensors
 from utilities.errors import UserError, exit_code
 from utilities.weights import holds_model, missing_weights_message
 
@@ -28,24 +28,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Write the folder by the options of the command line; return 0."""
     options = _options(argv)
     base, output = options.base, options.output.absolute()
-    if output.exists():
-        raise UserError(f"--output {output} exists: move it away or name another folder")
     if not holds_model(base):
         raise UserError(missing_weights_message(base))
     changes = dict(read_matrices(options.adapter))
-    work = output.with_name(f".{output.name}.partial")
-    shutil.rmtree(work, ignore_errors=True)
-    try:
+    with new_folder(output) as work:
         apply(base, changes, work)
         if changes:
             raise UserError(
                 f"{options.adapter / TENSORS} changes {min(changes)}, which {base} lacks: name its own base"
             )
-        work.rename(output)
-    except OSError as error:
-        raise UserError(f"{work}: {error.strerror or error}: make room or name another --output") from error
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
     print(f"{output}: finished")
     return 0
 
@@ -64,13 +55,12 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def apply(base: Path, changes: dict[str, Change], output: Path) -> None:
-    """Copy `base` to `output`, a file at a time, and take each change that a tensor gets out of `changes`.
+    """Copy `base` to the folder `output`, a file at a time, and take each change that a tensor gets out of `changes`.
 
     Raises:
         UserError: a tensor file is damaged, or a change has another shape than its tensor.
         OSError: a file cannot be written.
     """
-    output.mkdir(parents=True)
     for path in sorted(base.iterdir()):
         if path.is_file() and path.suffix != ".safetensors":
             shutil.copyfile(path, output / path.name)
@@ -88,7 +78,7 @@ def _apply_to_file(path: Path, changes: dict[str, Change], output: Path) -> None
                 tensors[name] = _changed(path, name, file.get_tensor(name), changes)
     except SafetensorError as error:
         raise UserError(f"{path} is damaged ({' '.join(str(error).split())}): fetch it again") from error
-    save_file(tensors, output, metadata=dict(metadata))
+    write_tensors(output, tensors, metadata)
 
 
 def _changed(path: Path, name: str, tensor: torch.Tensor, changes: dict[str, Change]) -> torch.Tensor:

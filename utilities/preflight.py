@@ -8,6 +8,7 @@ from pathlib import Path
 
 from utilities.errors import UserError, exit_code
 from utilities.files import write_json
+from utilities.options import positive
 from utilities.preflight_checks.repository import Request
 from utilities.preflight_checks.table import CHECKS, RUN_CHECKS, verdicts
 from utilities.preflight_checks.verdict import State, Verdict
@@ -122,13 +123,6 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="how many questions the run answers (default: %(default)s)",
     )
-
-
-def positive(text: str) -> int:
-    """Read a whole number from 1, for argparse."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
-    return int(text)
 
 
 if __name__ == "__main__":

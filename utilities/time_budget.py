@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from utilities.errors import UserError, exit_code
+from utilities.options import positive
 from utilities.tracks import TRACKS, track_by_number
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
 def _add_scope(parser: argparse.ArgumentParser) -> None:
     """Add what is predicted for: how many devices, which tracks, which questions."""
     parser.add_argument(
-        "--count", type=_positive, metavar="N", help="devices (default: the model's own number in the catalogue)"
+        "--count", type=positive, metavar="N", help="devices (default: the model's own number in the catalogue)"
     )
     shown = parser.add_mutually_exclusive_group()
     shown.add_argument(
@@ -124,12 +125,6 @@ def _add_scope(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="questions of a track, may be repeated (default: 2,373 of track 3, the others by their minutes)",
     )
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
-    return int(text)
 
 
 def _track_questions(text: str) -> tuple[int, int]:

@@ -12,6 +12,9 @@ from utilities.errors import UserError
 
 CONFIG, TENSORS = "adapter_config.json", "adapter_model.safetensors"
 
+MATRIX = re.compile(r"base_model\.model\.(?P<module>.+)\.lora_(?P<side>[AB])\.weight")
+"""How peft names the two matrices of a module's change."""
+
 _WITHOUT_EFFECT: tuple[object, ...] = (None, False, "none", [], {})
 _REFUSED = (
     "alora_invocation_tokens",
@@ -65,6 +68,11 @@ class AdapterConfig:
     def highest_rank(self) -> int:
         """The highest rank of any module."""
         return max([self.rank, *self.rank_pattern.values()])
+
+
+def matrix_name(module: str, side: str) -> str:
+    """Return the name of a module's matrix A or B, as `MATRIX` reads it."""
+    return f"base_model.model.{module}.lora_{side}.weight"
 
 
 def holds_adapter(folder: Path) -> bool:

@@ -5,7 +5,6 @@ A [rank, inputs] and B [outputs, rank]. Files are read without peft, whose impor
 start on a small model.
 """
 
-import re
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +14,9 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from models.engines.adapter_config import CONFIG, TENSORS, AdapterConfig, read_adapter_config
+from models.engines.adapter_config import CONFIG, MATRIX, TENSORS, AdapterConfig, read_adapter_config
 from models.engines.interface import EngineError
 from utilities.errors import UserError
-
-_NAME = re.compile(r"base_model\.model\.(.+)\.lora_([AB])\.weight")
 
 
 @dataclass(frozen=True)
@@ -97,10 +94,10 @@ def read_matrices(folder: Path) -> Changes:
         ) from error
     pairs: dict[str, dict[str, torch.Tensor]] = {}
     for name, tensor in tensors.items():
-        found = _NAME.fullmatch(name)
+        found = MATRIX.fullmatch(name)
         if not found:
             raise UserError(f"{folder / TENSORS}: {name} is no matrix of a linear layer's LoRA: train without it")
-        pairs.setdefault(found[1], {})[found[2]] = tensor
+        pairs.setdefault(found["module"], {})[found["side"]] = tensor
     if not pairs:
         raise UserError(f"{folder / TENSORS} holds no matrix: copy the adapter again")
     return {module: _change(folder, module, pair, config) for module, pair in pairs.items()}

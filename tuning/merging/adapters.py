@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from models.engines.adapter_config import CONFIG, TENSORS
+from models.engines.adapter_config import CONFIG, TENSORS, matrix_name
 from models.engines.lora import Change, Changes, read_matrices
 from tuning.merging.checkpoint import Checkpoint, by
 from tuning.merging.folder import copy_files, write_tensors
@@ -132,8 +132,8 @@ def _resized(changes: Changes, rank: int) -> tuple[Changes, dict[str, Any]]:
 def _write(changes: Changes, dtype: torch.dtype, config: Mapping[str, Any], output: Path) -> None:
     tensors: dict[str, torch.Tensor] = {}
     for module, change in changes.items():
-        for letter, matrix in (("A", change.down), ("B", change.up)):
-            tensors[f"base_model.model.{module}.lora_{letter}.weight"] = matrix.to(dtype)
+        for side, matrix in (("A", change.down), ("B", change.up)):
+            tensors[matrix_name(module, side)] = matrix.to(dtype)
     write_tensors(output / TENSORS, tensors)
     write_json(output / CONFIG, config)
 

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 from safetensors import SafetensorError
@@ -11,6 +12,7 @@ from safetensors.torch import save_file
 
 from utilities.errors import UserError
 
+_METADATA: Mapping[str, str] = MappingProxyType({"format": "pt"})
 _COPIED = (
     "config.json",
     "generation_config.json",
@@ -53,14 +55,14 @@ def copy_files(parent: Path, folder: Path) -> None:
             shutil.copyfile(path, folder / path.name)
 
 
-def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
+def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str] = _METADATA) -> None:
     """Write a safetensors file that everyone may read.
 
     Raises:
         OSError: the disk cannot be written to.
     """
     try:
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path, metadata={"format": "pt"})
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path, metadata=dict(metadata))
     except SafetensorError as error:
         raise OSError(" ".join(str(error).split())) from error
     path.chmod(0o644)  # safetensors writes for its owner alone

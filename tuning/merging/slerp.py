@@ -51,9 +51,10 @@ def slerp(first: torch.Tensor, second: torch.Tensor, shares: Shares) -> torch.Te
 def _cosine(first: torch.Tensor, second: torch.Tensor) -> float | None:
     """Return the cosine of the angle between two tensors, None where one of them has no direction.
 
-    Summed in float64: in float32 the length of an embedding of 28 million numbers comes out wrong by 0.2 %.
+    In float64: in float32 the length of an embedding of 28 million numbers comes out wrong by 0.2 %, and products of
+    very small numbers are 0.
     """
     lengths = [float(torch.linalg.vector_norm(each, dtype=torch.float64)) for each in (first, second)]
     if not all(lengths):
         return None
-    return float((first * second).sum(dtype=torch.float64)) / math.prod(lengths)
+    return float(torch.mul(first.double(), second).sum()) / lengths[0] / lengths[1]

@@ -14,6 +14,7 @@ from utilities.catalog.manifest import REBUILD, BuildSettings, check_files
 from utilities.catalog.report import describe, print_found
 from utilities.errors import UserError, exit_code
 from utilities.files import write_json
+from utilities.options import positive
 from utilities.tokens import PLURAL, STEMMINGS
 
 EXAMPLES = """\
@@ -96,12 +97,6 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
 
 
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
-    return int(text)
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m utilities.catalog",
@@ -117,7 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("query", help="search the products")
     _add_folder(command, _query_command)
     command.add_argument("query", help="what to search for")
-    command.add_argument("-k", type=_positive, default=10, metavar="N", help="how many products (default: 10)")
+    command.add_argument("-k", type=positive, default=10, metavar="N", help="how many products (default: 10)")
     command.add_argument("--related", action="store_true", help="also the products that belong to this query")
     _add_json(command)
     _add_folder(commands.add_parser("verify", help="check every byte, and search once"), _verify_command)

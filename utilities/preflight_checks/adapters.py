@@ -1,9 +1,8 @@
 """The LoRA adapters: whether they are there, whole, in git, and such as the engine runs."""
 
-import re
 from collections.abc import Mapping
 
-from models.engines.adapter_config import CONFIG, TENSORS, AdapterConfig, read_adapter_config
+from models.engines.adapter_config import CONFIG, MATRIX, TENSORS, AdapterConfig, read_adapter_config
 from models.engines.vllm_adapters import UNCHANGED, room_for
 from utilities.errors import UserError
 from utilities.preflight_checks.repository import Repository, UsedAdapter
@@ -11,7 +10,6 @@ from utilities.preflight_checks.tensors import FLOATS, Tensor, read_tensors
 from utilities.preflight_checks.verdict import FailedError, listed
 
 MB = 1000**2
-_MATRIX = re.compile(r"base_model\.model\.(?P<module>.+)\.lora_(?P<side>[AB])\.weight")
 
 
 def check_adapters(repository: Repository) -> str:
@@ -66,7 +64,7 @@ def _modules(tensors: tuple[Tensor, ...], config: AdapterConfig) -> list[str]:
     """Return the modules that are changed; both matrices of each are floats and of the rank that the config says."""
     shapes: dict[str, dict[str, tuple[int, ...]]] = {}
     for tensor in tensors:
-        named = _MATRIX.fullmatch(tensor.name)
+        named = MATRIX.fullmatch(tensor.name)
         if named is None or tensor.dtype not in FLOATS or len(tensor.shape) != 2:
             raise FailedError(
                 f"{tensor.name} ({tensor.dtype}, {list(tensor.shape)}) is no matrix of a linear layer's LoRA",

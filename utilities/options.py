@@ -1,0 +1,14 @@
+"""Types of command-line options that several commands have."""
+
+import argparse
+
+
+def positive(text: str) -> int:
+    """Read a whole number from 1, for argparse.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none.
+    """
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+    return int(text)
