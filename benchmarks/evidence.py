@@ -140,7 +140,8 @@ def milliseconds(questions: Sequence[Question], settings: Settings) -> Json:
 
 def orders_of(settings: Settings) -> Mapping[str, Order]:
     """Return every way to score a row's candidates, by its name in the table."""
-    fitted = FittedSum(read_weights(weights_file(settings.knowledge, engine_identity(settings.engine))))
+    path = weights_file(settings.knowledge, engine_identity(settings.engine))
+    fitted = FittedSum(read_weights(path) if path else {})
     sources = {"lexical": (LEXICAL,), "vectors": (VECTORS,), "both": (LEXICAL, VECTORS), "model": (MODEL,)}
     fused = {f"+ {name}": (*names, MODEL) for name, names in sources.items() if name != "model"}
     orders: dict[str, Order] = {"as given": lambda row: (0.0,) * len(row.gains)}

@@ -54,9 +54,11 @@ class Exemplars:
                 self._earlier[made.likeness] = made
 
     def _extended(self, question: str, task_type: TaskType, prompt: Prompt) -> Prompt:
-        examples = likest(self._fixed, task_type, prompt, self._settings.exemplars)
+        # An example that is the question itself would show its answer.
+        others = [each for each in self._fixed if each.question.strip() != question.strip()]
+        examples = likest(others, task_type, prompt, self._settings.exemplars)
         earlier = self._earlier.get(likeness(task_type, prompt))
-        if earlier and earlier.question != question:
+        if earlier and earlier.question.strip() != question.strip():
             examples = [*examples, earlier]
         return with_exemplars(prompt, examples, self._room(prompt)) if examples else prompt
 

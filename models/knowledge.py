@@ -15,6 +15,8 @@ from utilities.vectors import PACKAGED, load_vectors
 
 _LOG = logging.getLogger("shopalign")
 _ROOT = Path(__file__).resolve().parent.parent
+FOLDER = _ROOT / "models" / "fusion_weights"
+"""Where the files of fitted weights lie."""
 SIMILARITIES = (LEXICAL, VECTORS)
 FITTED, RECIPROCAL_RANK = "fitted", "reciprocal_rank"
 COMBINERS = (FITTED, RECIPROCAL_RANK)
@@ -40,10 +42,11 @@ class KnowledgeSettings:
     all-MiniLM-L6-v2 from its package, or the folder of another sentence-transformers model. `catalog` is a folder that
     `python -m utilities.catalog build` made, empty for none, and `related` the number of its products that a ranking
     question shows. `combine` is `fitted`, by the weights of a file, or `reciprocal_rank`. `weights` is that file; empty
-    for the one of the model in `models/fusion_weights`. Folders and files are relative to the repository.
+    for the one in `models/fusion_weights` that was fitted for the model. Folders and files are relative to the
+    repository.
     """
 
-    similarity: str = LEXICAL
+    similarity: str = f"{LEXICAL}+{VECTORS}"
     vectors: str = PACKAGED
     catalog: str = ""
     related: int = 3
@@ -96,13 +99,32 @@ def open_knowledge(settings: KnowledgeSettings, identity: Mapping[str, str]) -> 
     return _with_catalogue(knowledge, settings) if settings.catalog and settings.related else knowledge
 
 
-def weights_file(settings: KnowledgeSettings, identity: Mapping[str, str]) -> Path:
-    """Return the file of the fitted weights, which need not exist unless the settings name it.
+def weights_name(settings: KnowledgeSettings, identity: Mapping[str, str]) -> Path:
+    """Return the file that a model's fitted weights are written to: named in the settings, or after the model.
 
     A model with an adapter has a file of its own.
     """
     name = "+".join(filter(None, (identity["model"], Path(identity.get("adapter", "")).name)))
-    return _ROOT / (settings.weights or f"models/fusion_weights/{name}.yaml")
+    return _ROOT / settings.weights if settings.weights else FOLDER / f"{name}.yaml"
+
+
+def weights_file(settings: KnowledgeSettings, identity: Mapping[str, str], folder: Path = FOLDER) -> Path | None:
+    """Return the file of fitted weights that a model is answered with; None where nothing is known of the model.
+
+    Without one in the settings it is the file of `folder` that was fitted for weights of this fingerprint, wherever
+    they lie and whatever their folder is called, else the one of the model's name, which tells of evidence alone.
+
+    Raises:
+        UserError: a file of the folder cannot be read.
+    """
+    if settings.weights:
+        return _ROOT / settings.weights
+    known = identity.get("weights_sha256")
+    for path in sorted(folder.glob("*.yaml")):
+        if known and read_fitted_for(path).get("weights_sha256") == known:
+            return path
+    named = (folder / f"{weights_name(settings, each).stem}.yaml" for each in (identity, {"model": identity["model"]}))
+    return next((path for path in named if path.is_file()), None)
 
 
 def combiner_for(settings: KnowledgeSettings, identity: Mapping[str, str], events: Counter[str]) -> Combiner:
@@ -118,10 +140,11 @@ def _combiner(settings: KnowledgeSettings, identity: Mapping[str, str], events: 
     if settings.combine == RECIPROCAL_RANK:
         return ReciprocalRank()
     path = weights_file(settings, identity)
+    if path is None:
+        events["no fusion weights for the model"] += 1
+        return FittedSum({})
     if settings.weights:
         return FittedSum(read_weights(path))
-    if not path.exists():
-        return FittedSum({})
     weights, fitted_for = read_weights(path), read_fitted_for(path)
     other = [name for name, value in fitted_for.items() if identity.get(name) and value != identity[name]]
     if other:

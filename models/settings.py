@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -184,28 +185,33 @@ class Settings:
             raise UserError(f"setting batch_size is {self.batch_size}; the evaluator accepts 1 to 16")
 
 
-def load_settings(path: Path | None = None) -> Settings:
+def load_settings(path: Path | None = None, environment: Mapping[str, str] = os.environ) -> Settings:
     """Read a settings file: `path`, else the file that SHOPALIGN_SETTINGS names, else the default one.
 
-    SHOPALIGN_MODEL replaces `engine.model`, SHOPALIGN_WEIGHTS `engine.weights`, SHOPALIGN_ADAPTER `engine.adapter`.
-    Other weights come without an adapter unless one is named, because an adapter belongs to its base.
+    In the environment, SHOPALIGN_MODEL replaces `engine.model`, SHOPALIGN_WEIGHTS `engine.weights`, SHOPALIGN_ADAPTER
+    `engine.adapter`. Other weights come without an adapter unless one is named, because an adapter belongs to its base.
 
     Raises:
         UserError: the file is missing, is not YAML, or holds an unknown key, a value of the wrong type or a model that
             the catalogue lacks.
     """
-    named = os.environ.get(FILE_VARIABLE)
-    path = path or (Path(named) if named else DEFAULT_FILE)
+    path = path or settings_file(environment)
     values = read_mapping(path, "the settings", f"name a file by {FILE_VARIABLE}")
     given = values.get("engine", {})
     if isinstance(given, dict):
-        model = os.environ.get(MODEL_VARIABLE) or given.get("model", DEFAULT_MODEL)
+        model = environment.get(MODEL_VARIABLE) or given.get("model", DEFAULT_MODEL)
         values["engine"] = _with_entry(given, catalogue_entry(str(model)))
     settings = build(Settings, values, f"{path}: ")
     reasoning = () if settings.reasoning.source in (NO_REASONING, OWN_REASONING) else (settings.reasoning.source,)
     for model in (*filter(None, vars(settings.cooperation.models).values()), *reasoning):
         catalogue_entry(model)
-    return dataclasses.replace(settings, engine=_with_variables(settings.engine))
+    return dataclasses.replace(settings, engine=_with_variables(settings.engine, environment))
+
+
+def settings_file(environment: Mapping[str, str] = os.environ) -> Path:
+    """Return the file that SHOPALIGN_SETTINGS names, else the default one."""
+    named = environment.get(FILE_VARIABLE)
+    return Path(named) if named else DEFAULT_FILE
 
 
 def _with_entry(engine: dict[str, Any], entry: CatalogueEntry) -> dict[str, Any]:
@@ -223,9 +229,9 @@ def _with_entry(engine: dict[str, Any], entry: CatalogueEntry) -> dict[str, Any]
     return {**known, **engine, "model": entry.name}
 
 
-def _with_variables(engine: EngineSettings) -> EngineSettings:
+def _with_variables(engine: EngineSettings, environment: Mapping[str, str]) -> EngineSettings:
     """Return the engine's settings with what the environment replaces."""
-    weights, adapter = os.environ.get(WEIGHTS_VARIABLE), os.environ.get(ADAPTER_VARIABLE)
+    weights, adapter = environment.get(WEIGHTS_VARIABLE), environment.get(ADAPTER_VARIABLE)
     if weights:
         engine = dataclasses.replace(engine, weights=weights, adapter="")
     return dataclasses.replace(engine, adapter=adapter_name(adapter or engine.adapter))

@@ -19,7 +19,7 @@ class PromptSettings:
     multiple_choice: str = "base"
     retrieval: str = "base"
     ranking: str = "base"
-    generation: str = "base"
+    generation: str = "roles_30_words"
     named_entity_recognition: str = "base"
     external_information: int = 3
     external_tokens: int = 400

@@ -14,6 +14,7 @@ import pytest
 from benchmarks.faulty_worker import POISON, command
 from models.engines.interface import Answer, EngineError, GoneEngineError, LostEngineError, StartingEngineError
 from models.engines.supervised import SupervisedEngine
+from models.knowledge import KnowledgeSettings
 from models.settings import ClockSettings, EngineSettings, Settings
 from models.shopbench_model import ShopBenchModel
 from prompts.answer_space import Choice, Text, admits
@@ -26,7 +27,12 @@ from utilities.knowledge import QUESTION_ALONE
 
 SCRIPTED = EngineSettings(name="scripted")
 SECONDS_A_SAMPLE = 1.0
-SETTINGS = Settings(engine=SCRIPTED, clock=ClockSettings(seconds_per_sample=SECONDS_A_SAMPLE))
+# What is known without the engine costs next to nothing: these tests are about the engine's time.
+SETTINGS = Settings(
+    engine=SCRIPTED,
+    clock=ClockSettings(seconds_per_sample=SECONDS_A_SAMPLE),
+    knowledge=KnowledgeSettings(similarity="lexical"),
+)
 QUESTIONS = [
     f"Which of these products is number {number}?\n0. a fork\n1. bottle {number}\n2. a lamp\n3. a book\nAnswer:"
     for number in range(8)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.knowledge import FuseSettings, KnowledgeSettings, SwitchedFusion, open_knowledge, weights_file
+from models.knowledge import FOLDER, FuseSettings, KnowledgeSettings, SwitchedFusion, open_knowledge, weights_file
 from utilities.errors import UserError
 from utilities.fusion import FittedSum, ReciprocalRank, key_of, ranks
 from utilities.fusion_weights import read_weights
@@ -108,10 +108,30 @@ def test_weights_that_cannot_be_used_are_named_in_one_sentence(tmp_path: Path, t
 
 
 def test_every_committed_file_of_weights_can_be_read_and_names_all_kinds() -> None:
-    folder = weights_file(KnowledgeSettings(), {"model": "x"}).parent
-    files = sorted(folder.glob("*.yaml"))
+    files = sorted(FOLDER.glob("*.yaml"))
     assert files
     assert all(len(read_weights(file)) == 6 for file in files)
+
+
+def test_weights_are_found_by_the_models_fingerprint_whatever_its_adapters_folder_is_called(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(f"fitted: {{weights_sha256: base}}\n{WEIGHTS}", encoding="utf-8")
+    (tmp_path / "mine+a.yaml").write_text(f"fitted: {{weights_sha256: tuned}}\n{WEIGHTS}", encoding="utf-8")
+
+    def found(**identity: str) -> str:
+        path = weights_file(KnowledgeSettings(), {"model": "mine", **identity}, tmp_path)
+        return path.name if path else "none"
+
+    assert found(adapter="somewhere/copy", weights_sha256="tuned") == "mine+a.yaml"
+    assert found(adapter="models/a", weights_sha256="base") == "mine.yaml"
+    assert found(adapter="models/a", weights_sha256="other") == "mine+a.yaml"
+    assert found(adapter="models/b", weights_sha256="other") == "mine.yaml"
+    assert found(model="unknown", weights_sha256="other") == "none"
+
+
+def test_a_model_that_nothing_was_fitted_for_decides_alone_and_that_is_counted() -> None:
+    known = open_knowledge(KnowledgeSettings(), {"model": "of nobody", "weights_sha256": "x"})
+    assert known.combiner.combine("ranking", {"lexical": (9.0, 1.0), "model": (-2.0, -1.0)})[0] < 0
+    assert known.events == {"no fusion weights for the model": 1}
 
 
 def test_a_named_file_of_weights_must_exist(tmp_path: Path) -> None:

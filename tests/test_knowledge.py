@@ -152,7 +152,7 @@ def test_a_folder_without_vectors_is_refused_in_one_sentence(tmp_path: Path) -> 
 
 
 def test_a_missing_catalogue_is_counted_and_the_package_answers_without_it(tmp_path: Path) -> None:
-    settings = Settings(knowledge=KnowledgeSettings(catalog=str(tmp_path / "nowhere")))
+    settings = Settings(knowledge=KnowledgeSettings(similarity="lexical", catalog=str(tmp_path / "nowhere")))
     model = ShopBenchModel(settings, ScriptedEngine(lambda _: Answer("3, 2, 1", (-3.0, -2.0, -1.0))))
     assert model.batch_predict({"prompt": [QUESTION]}, False) == ["3, 2, 1"]
     assert model.events == {"catalogue refused": 1}

@@ -126,6 +126,14 @@ def test_an_empty_file_gives_the_defaults(path: Path) -> None:
     path.write_text("# nothing yet\n", encoding="utf-8")
     tuned = EngineSettings(adapter=read_catalogue()[EngineSettings.model].adapter)
     assert load_settings(path) == Settings(engine=tuned)
+    assert load_settings(path) == load_settings(DEFAULT_FILE)
+
+
+@pytest.mark.parametrize("number", [".nan", ".inf", "-.inf"])
+def test_a_setting_that_is_no_finite_number_is_refused(path: Path, number: str) -> None:
+    path.write_text(f"clock: {{minutes: {number}}}\n", encoding="utf-8")
+    with pytest.raises(UserError, match=r"clock\.minutes is .* must be a finite number"):
+        load_settings(path)
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ RATING = "Review: I love this mug.\nHow many stars from 1 to 5 does the review g
 FREE = "Explain what a trivet is in one sentence."
 NAMED = "Find the entity of type 'brand' in the query: 'norvane bottle'."
 QUESTIONS = [RANKING, FREE, NAMED, FREE + " Please.", RANKING.replace("steel", "glass")]
-EVIDENCE = Settings(knowledge=KnowledgeSettings(fuse=FuseSettings(**dict.fromkeys(KINDS, False))))
+EVIDENCE = Settings(knowledge=KnowledgeSettings(similarity="lexical", fuse=FuseSettings(**dict.fromkeys(KINDS, False))))
 
 
 @dataclass
@@ -103,7 +103,9 @@ def test_scores_and_evidence_are_fused_by_the_weights_of_the_file_unless_switche
     file = tmp_path / "weights.yaml"
     file.write_text("kinds: {ranking: {weights: {lexical+model: {lexical: 1, model: 0}}}}", encoding="utf-8")
     for fused in (False, True):
-        settings = Settings(knowledge=KnowledgeSettings(weights=str(file), fuse=FuseSettings(ranking=fused)))
+        settings = Settings(
+            knowledge=KnowledgeSettings(similarity="lexical", weights=str(file), fuse=FuseSettings(ranking=fused))
+        )
         answers += ShopBenchModel(settings, engine).batch_predict({"prompt": [RANKING]}, False)
     assert answers[0] == "1, 2, 3, 4, 5"
     assert answers[1].startswith("2, ")

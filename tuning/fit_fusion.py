@@ -1,10 +1,10 @@
 """Fit how the model's scores and the evidence are weighed, for each kind of question, on training rows.
 
-The result is a small YAML file; `models/fusion_weights/<model>.yaml` is used for the model of that name in
-models/catalogue.yaml, and `<model>+<adapter>.yaml` for it with an adapter. Rows are drawn with a seed, so many of each
-task; rows that share eight words in a row with a file of --against are left out. The model's scores are kept in a file
-while they are made, so that an interrupted run goes on where it stopped. The model is the one of the settings
-(SHOPALIGN_SETTINGS, SHOPALIGN_MODEL, SHOPALIGN_ADAPTER).
+The result is a small YAML file, by default `models/fusion_weights/<model>.yaml`, or `<model>+<adapter>.yaml` for a
+model with an adapter; what lies there is used for the weights that it was fitted for, by their fingerprint. Rows are
+drawn with a seed, so many of each task; rows that share eight words in a row with a file of --against are left out. The
+model's scores are kept in a file while they are made, so that an interrupted run goes on where it stopped. The model is
+the one of the settings (SHOPALIGN_SETTINGS, SHOPALIGN_MODEL, SHOPALIGN_ADAPTER).
 """
 
 import argparse
@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from models.knowledge import weights_file
+from models.knowledge import weights_name
 from models.settings import Settings, engine_identity, load_settings
 from prompts.task_type import TaskType
 from tuning.fusion_fit import alone, cross_validated, fitted_kind
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Fit by the options of the command line, write the file, print what was gained; return 0."""
     options = _options(argv)
     settings = load_settings()
-    output = options.output or weights_file(settings.knowledge, engine_identity(settings.engine))
+    output = options.output or weights_name(settings.knowledge, engine_identity(settings.engine))
     questions = drawn(options.rows, options.against, dict(options.each), options.seed)
     kept = options.scores or output.with_name(f".{output.name}.scores")
     by_kind: dict[str, list[ScoredRow]] = defaultdict(list)

@@ -1,6 +1,7 @@
 """Plain values from YAML as frozen dataclasses: keys are fields, values have their types, errors are one sentence."""
 
 import dataclasses
+import math
 import types
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -38,8 +39,8 @@ def build(kind: type[T], values: dict[str, Any], where: str, noun: str = "settin
     are not looked into.
 
     Raises:
-        UserError: an unknown key, a value of the wrong type, a field without default that is not given, or a value
-            that the dataclass itself refuses by a ValueError.
+        UserError: an unknown key, a value of the wrong type, a number that is none or infinite, a field without default
+            that is not given, or a value that the dataclass itself refuses by a ValueError.
     """
     hints = {name: hint for name, hint in get_type_hints(kind).items() if name in _fields(kind)}
     unknown = sorted(str(key) for key in values if key not in hints)
@@ -107,4 +108,6 @@ def _plain(kind: Any, value: Any, where: str) -> Any:
         return float(value)
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise UserError(f"{where} is {value!r}; it must be a {kind.__name__}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"{where} is {value!r}; it must be a finite number")
     return value
