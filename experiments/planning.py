@@ -9,44 +9,40 @@ from typing import Any
 
 import yaml
 
+from experiments.base import Base
+from experiments.identity import code_digest, identity_of
 from experiments.table import Row, Table, settings_of
-from models.cooperation import engine_settings, identities
+from models.cooperation import engine_settings
 from models.engines.registry import check_engine
-from models.settings import DEFAULT_FILE, ROOT, Settings, engine_identity, load_settings
+from models.settings import Settings, load_settings
 from utilities.errors import UserError
 from utilities.files import write_text
 from utilities.questions import json_lines, read_questions
-from utilities.typed_yaml import read_mapping
 
 SETTINGS = "settings.yaml"
 SCORES = "scores.json"
-_CODE = ("models", "prompts", "utilities")
-_SOURCES = (".py", ".yaml", ".json", ".jinja")
-# Tools that run beside the model change no answer; weights and adapters are told by their fingerprints.
-_NO_ANSWERS = (
-    "models/adapters/",
-    "models/weights/",
-    "utilities/preflight",
-    "utilities/report",
-    "utilities/submit",
-    "utilities/time_budget",
-)
 
 
 class NoQuestionsError(UserError):
     """The data has none of the table's task types."""
 
 
+class RowError(UserError):
+    """A row's settings cannot be used."""
+
+
 @dataclass(frozen=True)
 class Options:
     """What the command line says of every table.
 
-    `limit` is the number of questions, 0 for all; `output` keeps the runs; `adapters` is what `{adapters}` stands for.
-    `any_code` takes a run that another state of the code made where this state's is not there.
+    `base` is what rows are laid over. `limit` is the number of questions, 0 for all; `output` keeps the runs;
+    `adapters` is what `{adapters}` stands for. `any_code` takes a run that another state of the code made where this
+    state's is not there.
     """
 
     output: Path
     adapters: Path
+    base: Base
     limit: int = 0
     any_code: bool = False
 
@@ -76,14 +72,17 @@ def plan(table: Table, data: Path, options: Options) -> list[Planned]:
 
     Raises:
         NoQuestionsError: the data has none of the table's task types.
-        UserError: the questions or a row's settings cannot be read.
+        RowError: a row's settings cannot be used.
+        UserError: the questions cannot be read.
     """
     asked = selected(data, table.task_types, options.limit, options.output)
-    defaults = read_mapping(DEFAULT_FILE, "the settings", "restore the file")
     code = code_digest()
     return [
         _planned(
-            row, settings_of(table, row, defaults, options.adapters), (asked, code, row.needs or table.needs), options
+            row,
+            settings_of(table, row, options.base.values, options.adapters),
+            (asked, code, row.needs or table.needs),
+            options,
         )
         for row in table.run
     ]
@@ -96,9 +95,10 @@ def selected(data: Path, task_types: Sequence[str], limit: int, output: Path) ->
         NoQuestionsError: none is left.
         UserError: the file cannot be read.
     """
+    questions = read_questions(data)
     if not task_types and not limit:
         return data
-    questions, lines = read_questions(data), [value for _, value in json_lines(data)]
+    lines = [value for _, value in json_lines(data)]
     chosen = [
         json.dumps(line, ensure_ascii=True)
         for question, line in zip(questions, lines, strict=True)
@@ -115,16 +115,6 @@ def selected(data: Path, task_types: Sequence[str], limit: int, output: Path) ->
     return path
 
 
-def code_digest() -> str:
-    """Return what tells the code and settings that answers are made with, 12 hexadecimal digits."""
-    digest = hashlib.sha256()
-    for path in sorted(path for folder in _CODE for path in (ROOT / folder).rglob("*")):
-        name = path.relative_to(ROOT).as_posix()
-        if path.suffix in _SOURCES and not name.startswith(_NO_ANSWERS):
-            digest.update(f"{name}\n".encode() + path.read_bytes())
-    return digest.hexdigest()[:12]
-
-
 def _planned(row: Row, values: dict[str, Any], made_of: tuple[Path, str, str], options: Options) -> Planned:
     """Plan a row; `made_of` are its questions, the code's digest, and how to get what may be missing."""
     data, code, needs = made_of
@@ -132,18 +122,26 @@ def _planned(row: Row, values: dict[str, Any], made_of: tuple[Path, str, str], o
     draft = options.output / "settings" / f"{hashlib.sha256(text.encode()).hexdigest()[:12]}.yaml"
     if not draft.is_file():
         write_text(draft, text)
-    settings = load_settings(draft)
+    settings = _settings(draft, row)
     try:
         for engine in engine_settings(settings).values():
             check_engine(engine)
     except UserError as error:
         return Planned(row, data, options.output, code, missing=_lacking(str(error), needs))
-    digest = hashlib.sha256(_identity(values, settings) + data.read_bytes()).hexdigest()[:16]
+    digest = hashlib.sha256(identity_of(values, settings) + data.read_bytes()).hexdigest()[:16]
     folder = _kept(options, digest, code)
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / SETTINGS).is_file():
         write_text(folder / SETTINGS, text)
     return Planned(row, data, folder, code)
+
+
+def _settings(draft: Path, row: Row) -> Settings:
+    """Read a row's settings, which name everything themselves: the environment has no part in them."""
+    try:
+        return load_settings(draft, {})
+    except UserError as error:
+        raise RowError(f"row {row.name!r}: {str(error).removeprefix(f'{draft}: ')}") from None
 
 
 def _kept(options: Options, digest: str, code: str) -> Path:
@@ -158,11 +156,3 @@ def _kept(options: Options, digest: str, code: str) -> Path:
 def _lacking(message: str, needs: str) -> str:
     """Return what is missing, and how to get it: what the table says comes before what the engine advises."""
     return f"{message.partition(': ')[0]}: {needs}" if needs else message
-
-
-def _identity(values: dict[str, Any], settings: Settings) -> bytes:
-    """Return what tells the settings and the weights; an adapter is told by its content, wherever it lies."""
-    engine = {name: value for name, value in values.get("engine", {}).items() if name != "adapter"}
-    models = [identity["weights_sha256"] for identity in identities(settings).values()]
-    beside = [engine_identity(each)["weights_sha256"] for each in engine_settings(settings).values()]
-    return json.dumps([{**values, "engine": engine}, models, beside], sort_keys=True).encode()

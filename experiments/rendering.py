@@ -5,7 +5,6 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 
 from rich import box
@@ -16,15 +15,18 @@ from experiments.planning import Planned
 from experiments.results import Cell, Result
 from experiments.table import PUBLISHED, Row, Table
 from models.settings import ROOT
-from utilities.evaluation_record import versions
 
 _ABSENT = "-"
+_TOLD = ("seconds", "fallbacks", "questions", "weights", "code", "date", "versions")
 _FOLDERS = re.compile(r"(?<![\w.])/(?:[^\s/:]+/)+(?=[^\s/:]+/)")
 
 
 @dataclass(frozen=True)
 class Filled:
-    """A table, what its rows scored on one file of questions, and why others did not."""
+    """A table, what its rows scored on one file of questions, and why others did not.
+
+    `base` names the settings that the rows were laid over.
+    """
 
     table: Table
     data: Path
@@ -32,6 +34,12 @@ class Filled:
     results: Mapping[str, Result]
     failed: Mapping[str, str]
     seed: int
+    base: str
+
+    @property
+    def first(self) -> str:
+        """The row that the others are compared with."""
+        return self.table.run[0].name
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -52,12 +60,18 @@ class Filled:
     def remarks(self) -> list[str]:
         """Return what rows lack, why they failed, and which were made with other code."""
         failed = [f"{name} failed: {_without_folders(reason)}" for name, reason in self.failed.items()]
-        return self.lacking() + failed + self._older()
+        return self.lacking() + failed + self._unbased() + self._older()
 
     def lacking(self) -> list[str]:
         """Return what each row lacks that could not be run, and how to get it."""
         missing = [each for each in self.planned if each.missing]
         return [f"{each.row.name} was not run: {_without_folders(each.missing)}" for each in missing]
+
+    def _unbased(self) -> list[str]:
+        """Return a line where nothing can be compared."""
+        if self.first in self.results or not self.results:
+            return []
+        return [f"no differences are shown: {self.first}, which rows are compared with, has no run"]
 
     def _older(self) -> list[str]:
         """Return a line where rows were made with a state of the code that is not this one."""
@@ -83,8 +97,7 @@ class Filled:
             "title": self.table.title,
             "data": self.data.name,
             "seed": self.seed,
-            "date": date.today().isoformat(),
-            "versions": versions(),
+            "base": self.base,
             "rows": {row.name: self._row(row) for row in self.table.rows},
             "remarks": self.remarks(),
         }
@@ -103,8 +116,14 @@ class Filled:
             }
             for name, cell in result.cells.items()
         }
-        told = {name: getattr(result, name) for name in ("seconds", "fallbacks", "questions", "weights", "code")}
-        return {"published": published, "columns": cells, **told, "settings": row.settings}
+        told = {name: getattr(result, name) for name in _TOLD}
+        return {
+            "published": published,
+            "columns": cells,
+            **told,
+            "run": str(result.folder),
+            "settings": row.settings,
+        }
 
 
 def show(filled: Filled, console: Console) -> None:
@@ -115,14 +134,21 @@ def show(filled: Filled, console: Console) -> None:
     for line in filled.lines():
         ruled.add_row(*line)
     console.print(ruled)
-    for remark in (_about(filled), *filled.remarks()):
+    for remark in (_about(filled), *filled.remarks(), *_look_into(filled)):
         console.print(remark, soft_wrap=True)
+
+
+def _look_into(filled: Filled) -> list[str]:
+    """Return the command that makes a page of the runs, to see single questions."""
+    folders = dict.fromkeys(str(result.folder) for result in filled.results.values())
+    return (
+        [f"single questions: python -m utilities.report {shlex.join(folders)} --output report.html"] if folders else []
+    )
 
 
 def markdown(filled: Sequence[Filled], command: Sequence[str]) -> str:
     """Return a page of one table on one or more files of questions."""
     table = filled[0].table
-    told = ", ".join(f"{name} {number}" for name, number in versions().items())
     lines = [
         f"# {table.title}",
         "",
@@ -130,8 +156,8 @@ def markdown(filled: Sequence[Filled], command: Sequence[str]) -> str:
         "",
         f"    python -m experiments.run {shlex.join(command)}",
         "",
-        f"{date.today().isoformat()}, seed {filled[0].seed}. {told}.",
-        *_settings(table),
+        _made(filled),
+        *_settings(table, filled[0].base),
     ]
     for each in filled:
         lines += ["", f"## {each.data.name}", "", _about(each), "", *_weights(each), "", *_grid(each)]
@@ -139,17 +165,27 @@ def markdown(filled: Sequence[Filled], command: Sequence[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _made(filled: Sequence[Filled]) -> str:
+    """Return when and with what the runs were made; where they differ, all that there was."""
+    results = [result for each in filled for result in each.results.values()]
+    dates = " and ".join(sorted({result.date for result in results})) or "no run"
+    names = dict.fromkeys(name for result in results for name in result.versions)
+    found = {name: sorted({result.versions.get(name, "without") for result in results}) for name in names}
+    told = ", ".join(f"{name} {' and '.join(numbers)}" for name, numbers in found.items())
+    return f"Run on {dates}; seed of the intervals {filled[0].seed}. {told}."
+
+
 def _grid(filled: Filled) -> list[str]:
     rule = ["---"] + ["---:"] * (len(filled.heads()) - 1)
     rows = [filled.heads(), rule, *filled.lines()]
-    return [f"| {' | '.join(row)} |" for row in rows]
+    return [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows]
 
 
-def _settings(table: Table) -> list[str]:
-    """Return what the rows change in models/settings.yaml."""
+def _settings(table: Table, base: str) -> list[str]:
+    """Return what the rows change in the settings that they are laid over."""
     common = [f"- all rows: `{json.dumps(table.settings)}`"] if table.settings else []
     own = [f"- {row.name}: `{json.dumps(row.settings)}`" for row in table.run if row.settings]
-    return ["", "Settings over models/settings.yaml:", "", *common, *own]
+    return ["", f"Settings over {base}:", "", *common, *own]
 
 
 def _weights(filled: Filled) -> list[str]:
@@ -165,7 +201,7 @@ def _about(filled: Filled) -> str:
     count = next((str(result.questions) for result in filled.results.values()), "no")
     published = f" In brackets: {filled.table.of}." if filled.table.of else ""
     return (
-        f"{count} questions of {filled.data.name}; * where the paired 95 % interval against the first row excludes 0."
+        f"{count} questions of {filled.data.name}; * where the paired 95 % interval against {filled.first} excludes 0."
         f"{published}"
     )
 

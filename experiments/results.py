@@ -3,13 +3,15 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
-from experiments.planning import Planned
+from experiments.planning import SCORES, Planned
 from experiments.running import CODE
 from experiments.table import COLUMNS, TYPE_OF
+from utilities.errors import UserError
 from utilities.intervals import Interval
-from utilities.report.runs import read_run
+from utilities.report.runs import Run, read_run
 from utilities.report.score_tables import Difference, Line, score_tables
 
 
@@ -25,7 +27,8 @@ class Cell:
 class Result:
     """One row's run: its columns by name, those without questions left out.
 
-    `seconds` are those of prediction, a question; `code` tells the code that made the run.
+    `seconds` are those of prediction, a question; `code` tells the code that made the run, on `date` with `versions`;
+    `folder` is where it lies.
     """
 
     name: str
@@ -35,37 +38,58 @@ class Result:
     questions: int
     weights: str
     code: str
+    date: str
+    versions: Mapping[str, str]
+    folder: Path
 
 
-def results(planned: Sequence[Planned], seed: int) -> dict[str, Result]:
-    """Return what each finished row scored, by its name; intervals are those of `seed`."""
-    finished = [each for each in planned if not each.missing and each.finished]
-    if not finished:
+def readable(planned: Sequence[Planned]) -> tuple[list[tuple[Planned, Run]], dict[str, str]]:
+    """Return the finished rows with their runs, and why others' cannot be read, by the row's name."""
+    found, damaged = [], {}
+    for each in planned:
+        if each.missing or not each.finished:
+            continue
+        try:
+            found.append((each, replace(read_run(each.folder), name=each.row.name)))
+        except UserError as error:
+            damaged[each.row.name] = f"its run is damaged ({error}): give --fresh, which runs it anew"
+    return found, damaged
+
+
+def results(planned: Sequence[Planned], found: Sequence[tuple[Planned, Run]], seed: int) -> dict[str, Result]:
+    """Return what each of the rows `found` scored, by its name; intervals are those of `seed`.
+
+    Differences are those from the first row of the table; where that has no run, there are none.
+    """
+    if not found:
         return {}
-    runs = [replace(read_run(each.folder), name=each.row.name) for each in finished]
+    finished, runs = zip(*found, strict=True)
+    based = finished[0] is planned[0]
     tables = score_tables(runs, seed)
     lines = {"score": tables.overall}
     types = {line.name: line for line in tables.task_types}
     lines |= {column: types[kind.value] for column, kind in TYPE_OF.items() if kind.value in types}
-    found = {}
-    for number, (each, run) in enumerate(zip(finished, runs, strict=True)):
-        cells = {column: _cell(lines[column], number) for column in COLUMNS if column in lines}
+    made = {}
+    for number, (each, run) in enumerate(found):
+        cells = {column: _cell(lines[column], number, based) for column in COLUMNS if column in lines}
         seconds, told = run.record["seconds"], run.record.get("fallbacks") or {}
-        found[each.row.name] = Result(
+        made[each.row.name] = Result(
             name=each.row.name,
             cells={column: cell for column, cell in cells.items() if cell is not None},
             seconds=float(seconds["predict"]) / len(run.questions),
             fallbacks=int(told.get("total", 0)),
             questions=len(run.questions),
             weights=_weights(run.record.get("weights")),
-            code=_code(each.folder),
+            folder=each.folder,
+            versions=run.record.get("versions") or {},
+            **_made(each.folder),
         )
-    return found
+    return made
 
 
-def _cell(line: Line, number: int) -> Cell | None:
+def _cell(line: Line, number: int, based: bool) -> Cell | None:
     score = line.scores[number]
-    return Cell(score, line.differences[number - 1] if number else None) if score else None
+    return Cell(score, line.differences[number - 1] if number and based else None) if score else None
 
 
 def _weights(told: object) -> str:
@@ -77,6 +101,11 @@ def _weights(told: object) -> str:
     return "+".join(str(each)[:12] for each in prints if each)
 
 
-def _code(folder: Path) -> str:
-    path = folder / CODE
-    return str(json.loads(path.read_text(encoding="utf-8"))["code"]) if path.is_file() else "unknown"
+def _made(folder: Path) -> dict[str, str]:
+    """Return which code made a run, and on which day."""
+    day = datetime.fromtimestamp((folder / SCORES).stat().st_mtime).date().isoformat()
+    try:
+        told = json.loads((folder / CODE).read_text(encoding="utf-8"))
+        return {"code": str(told["code"]), "date": str(told.get("date", day))}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {"code": "unknown", "date": day}

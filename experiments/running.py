@@ -7,11 +7,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 
 from tqdm import tqdm
 
-from experiments.planning import SCORES, SETTINGS, Planned, code_digest
+from experiments.identity import code_digest
+from experiments.planning import SCORES, SETTINGS, Planned
 from models.settings import ADAPTER_VARIABLE, FILE_VARIABLE, MODEL_VARIABLE, ROOT, WEIGHTS_VARIABLE
 from utilities.files import write_json
 from utilities.questions import json_lines
@@ -25,20 +27,26 @@ _TAIL_BYTES = 4096
 _ASKED = re.compile(rb"predicting: .*?(\d+)/\d+ \[")
 
 
-def run_rows(planned: Sequence[Planned]) -> dict[str, str]:
-    """Run what is not finished; return what failed and why, by the row's name."""
-    waiting = [each for each in planned if not each.missing and not each.finished]
+def run_rows(planned: Sequence[Planned], fresh: bool = False) -> dict[str, str]:
+    """Run what is not finished, or all where `fresh`; return what failed and why, by the row's name.
+
+    A finished run is replaced only by a new one that is finished as well.
+    """
+    waiting = [each for each in planned if not each.missing and (fresh or not each.finished)]
     sizes = {each.data: sum(1 for _ in json_lines(each.data)) for each in waiting}
     failed: dict[str, str] = {}
+    done: set[Path] = set()
     with tqdm(total=sum(sizes[each.data] for each in waiting), unit="question", disable=not waiting) as bar:
         for number, each in enumerate(waiting, 1):
             bar.set_description(f"row {number} of {len(waiting)}, {each.row.name}")
             before = bar.n
             # Rows of equal settings share a folder, and the first of them has filled it.
-            reason = "" if each.finished else _run(each, bar)
+            reason = "" if each.folder in done else _run(each, bar)
             bar.update(before + sizes[each.data] - bar.n)
             if reason:
                 failed[each.row.name] = reason
+            else:
+                done.add(each.folder)
     return failed
 
 
@@ -51,18 +59,19 @@ def _run(planned: Planned, bar: tqdm) -> str:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             return "another command is running it: give this one again when that has ended"
-        return _run_alone(planned, bar)
+        return _run_alone(planned, bar, lock.fileno())
 
 
-def _run_alone(planned: Planned, bar: tqdm) -> str:
+def _run_alone(planned: Planned, bar: tqdm, lock: int) -> str:
     work = planned.folder / "partial"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
-    code = _evaluate(planned, work, bar)
+    code = _evaluate(planned, work, bar, lock)
     if code:
         return _last_line(planned.folder / _LOG) or f"exit code {code}"
-    write_json(planned.folder / CODE, {"code": planned.code})
-    # The scores come last: where they are, the row is finished.
+    # The scores go first and come last: where they are, the row is finished.
+    (planned.folder / SCORES).unlink(missing_ok=True)
+    write_json(planned.folder / CODE, {"code": planned.code, "date": date.today().isoformat()})
     for name in (*_KEPT[1:], _KEPT[0]):
         if (work / name).is_file():
             (work / name).replace(planned.folder / name)
@@ -70,8 +79,11 @@ def _run_alone(planned: Planned, bar: tqdm) -> str:
     return ""
 
 
-def _evaluate(planned: Planned, work: Path, bar: tqdm) -> int:
-    """Run the process of one row, moving the bar with its questions; return its exit code."""
+def _evaluate(planned: Planned, work: Path, bar: tqdm, lock: int) -> int:
+    """Run the process of one row, moving the bar with its questions; return its exit code.
+
+    The process holds the row's lock as well: where it outlives this one, no other begins beside it.
+    """
     command = [sys.executable, "local_evaluation.py", "--no-report", "--data", str(planned.data.absolute())]
     before = bar.n
     with (planned.folder / _LOG).open("wb") as log:
@@ -81,6 +93,7 @@ def _evaluate(planned: Planned, work: Path, bar: tqdm) -> int:
             env=_environment(planned.folder / SETTINGS),
             stdout=log,
             stderr=subprocess.STDOUT,
+            pass_fds=(lock,),
         )
         try:
             while True:

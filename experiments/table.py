@@ -1,10 +1,12 @@
 """What an experiment's table is: rows of settings, and what was published about the same question."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from experiments.base import inherited
 from prompts.task_type import TaskType
 from utilities.errors import UserError
 from utilities.typed_yaml import build, read_mapping
@@ -95,13 +97,15 @@ def read_table(path: Path) -> Table:
     return build(Table, read_mapping(path, "the table", "name one of experiments/tables"), f"{path}: ", "key")
 
 
-def settings_of(table: Table, row: Row, defaults: dict[str, Any], adapters: Path) -> dict[str, Any]:
-    """Return the whole settings of a row: its own over the table's over the defaults."""
+def settings_of(table: Table, row: Row, base: Mapping[str, Any], adapters: Path) -> dict[str, Any]:
+    """Return the whole settings of a row: its own over the table's over those of `base`."""
     filled: dict[str, Any] = _filled(_over(table.settings, row.settings or {}), adapters)
-    return _over(defaults, filled)
+    engine = filled.get("engine") or {}
+    below = inherited(base.get("engine") or {}, engine) if isinstance(engine, dict) else {}
+    return _over({**base, "engine": below}, filled)
 
 
-def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(below)
     for key, value in above.items():
         under = merged.get(key)

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from experiments import run
-from experiments.planning import Options, Planned, plan, selected
+from experiments.planning import Planned, selected
 from experiments.running import asked, run_rows
 from experiments.table import PUBLISHED, read_table, settings_of, tables_of
 from models.settings import DEFAULT_FILE, ROOT, load_settings
@@ -257,21 +257,6 @@ def test_only_the_questions_of_the_tables_task_types_are_asked(arguments: list[s
         selected(data, ["ranking"], 0, output)
 
 
-def test_the_same_weights_elsewhere_are_the_same_row(tmp_path: Path, tiny_folder: Path, arguments: list[str]) -> None:
-    from tests.tiny_adapter import save_tiny_adapter
-
-    rows = "rows: [{name: one, settings: {engine: {adapter: '{adapters}/one'}}}]\n"
-    settings = f"settings: {{engine: {{weights: {tiny_folder}}}}}\n"
-    (tmp_path / "t.yaml").write_text(f"title: t\nquestion: q\n{settings}{rows}", encoding="utf-8")
-    folders = []
-    for place, seed in (("here", 1), ("there", 1), ("other", 2)):
-        save_tiny_adapter(tmp_path / place / "one", tiny_folder, seed)
-        table = read_table(tmp_path / "t.yaml")
-        [planned] = plan(table, tmp_path / "questions.jsonl", Options(tmp_path / "out", tmp_path / place))
-        folders.append(planned.folder)
-    assert folders[0] == folders[1] != folders[2]
-
-
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
@@ -306,9 +291,9 @@ PAGE = """\
 
 Which is better?
 
-    python -m experiments.run experiments/tables/ways.yaml --data questions.jsonl --seed 3
+    python -m experiments.run ways.yaml --data questions.jsonl --seed 3
 
-2020-02-20, seed 3. shopalign 1.
+Run on 2020-02-20; seed of the intervals 3. shopalign 1.
 
 Settings over models/settings.yaml:
 
@@ -319,7 +304,7 @@ Settings over models/settings.yaml:
 
 ## questions.jsonl
 
-6 questions of questions.jsonl; * where the paired 95 % interval against the first row excludes 0. In brackets: a giant.
+6 questions of questions.jsonl; * where the paired 95 % interval against label excludes 0. In brackets: a giant.
 
 - weights (SHA-256, base+adapter) none: label, text
 
@@ -343,8 +328,7 @@ class Today(date):
 def test_a_page_is_written_like_this(
     evaluations: Evaluations, arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("experiments.rendering.versions", lambda: {"shopalign": "1"})
-    monkeypatch.setattr("experiments.rendering.date", Today)
+    monkeypatch.setattr("experiments.running.date", Today)
     (tmp_path / "ways.yaml").write_text(TABLE + "needs: make them\n", encoding="utf-8")
     run.main([*arguments, "--seed", "3"])
     assert (tmp_path / "ways.md").read_text(encoding="utf-8") == PAGE
@@ -370,3 +354,92 @@ def test_an_evaluation_that_is_interrupted_is_ended(tmp_path: Path, monkeypatch:
     with pytest.raises(KeyboardInterrupt):
         run_rows([Planned(row, tmp_path / "questions.jsonl", tmp_path, "same")])
     assert started[0].poll() is not None
+
+
+def test_the_environment_of_a_row_names_its_settings_and_nothing_else(
+    evaluations: Evaluations, arguments: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOPALIGN_MODEL", "no such model")
+    with pytest.raises(UserError, match=r"ways\.yaml, row 'label': .*no such model"):
+        run.main(arguments)
+
+
+def test_without_a_run_of_the_first_row_no_difference_is_shown(
+    evaluations: Evaluations, arguments: list[str], tmp_path: Path
+) -> None:
+    lost = TABLE.replace("{engine: {choice: label}}", "{engine: {name: transformers, weights: no/weights}}")
+    more = "  - {name: third, settings: {engine: {choice: decode}}}\n"
+    (tmp_path / "ways.yaml").write_text(lost + more, encoding="utf-8")
+    assert run.main(arguments) == 0
+    rows = told(tmp_path)["rows"]
+    assert [rows[name]["columns"]["score"]["difference"] for name in ("text", "third")] == [None, None]
+    assert "no differences are shown: label, which rows are compared with, has no run" in told(tmp_path)["remarks"]
+
+
+@pytest.mark.parametrize("name", ["answers.jsonl", "scores.json", "code.json"])
+def test_a_damaged_run_is_told_and_takes_no_other_row_with_it(
+    evaluations: Evaluations, arguments: list[str], tmp_path: Path, name: str
+) -> None:
+    run.main(arguments)
+    folder = Path(told(tmp_path)["rows"]["text"]["run"])
+    (folder / name).write_text("{", encoding="utf-8")
+    code = run.main(arguments)
+    if name == "code.json":
+        assert (code, told(tmp_path)["rows"]["text"]["code"]) == (0, "unknown")
+        return
+    assert code == 2
+    assert any(line.startswith("text failed: its run is damaged") and "--fresh" in line for line in remarks(tmp_path))
+    assert told(tmp_path)["rows"]["label"]["columns"]["score"]["score"][0] > 0
+    assert run.main([*arguments, "--fresh"]) == 0
+
+
+def remarks(tmp_path: Path) -> list[str]:
+    found: list[str] = told(tmp_path)["remarks"]
+    return found
+
+
+def test_a_fresh_run_that_fails_leaves_the_finished_one(
+    evaluations: Evaluations, arguments: list[str], tmp_path: Path
+) -> None:
+    run.main(arguments)
+    evaluations.fails = True
+    assert run.main([*arguments, "--fresh"]) == 2
+    assert run.main(arguments) == 0
+    assert len(told(tmp_path)["rows"]["text"]["columns"]) == 3
+
+
+@pytest.mark.parametrize("option", ["--output", "--markdown"])
+def test_a_place_where_nothing_can_be_written_is_refused_before_anything_runs(
+    evaluations: Evaluations, arguments: list[str], tmp_path: Path, option: str
+) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(UserError, match=f"{option} .*: nothing can be written in"):
+        run.main([*arguments, option, str(tmp_path / "file" / "pages")])
+    assert evaluations.settings == []
+
+
+def test_questions_that_are_not_there_and_a_seed_that_is_none_are_one_sentence(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(UserError, match=r"nothere\.json"):
+        run.main([arguments[0], "--data", "nothere.json"])
+    with pytest.raises(SystemExit):
+        run.main([*arguments, "--seed", "-1"])
+    assert "'-1' is not a whole number from 0" in capsys.readouterr().err
+
+
+def test_two_tables_of_one_name_are_refused(arguments: list[str], tmp_path: Path) -> None:
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "ways.yaml").write_text(TABLE, encoding="utf-8")
+    with pytest.raises(UserError, match="two tables are called ways"):
+        run.main([arguments[0], str(tmp_path / "more" / "ways.yaml"), *arguments[1:]])
+
+
+def test_the_command_on_a_page_is_whole_and_a_name_cannot_break_its_table(
+    evaluations: Evaluations, arguments: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "ways.yaml").write_text(TABLE.replace("name: text", "name: 'a | b'"), encoding="utf-8")
+    run.main([*arguments, "--adapters", str(tmp_path / "tuned"), "--any-code", "--limit", "4"])
+    page = (tmp_path / "ways.md").read_text(encoding="utf-8")
+    assert "ways.yaml --data questions.jsonl --limit 4 --adapters tuned --seed 0 --any-code\n" in page
+    assert "| a \\| b | " in page

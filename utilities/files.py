@@ -5,6 +5,9 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
+
+from utilities.errors import UserError
 
 
 @contextmanager
@@ -17,6 +20,20 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_folder(folder: Path, option: str) -> None:
+    """Make a folder and see that files can be written there, before long work and not after.
+
+    Raises:
+        UserError: they cannot; `option` is what named the folder.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UserError(f"{option}: nothing can be written in {folder} ({error.strerror}): name another") from None
 
 
 def write_text(path: Path, text: str) -> None:
