@@ -190,14 +190,16 @@ def _score(
 
 def _report(folder: Path) -> None:
     """Write report.html; what goes wrong there takes nothing from a run that is scored and saved."""
-    from utilities.report.page import write_report
-    from utilities.report.runs import read_run
-
     path = folder / "report.html"
     try:
+        from utilities.report.page import write_report
+        from utilities.report.runs import read_run
+
         write_report([read_run(folder)], path)
     except (UserError, OSError) as error:
         print(f"no report: {error}", file=sys.stderr)
+    except Exception as error:  # noqa: BLE001 - a fault of the report, which the scores on disk outlive
+        print(f"no report: {type(error).__name__}: {' '.join(str(error).split())}", file=sys.stderr)
     else:
         print(f"report: {path}")
 

@@ -241,6 +241,26 @@ def test_answers_survive_although_scoring_fails(data: Path, tmp_path: Path, monk
     assert local_evaluation.read_answers(tmp_path / "answers.jsonl", 4) == ANSWERS
 
 
+@pytest.mark.usefixtures("user_model")
+@pytest.mark.parametrize(
+    "error", [ValueError("two\nlines"), RecursionError("deep"), UserError("mend it"), OSError("full")]
+)
+def test_a_report_that_cannot_be_written_takes_nothing_from_a_scored_run(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("utilities.report.page.write_report", fail)
+    assert local_evaluation.main(["--data", str(data), "--output", str(tmp_path)]) == 0
+    said = capsys.readouterr().err.splitlines()[-1]
+    words = " ".join(str(error).split())
+    assert said.startswith("no report: ")
+    assert said.endswith(words)
+    assert isinstance(error, UserError | OSError) or type(error).__name__ in said
+    assert saved(tmp_path)["overall"] is not None
+
+
 @given(answers=st.lists(st.text(st.characters(exclude_categories=[])), max_size=5))
 def test_any_answers_are_read_back(tmp_path_factory: pytest.TempPathFactory, answers: list[str]) -> None:
     path = tmp_path_factory.mktemp("answers") / "answers.jsonl"

@@ -12,10 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prompts.task_type import TaskType
 from tests.report_runs import FIRST, HOSTILE, QUESTIONS, SECOND, choice, make_run
+from utilities.embeddings import NotScorableError
 from utilities.errors import UserError, exit_code
 from utilities.files import write_json
 from utilities.question_record import question_records, read_question_records, write_questions
+from utilities.questions import Question
 from utilities.report.__main__ import main
 from utilities.report.calibration import calibration, softmax
 from utilities.report.embedded import escaped_json, inserted
@@ -61,6 +64,23 @@ def written(tmp_path: Path, *runs: Path) -> str:
 
 def unpacked(script: str) -> Any:
     return json.loads(gzip.decompress(base64.b64decode(script)))
+
+
+def test_a_run_without_any_score_says_so_in_place_of_the_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(_: str) -> None:
+        raise NotScorableError("the model is missing: fetch it")
+
+    monkeypatch.setattr("utilities.metrics.load_encoder", missing)
+    metric, task_type = "multilingual-sent-transformer", TaskType.GENERATION
+    questions = [Question(f"Say {word}", word, "words", task_type, metric, False, "?") for word in "abc"]
+    first, second = (make_run(tmp_path / name, list("abc"), questions) for name in "ab")
+    for runs, words in (([first], "no task is scored."), ([first, second], "no task is scored in every run.")):
+        html = written(tmp_path, *runs)
+        assert f"There is nothing to draw: {words}" in html
+        assert "words is not scored and left out of the means: the model is missing: fetch it" in html
+        assert 'data-plot="scores"' not in html
 
 
 def test_hostile_text_stays_text(tmp_path: Path) -> None:

@@ -61,10 +61,11 @@ def render(runs: Sequence[Run], now: datetime) -> str:
 
 def _plotted(runs: Sequence[Run], tables: Tables) -> dict[str, Any]:
     """Return the sections that have a plot, each run's beside its figures."""
+    scored = [line for line in tables.tasks if any(line.scores)]
     timed = [(run, batch_times(run)) for run in runs]
     calibrated = [(run, calibrations(run)) for run in runs]
     return {
-        "score_plot": _svg(score_plot([run.name for run in runs], tables.tasks)),
+        "score_plot": _svg(score_plot([run.name for run in runs], scored)) if scored else None,
         "times": [
             {"run": run, "plot": _svg(time_plot(run.name, number, batches)), "slowest": slowest(batches),
              "share": share_of_limit(slowest(batches)), "tracks": track_times(run)}

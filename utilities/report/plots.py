@@ -20,9 +20,8 @@ _SPREAD = 0.5
 _LONGEST_NAME = 26
 
 
-def score_plot(names: Sequence[str], lines: Sequence[Line]) -> str:
-    """Draw each run's score of each line as a dot with its interval."""
-    scored = [line for line in lines if any(line.scores)]
+def score_plot(names: Sequence[str], scored: Sequence[Line]) -> str:
+    """Draw each run's score of each line, at least one, as a dot with its interval."""
     height = 0.7 + len(scored) * (0.26 + 0.1 * (len(names) - 1))
     figure, axes = _axes(height, left=0.40)
     for run, name in enumerate(names):
