@@ -208,7 +208,7 @@ def test_detection_mistakes_are_counted_and_linked(tmp_path: Path) -> None:
     [
         ("scores.json", None, "does not exist: name a folder that local_evaluation.py wrote"),
         ("scores.json", lambda text: text[:-9], "is no record of a run"),
-        ("scores.json", lambda text: text.replace('"tasks"', '"tisks"'), "is no record of a run"),
+        ("scores.json", lambda text: text.replace('"tasks"', '"tisks"'), "scores.json: field 'tasks' is missing"),
         ("scores.json", lambda text: text.replace('"score": 0.5', '"score": 0.75'), "is not that of its questions"),
         ("answers.jsonl", None, "does not exist"),
         ("answers.jsonl", lambda text: text + '"more"\n', "do not belong together"),

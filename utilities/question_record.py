@@ -5,9 +5,9 @@ be looked into, and repeated, when the data that it was made of has changed.
 """
 
 import json
-import math
+import reprlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,9 @@ from typing import Any
 from utilities.errors import UserError
 from utilities.evaluation import Prediction
 from utilities.files import write_text
-from utilities.metrics import Counts, Score
+from utilities.metrics import MICRO_F1, Counts, Score
 from utilities.questions import Question, json_lines, read_questions
-from utilities.traced_question import TracedQuestion, read_traced
+from utilities.traced_question import TracedQuestion, is_number, read_traced
 
 
 @dataclass(frozen=True)
@@ -96,8 +96,9 @@ def read_question_records(path: Path) -> list[QuestionRecord]:
         UserError: it cannot be read, or a line is no question with scores.
     """
     questions = read_questions(path)
-    lines = [*json_lines(path)]
-    return [_record(path, number, question, value) for question, (number, value) in zip(questions, lines, strict=True)]
+    rows = Counter(question.input_field for question in questions)
+    lines = zip(questions, json_lines(path), strict=True)
+    return [_record(path, number, each, value, rows[each.input_field]) for each, (number, value) in lines]
 
 
 def read_trace(path: Path, expected: int) -> list[TracedQuestion]:
@@ -117,36 +118,48 @@ def read_trace(path: Path, expected: int) -> list[TracedQuestion]:
     return traced
 
 
-def _record(path: Path, number: int, question: Question, value: Any) -> QuestionRecord:
+def _record(path: Path, number: int, question: Question, value: Any, rows: int) -> QuestionRecord:
     try:
-        scores = tuple(_score(value, each) for each in _listed(value, "scores"))
-        seconds = _optional(value, "seconds", int | float)
-        batch = _optional(value, "batch", int)
-        return QuestionRecord(question, scores, _score(value, value.get("score")), batch, seconds)
+        scores = tuple(_score(question.metric, each) for each in _listed(value, rows))
+        own = _score(question.metric, value.get("score"))
+        if own not in scores:
+            raise ValueError("field 'score' is none of field 'scores'")
+        batch = _optional(value, "batch", lambda given: type(given) is int)
+        seconds = _optional(value, "seconds", lambda given: is_number(given) and given >= 0)
+        return QuestionRecord(question, scores, own, batch, seconds)
     except ValueError as error:
         raise UserError(f"{path}, line {number}: {error}: run local_evaluation.py again") from None
 
 
-def _listed(value: Mapping[str, Any], name: str) -> list[Any]:
-    listed = value.get(name)
-    if not isinstance(listed, list) or not listed:
-        raise ValueError(f"field {name!r} is not a list of scores")
+def _listed(value: Mapping[str, Any], rows: int) -> list[Any]:
+    listed = value.get("scores")
+    if not isinstance(listed, list) or len(listed) != rows:
+        raise ValueError(f"field 'scores' is not a list with as many scores as questions have this text, {rows}")
     return listed
 
 
-def _score(value: Mapping[str, Any], score: object) -> Score | None:
-    """Read a number, or the three counts of phrases."""
+def _score(metric: str, score: object) -> Score | None:
+    """Read a number, or the three counts of phrases where the metric counts them."""
     if score is None:
         return None
-    if isinstance(score, list) and len(score) == len(Counts._fields) and all(type(each) is int for each in score):
-        return Counts(*score)
-    if isinstance(score, int | float) and not isinstance(score, bool) and math.isfinite(score):
+    if metric != MICRO_F1 and is_number(score):
         return float(score)
-    raise ValueError(f"{score!r} of task {value['task_name']!r} is no score")
+    if (
+        metric == MICRO_F1
+        and isinstance(score, list)
+        and len(score) == len(Counts._fields)
+        and all(map(_counts, score))
+    ):
+        return Counts(*score)
+    raise ValueError(f"{reprlib.repr(score)} is no score by the metric {metric!r}")
 
 
-def _optional(value: Mapping[str, Any], name: str, kind: Any) -> Any:
+def _counts(value: object) -> bool:
+    return type(value) is int and is_number(value) and value >= 0
+
+
+def _optional(value: Mapping[str, Any], name: str, fits: Callable[[object], bool]) -> Any:
     given = value.get(name)
-    if given is not None and (not isinstance(given, kind) or isinstance(given, bool)):
-        raise ValueError(f"field {name!r} is no number")
+    if given is not None and not fits(given):
+        raise ValueError(f"field {name!r} is {reprlib.repr(given)}, which is no number for it")
     return given

@@ -1,9 +1,8 @@
 """What a model did with one question, as one line of trace.jsonl: written by a run, read by the report."""
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 
 @dataclass(frozen=True)
@@ -58,6 +57,7 @@ class TracedQuestion:
 _STRINGS = ("task_type", "system", "user", "bare", "cue", "way", "kind", "written", "fallback")
 _LISTS_OF_STRINGS = ("labels", "texts")
 _LISTS_OF_NUMBERS = ("model_scores", "scores")
+_LARGEST = 1e100
 _NUMBERS = ("seconds", "tokens_read", "tokens_written")
 
 
@@ -73,7 +73,7 @@ def read_traced(value: object) -> TracedQuestion:
     fields |= {name: _checked(value, name, "a string", _is_string) for name in _STRINGS}
     fields |= {name: tuple(_checked(value, name, "a list of strings", _are_strings)) for name in _LISTS_OF_STRINGS}
     fields |= {name: tuple(_checked(value, name, "a list of numbers", _are_numbers)) for name in _LISTS_OF_NUMBERS}
-    fields |= {name: _checked(value, name, "a number", _is_number) for name in _NUMBERS}
+    fields |= {name: _checked(value, name, "a number", is_number) for name in _NUMBERS}
     fields["as_statement"] = _checked(value, "as_statement", "true or false", lambda given: isinstance(given, bool))
     evidence = _checked(value, "evidence", "names with lists of numbers", _are_sources)
     traced = TracedQuestion(**fields, evidence={name: tuple(scores) for name, scores in evidence.items()})
@@ -101,8 +101,9 @@ def _is_string(value: object) -> bool:
     return isinstance(value, str)
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def is_number(value: object) -> TypeGuard[float]:
+    """Tell whether a JSON value is a finite number, and one that sums of many stay finite with."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _LARGEST
 
 
 def _are_strings(value: object) -> bool:
@@ -110,7 +111,7 @@ def _are_strings(value: object) -> bool:
 
 
 def _are_numbers(value: object) -> bool:
-    return isinstance(value, list) and all(map(_is_number, value))
+    return isinstance(value, list) and all(map(is_number, value))
 
 
 def _are_sources(value: object) -> bool:

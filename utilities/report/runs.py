@@ -1,8 +1,6 @@
 """Runs as local_evaluation.py left them: a folder with scores.json, answers.jsonl, and what else it holds."""
 
 import hashlib
-import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +10,7 @@ from utilities.errors import UserError
 from utilities.metrics import Counts, Score
 from utilities.question_record import QuestionRecord, question_records, read_question_records, read_trace
 from utilities.questions import Question, json_lines, read_questions
+from utilities.report.scores_file import read_scores
 from utilities.traced_question import TracedQuestion
 
 _AGAIN = "run local_evaluation.py again"
@@ -58,7 +57,7 @@ def read_run(folder: Path, data: Path | None = None) -> Run:
     Raises:
         UserError: something of it is missing or damaged, or its parts do not belong together.
     """
-    record = _scores(folder / "scores.json")
+    record = read_scores(folder / "scores.json")
     answers = _answers(folder / "answers.jsonl")
     questions = _questions(folder, record, answers, data)
     if not len(answers) == len(questions) == record["data"]["questions"]:
@@ -108,28 +107,6 @@ def _asked(run: Run) -> list[tuple[str, str, object]]:
     return [(q.input_field, q.task_name, q.output_field) for q in (record.question for record in run.questions)]
 
 
-def _scores(path: Path) -> Mapping[str, Any]:
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        tasks = record["tasks"]
-        whole = isinstance(record["data"]["questions"], int) and all(_is_task(task) for task in tasks.values())
-        whole = whole and all(isinstance(record[name], Mapping) for name in ("task_types", "tracks", "seconds"))
-    except (FileNotFoundError, NotADirectoryError):
-        raise UserError(f"{path} does not exist: name a folder that local_evaluation.py wrote") from None
-    except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} is no record of a run ({type(error).__name__}: {error}): {_AGAIN}") from None
-    if not whole:
-        raise UserError(f"{path} is no record of a run (a field is of another form): {_AGAIN}")
-    found: Mapping[str, Any] = record
-    return found
-
-
-def _is_task(task: Mapping[str, Any]) -> bool:
-    score = task["score"]
-    known = score is None or (isinstance(score, int | float) and math.isfinite(score))
-    return known and isinstance(task["task_type"], str) and isinstance(task["metric"], str)
-
-
 def _answers(path: Path) -> tuple[str, ...]:
     answers = []
     for number, value in json_lines(path):
@@ -156,9 +133,9 @@ def _questions(
 def _of_data(folder: Path, record: Mapping[str, Any], data: Path | None) -> list[Question]:
     """Read the questions of a run that kept none from the file that it was made of."""
     described = record["data"]
-    path = data or Path(str(described.get("path")))
+    path = data or Path(described["path"])
     questions = read_questions(path)[: described["questions"]]
-    if hashlib.sha256(path.read_bytes()).hexdigest() != described.get("sha256"):
+    if hashlib.sha256(path.read_bytes()).hexdigest() != described["sha256"]:
         raise UserError(f"{path} is not the file that {folder} was made of: name that one by --data")
     return questions
 
