@@ -1,4 +1,6 @@
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -106,3 +108,22 @@ def test_a_question_opens_below_its_row_on_a_phone(browser: Browser, address: st
     assert browser.value("location.hash") == "#question=3"
     browser.value("document.querySelectorAll('.row')[2].click()")
     browser.wait("document.getElementById('detail').hidden")
+
+
+@IN_CHROMIUM
+def test_every_runs_detection_mistakes_are_linked_to(browser: Browser, tmp_path: Path) -> None:
+    mistaken = {"a": [1, 2], "b": [3, 0], "c": [], "d": [1, 2]}
+    runs = [
+        make_run(tmp_path / name, changes={number: {"task_type": "ranking"} for number in numbers})
+        for name, numbers in mistaken.items()
+    ]
+    write_report(read_runs(runs), tmp_path / "report.html")
+    browser.open((tmp_path / "report.html").as_uri(), 1400)
+    shown = "JSON.stringify([...document.querySelectorAll('.row')].map((row) => Number(row.dataset.question)))"
+    # The third click is on the link that the address is already that of.
+    for link, name in ((0, "a"), (1, "b"), (1, "b"), (0, "d")):
+        browser.value("scrollTo(0, 0)")
+        browser.value(f"document.querySelectorAll('#detection .jump')[{link}].click()")
+        browser.wait(f"{shown} === '{json.dumps(sorted(mistaken[name]), separators=(',', ':'))}'")
+        browser.wait("Math.abs(document.getElementById('questions').getBoundingClientRect().top) < 100")
+    assert browser.value("document.querySelectorAll('#detection .jump').length") == 2

@@ -10,9 +10,13 @@ from utilities.report.runs import Run
 
 @dataclass(frozen=True)
 class Confusion:
-    """Counts of questions, `counts[true][detected]`, in the order of `TaskType`; `runs` share them."""
+    """Counts of questions, `counts[true][detected]`, in the order of `TaskType`.
+
+    `runs` took every question for the same type; `first` is the number of the first of them in the page.
+    """
 
     runs: tuple[str, ...]
+    first: int
     counts: tuple[tuple[int, ...], ...]
 
     @property
@@ -27,15 +31,16 @@ class Confusion:
 
 
 def confusions(runs: Sequence[Run]) -> list[Confusion]:
-    """Return the different confusions of the runs that have a trace."""
-    found: dict[tuple[tuple[int, ...], ...], list[str]] = {}
-    for run in runs:
+    """Return one confusion for all runs with a trace that detected the same; equal counts alone may hide others."""
+    alike: dict[tuple[str, ...], list[int]] = {}
+    for number, run in enumerate(runs):
         if run.trace is not None:
-            found.setdefault(_counts(run), []).append(run.name)
-    return [Confusion(tuple(names), counts) for counts, names in found.items()]
+            alike.setdefault(tuple(traced.task_type for traced in run.trace), []).append(number)
+    return [_confusion(runs, detected, numbers) for detected, numbers in alike.items()]
 
 
-def _counts(run: Run) -> tuple[tuple[int, ...], ...]:
-    pairs = zip(run.questions, run.trace or (), strict=True)
-    counted = Counter((record.question.task_type.value, traced.task_type) for record, traced in pairs)
-    return tuple(tuple(counted[true.value, detected.value] for detected in TaskType) for true in TaskType)
+def _confusion(runs: Sequence[Run], detected: Sequence[str], numbers: Sequence[int]) -> Confusion:
+    pairs = zip(runs[numbers[0]].questions, detected, strict=True)
+    counted = Counter((record.question.task_type.value, found) for record, found in pairs)
+    counts = tuple(tuple(counted[true.value, found.value] for found in TaskType) for true in TaskType)
+    return Confusion(tuple(runs[number].name for number in numbers), numbers[0], counts)

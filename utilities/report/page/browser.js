@@ -240,6 +240,11 @@ function listen() {
   document.addEventListener("keydown", key);
   roomy.addEventListener("change", place);
   addEventListener("hashchange", () => location.hash.includes("=") && recall(true));
+  // A link to what is shown already changes no address.
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest('a[href*="="]');
+    if (link && link.hash === location.hash) recall(true);
+  });
 }
 
 async function start() {
