@@ -127,3 +127,36 @@ def test_every_runs_detection_mistakes_are_linked_to(browser: Browser, tmp_path:
         browser.wait(f"{shown} === '{json.dumps(sorted(mistaken[name]), separators=(',', ':'))}'")
         browser.wait("Math.abs(document.getElementById('questions').getBoundingClientRect().top) < 100")
     assert browser.value("document.querySelectorAll('#detection .jump').length") == 2
+
+
+@pytest.fixture(scope="module")
+def long_names(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A page of two runs whose names, and those of their tasks, are long."""
+    folder = tmp_path_factory.mktemp("names")
+    tasks = ("same_product_other_language", "W" * 60, "a name whose end tells it from those of many others: 2", "_$x$")
+    questions = [choice(number, 0, task) for task in tasks for number in range(2)]
+    runs = [make_run(folder / f"{FOLDER}_{end}", [end] * len(questions), questions) for end in "01"]
+    write_report(read_runs(runs), folder / "report.html")
+    return (folder / "report.html").as_uri()
+
+
+FOLDER = "a_folder_with_a_name_longer_than_a_picture_is_wide_on_a_phone_whose_end_says_what_it_holds"
+CUT = """JSON.stringify([...document.querySelectorAll('figure')].flatMap((figure) => {
+  const room = figure.getBoundingClientRect();
+  return [...figure.querySelectorAll('text, figcaption > span')].filter((each) => {
+    const {left, right} = each.getBoundingClientRect();
+    return left < room.left || right > room.right || right <= left;
+  }).map((each) => each.textContent);
+}))"""
+
+
+@IN_CHROMIUM
+@pytest.mark.parametrize("width", [400, 1400])
+def test_no_name_in_a_picture_is_cut_off(browser: Browser, long_names: str, width: int) -> None:
+    browser.open(long_names, width)
+    assert browser.value(CUT) == "[]"
+    labels = browser.value("[...document.querySelectorAll('[data-plot=scores] text')].map((each) => each.textContent)")
+    assert {"same product other language", "$x$"} <= set(labels)
+    legend = browser.value("[...document.querySelectorAll('figcaption > span')].map((each) => each.textContent)")
+    assert legend == [f"● {FOLDER}_0", f"■ {FOLDER}_1"]
+    assert browser.value("document.documentElement.scrollWidth <= innerWidth")

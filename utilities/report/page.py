@@ -17,7 +17,7 @@ from utilities.files import write_text
 from utilities.report.calibration import calibrations
 from utilities.report.detection import confusions
 from utilities.report.embedded import Numbered, blocks, escaped_json, index, packed
-from utilities.report.plots import reliability_plot, score_plot, time_plot
+from utilities.report.plots import MARKS, reliability_plot, score_plot, time_plot
 from utilities.report.runs import Run
 from utilities.report.score_tables import SEED, Tables, score_tables
 from utilities.report.svg import RUNS
@@ -53,6 +53,7 @@ def render(runs: Sequence[Run], now: datetime) -> str:
         style=Markup(style),
         script=Markup(script),
         tables=tables,
+        marks=MARKS,
         task_types=[kind.value for kind in TaskType],
         **_plotted(runs, tables),
         **_embedded(runs),
@@ -65,7 +66,7 @@ def _plotted(runs: Sequence[Run], tables: Tables) -> dict[str, Any]:
     timed = [(run, batch_times(run)) for run in runs]
     calibrated = [(run, calibrations(run)) for run in runs]
     return {
-        "score_plot": _svg(score_plot([run.name for run in runs], scored)) if scored else None,
+        "score_plot": _svg(score_plot(len(runs), scored)) if scored else None,
         "times": [
             {"run": run, "plot": _svg(time_plot(run.name, number, batches)), "slowest": slowest(batches),
              "share": share_of_limit(slowest(batches)), "tracks": track_times(run)}

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.transforms import blended_transform_factory
 
 from prompts.task_type import TaskType
 from utilities.evaluation import SECONDS_PER_SAMPLE
 from utilities.report.calibration import Calibration
+from utilities.report.lettering import shortened, width_of
 from utilities.report.score_tables import Line
 from utilities.report.svg import FAINT, GRID, INK, RUNS, markup
 from utilities.report.time_use import BatchTime
@@ -16,16 +18,26 @@ from utilities.tracks import SECONDS_A_QUESTION
 _WIDTH = 5.0
 _TEXT = 10
 _MARKERS = ("o", "s", "D", "^", "v", "P")
+MARKS = "●■◆▲▼✚"
+"""The markers of the runs, as letters."""
+
 _SPREAD = 0.5
-_LONGEST_NAME = 26
+_POINTS = 72
+_WIDEST_NAME = 0.45 * _WIDTH * _POINTS
+_BESIDE_NAME = 12
 
 
-def score_plot(names: Sequence[str], scored: Sequence[Line]) -> str:
-    """Draw each run's score of each line, at least one, as a dot with its interval."""
-    height = 0.7 + len(scored) * (0.26 + 0.1 * (len(names) - 1))
-    figure, axes = _axes(height, left=0.40)
-    for run, name in enumerate(names):
-        offset = _SPREAD * (run / max(len(names) - 1, 1) - 0.5) if len(names) > 1 else 0.0
+def score_plot(runs: int, scored: Sequence[Line]) -> str:
+    """Draw each run's score of each line, at least one, as a mark with its interval.
+
+    Which mark is whose stands beside the plot (`MARKS`), where names of any length have room.
+    """
+    labels = [shortened(line.name, _TEXT, _WIDEST_NAME) for line in scored]
+    height = 0.6 + len(scored) * (0.26 + 0.1 * (runs - 1))
+    margin = max(width_of(label, _TEXT) for label in labels) + _BESIDE_NAME
+    figure, axes = _axes(height, left=margin / (_WIDTH * _POINTS), above=0.1)
+    for run in range(runs):
+        offset = _SPREAD * (run / (runs - 1) - 0.5) if runs > 1 else 0.0
         for place, line in enumerate(scored):
             if (score := line.scores[run]) is not None:
                 axes.plot([score.low, score.high], [place + offset] * 2, color=RUNS[run], linewidth=2)
@@ -38,20 +50,18 @@ def score_plot(names: Sequence[str], scored: Sequence[Line]) -> str:
                     clip_on=False,
                     zorder=3,
                 )
-        axes.plot([], [], _MARKERS[run], color=RUNS[run], label=_short(name))
-    axes.set_yticks(range(len(scored)), [_short(line.name) for line in scored])
+    # A pair of dollar signs would be set as a formula.
+    axes.set_yticks(range(len(scored)), labels, parse_math=False)
     axes.set_ylim(len(scored) - 0.4, -0.6)
     axes.set_xlim(0, 1)
     axes.grid(axis="x", color=GRID, linewidth=0.8)
     axes.set_xlabel("score with 95 % interval")
-    if len(names) > 1:
-        _legend(axes)
     return markup(figure, "scores", f"Scores of {len(scored)} tasks with intervals; the table has the same figures.")
 
 
 def time_plot(name: str, run: int, batches: Sequence[BatchTime]) -> str:
     """Draw the seconds a question of every batch of a run, in the order of asking, below the evaluator's limit."""
-    figure, axes = _axes(2.8, left=0.13, above=0.55)
+    figure, axes = _axes(2.8, left=0.19, above=0.55)
     axes.semilogy()
     axes.yaxis.set_major_formatter("{x:g}")
     drawn = {batch.task_type for batch in batches}
@@ -59,14 +69,22 @@ def time_plot(name: str, run: int, batches: Sequence[BatchTime]) -> str:
     for kind, marker in zip(kinds, _MARKERS, strict=False):
         points = [(number, batch.per_question) for number, batch in enumerate(batches, 1) if batch.task_type == kind]
         colour = RUNS[kinds.index(kind)]
-        axes.plot(*zip(*points, strict=True), marker, color=colour, markersize=4, linestyle="none", label=_short(kind))
+        axes.plot(
+            *zip(*points, strict=True),
+            marker,
+            color=colour,
+            markersize=4,
+            linestyle="none",
+            label=kind.replace("_", " "),
+        )
     for limit, words in ((SECONDS_PER_SAMPLE, "limit of a sample"), (SECONDS_A_QUESTION, "pace of the tracks")):
         axes.axhline(limit, color=INK, linewidth=1, linestyle="--" if limit == SECONDS_PER_SAMPLE else ":")
         place = axes.get_yaxis_transform()
         axes.text(0.99, limit, words, transform=place, ha="right", va="bottom", color=INK, fontsize=9)
     axes.set_xlabel("batch")
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_ylabel("seconds a question")
-    axes.set_ylim(top=30)
+    axes.set_ylim(top=max(30.0, 2 * max(batch.per_question for batch in batches)))
     _legend(axes)
     return markup(figure, f"time{run}", f"Seconds a question of the {len(batches)} batches of {name}.")
 
@@ -104,15 +122,9 @@ def _axes(height: float, left: float, above: float = 0.35) -> tuple[Figure, Any]
 
 
 def _legend(axes: Any) -> None:
-    """Put the legend above the axes, where it hides nothing."""
+    """Put the legend above the axes, where it hides nothing, from the figure's left on, where it has most room."""
+    place = blended_transform_factory(axes.figure.transFigure, axes.transAxes)
     axes.legend(
-        loc="lower left", bbox_to_anchor=(-0.1, 1.0), ncols=3, frameon=False, labelcolor=INK, fontsize=9,
-        handletextpad=0.2, columnspacing=1.0, borderaxespad=0.1, markerscale=0.9,
+        loc="lower left", bbox_to_anchor=(0.04, 1.0), bbox_transform=place, ncols=3, frameon=False, labelcolor=INK,
+        fontsize=9, handletextpad=0.2, columnspacing=1.0, borderaxespad=0.1, markerscale=0.9,
     )  # fmt: skip
-
-
-def _short(name: str) -> str:
-    """Cut a name; matplotlib would set a pair of dollar signs as a formula, and a leading underscore hides a label."""
-    cut = name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
-    printable = "".join(character if character.isprintable() else " " for character in cut)
-    return printable.replace("$", r"\$").replace("_", " ").strip() or "-"
