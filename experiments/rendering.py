@@ -201,8 +201,8 @@ def _about(filled: Filled) -> str:
     count = next((str(result.questions) for result in filled.results.values()), "no")
     published = f" In brackets: {filled.table.of}." if filled.table.of else ""
     return (
-        f"{count} questions of {filled.data.name}; * where the paired 95 % interval against {filled.first} excludes 0."
-        f"{published}"
+        f"{count} questions of {filled.data.name}; * where the paired 95 % interval against {filled.first} excludes 0 "
+        f"and six questions or more changed.{published}"
     )
 
 

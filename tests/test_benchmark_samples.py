@@ -12,7 +12,8 @@ from benchmarks.overrides import with_overrides
 from models.settings import Settings
 from prompts.task_type import TaskType
 from utilities.errors import UserError
-from utilities.metrics import Counts, micro_f1
+from utilities.intervals import score_of
+from utilities.metrics import Counts, Score, micro_f1
 from utilities.questions import Question
 from utilities.sampling import Overlap, draw_sample
 
@@ -38,6 +39,26 @@ def test_an_interval_of_equal_scores_has_no_width_and_others_hold_the_score() ->
     assert value == 0.5
     assert low == pytest.approx(0.345, abs=0.03)
     assert high == pytest.approx(0.655, abs=0.03)
+
+
+@pytest.mark.parametrize("values", [[0.0, 1.0, 0.5], [Counts(1, 0, 2), Counts(0, 1, 1), Counts(2, 2, 0)]])
+def test_values_of_one_unit_are_drawn_together(values: list[Score]) -> None:
+    units = [0, 1, 0]
+    drawn = draw({"a": 2}, 1, resamples=20)["a"]
+    together = [[values[0], values[2]], [values[1]]]
+    expected = [score_of([value for unit in row for value in together[unit]]) for row in drawn]
+    scored = resampled(values, drawn, units)
+    assert scored.value == score_of(values)
+    assert scored.resamples == pytest.approx(expected)
+
+
+def test_what_is_asked_ten_times_tells_no_more_than_once() -> None:
+    values = [0.0, 1.0] * 6
+    once, drawn = resampled(values, draw({"a": 12}, 0)["a"]), draw({"a": 12}, 0)["a"]
+    copies = resampled(values * 10, drawn, [*range(12)] * 10)
+    assert interval(copies) == pytest.approx(interval(once))
+    alone = interval(resampled(values * 10, draw({"a": 120}, 0)["a"]))
+    assert interval(copies).low < alone.low
 
 
 def test_a_difference_is_paired_by_question() -> None:

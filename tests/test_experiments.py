@@ -304,7 +304,8 @@ Settings over models/settings.yaml:
 
 ## questions.jsonl
 
-6 questions of questions.jsonl; * where the paired 95 % interval against label excludes 0. In brackets: a giant.
+6 questions of questions.jsonl; * where the paired 95 % interval against label excludes 0 and six questions \
+or more changed. In brackets: a giant.
 
 - weights (SHA-256, base+adapter) none: label, text
 

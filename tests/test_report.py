@@ -165,6 +165,28 @@ def test_what_is_better_beyond_chance_is_called_better(tmp_path: Path) -> None:
         assert change.verdict == verdict
 
 
+@pytest.mark.parametrize(("changed", "verdict"), [(5, "no clear difference"), (6, "better")])
+def test_too_few_changes_for_a_sign_test_get_no_verdict(tmp_path: Path, changed: int, verdict: str) -> None:
+    questions = [choice(number, 1) for number in range(changed)]
+    change = score_tables(
+        read_runs(
+            [make_run(tmp_path / "a", ["0"] * changed, questions), make_run(tmp_path / "b", ["1"] * changed, questions)]
+        )
+    ).overall.differences[0]
+    assert change is not None
+    assert change.interval.low > 0
+    assert change.verdict == verdict
+
+
+def test_a_question_that_is_asked_again_and_again_makes_no_verdict(tmp_path: Path) -> None:
+    questions = [choice(number % 3, 1) for number in range(12)]
+    runs = [make_run(tmp_path / name, [answer] * 12, questions) for name, answer in (("a", "0"), ("b", "1"))]
+    change = score_tables(read_runs(runs)).overall.differences[0]
+    assert change is not None
+    assert (change.better, change.changed) == (12, 3)
+    assert change.verdict == "no clear difference"
+
+
 def test_the_calibration_error_is_the_gap_of_each_bin_weighed_by_its_questions() -> None:
     found = calibration("model", [(0.95, True), (0.85, False), (0.9, True), (0.35, False)])
     filled = {b.low: (b.questions, b.confidence, b.right) for b in found.bins if b.questions}

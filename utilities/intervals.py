@@ -46,10 +46,21 @@ def drawing(sizes: Mapping[str, int], seed: int, resamples: int = RESAMPLES) -> 
         yield task, generator.integers(0, size, (resamples, size))
 
 
-def resampled(values: Sequence[Score], drawn: Drawn) -> Scored:
-    """Return a task's score, the mean of its questions or the F1 of their summed counts, and its resamples."""
-    score = _micro_f1 if isinstance(values[0], Counts) else _mean
-    return Scored(score_of(values), score(np.array(values, dtype=np.float64)[drawn]))
+def resampled(values: Sequence[Score], drawn: Drawn, units: Sequence[int] | None = None) -> Scored:
+    """Return a task's score, the mean of its questions or the F1 of their summed counts, and its resamples.
+
+    `units` says which of the units that `drawn` numbers each value belongs to: values of one unit are drawn together
+    (cluster bootstrap; Davison and Hinkley, 1997, 3.8). Without it each value is its own.
+    """
+    array = np.array(values, dtype=np.float64)
+    if units is None or len(set(units)) == len(units):
+        score = _micro_f1 if isinstance(values[0], Counts) else _mean
+        return Scored(score_of(values), score(array[drawn]))
+    counted = isinstance(values[0], Counts)
+    columns = array if counted else np.stack((array, np.ones_like(array)), axis=1)
+    sums = np.zeros((max(units) + 1, columns.shape[1]))
+    np.add.at(sums, np.asarray(units), columns)
+    return Scored(score_of(values), (_micro_f1 if counted else _ratio)(sums[drawn]))
 
 
 def score_of(values: Sequence[Score]) -> float:
@@ -67,6 +78,12 @@ def _micro_f1(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return 2 tp / (2 tp + fp + fn) of [resamples, questions, (tp, fp, fn)], 0 where nothing was found."""
     tp, fp, fn = np.moveaxis(counts.sum(axis=1), -1, 0)
     return np.asarray(2 * tp / np.maximum(2 * tp + fp + fn, 1))
+
+
+def _ratio(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return sum / count of [resamples, units, (sum, count)]."""
+    total, count = np.moveaxis(sums.sum(axis=1), -1, 0)
+    return np.asarray(total / count)
 
 
 def mean_over_tasks(tasks: Sequence[Mapping[K, Scored]]) -> dict[K, Scored]:

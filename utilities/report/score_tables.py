@@ -6,27 +6,34 @@ from typing import cast
 
 from utilities.intervals import Drawn, Interval, Scored, drawing, interval, mean_over_tasks, resampled
 from utilities.metrics import Score
+from utilities.question_record import QuestionRecord
 from utilities.report.runs import Run, by_task, rows_of, share_of
 
 SEED = 0
 _SAME = 1e-9
+_FEWEST_CHANGED = 6
+"""With fewer changes no split of them is unlikely by chance: 2 x 0.5^5 is over 5 % (sign test)."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A run's score minus the first run's; better, worse and same count questions."""
+    """A run's score minus the first run's; better, worse and same count questions.
+
+    `changed` counts what is not the same, a question that is asked several times once.
+    """
 
     interval: Interval
     better: int
     worse: int
     same: int
+    changed: int
 
     @property
     def verdict(self) -> str:
-        """What can be said of it: the interval tells whether chance alone explains it."""
-        if self.interval.low > 0:
-            return "better"
-        return "worse" if self.interval.high < 0 else "no clear difference"
+        """What can be said of it: the interval tells whether chance alone explains it, if enough has changed."""
+        if self.changed < _FEWEST_CHANGED or self.interval.low <= 0 <= self.interval.high:
+            return "no clear difference"
+        return "better" if self.interval.low > 0 else "worse"
 
 
 @dataclass(frozen=True)
@@ -60,7 +67,7 @@ class _Task:
     task_type: str
     track: str
     scored: Mapping[int, Scored]
-    changes: tuple[tuple[int, int, int], ...]
+    changes: tuple[tuple[int, int, int, int], ...]
     questions: int
     not_scored: str
 
@@ -79,12 +86,12 @@ def score_tables(runs: Sequence[Run], seed: int = SEED) -> Tables:
 
 def _tasks(runs: Sequence[Run], seed: int) -> Iterator[_Task]:
     grouped = [by_task(run) for run in runs]
-    sizes = {name: len(rows_of(records)) for name, records in grouped[0].items()}
-    for name, drawn in drawing(sizes, seed):
+    asked = {name: _asked(records) for name, records in grouped[0].items()}
+    for name, drawn in drawing({name: len(set(units)) for name, units in asked.items()}, seed):
         first = grouped[0][name][0].question
         told = [run.tasks[name] for run in runs]
         scored = {
-            number: _scored(rows_of(tasks[name]), drawn)
+            number: _scored(tasks[name], asked[name], drawn)
             for number, tasks in enumerate(grouped)
             if told[number]["score"] is not None
         }
@@ -95,21 +102,31 @@ def _tasks(runs: Sequence[Run], seed: int) -> Iterator[_Task]:
             task_type=first.task_type.value,
             track=first.track,
             scored=scored,
-            changes=tuple(_changes(shares[0], other) for other in shares[1:]),
+            changes=tuple(_changes(shares[0], other, asked[name]) for other in shares[1:]),
             questions=len(grouped[0][name]),
             not_scored=next((str(each["not_scored"]) for each in told if each.get("not_scored")), ""),
         )
 
 
-def _scored(rows: Sequence[Score | None], drawn: Drawn) -> Scored:
-    return resampled(cast(Sequence[Score], rows), drawn)
+def _asked(records: Sequence[QuestionRecord]) -> list[int]:
+    """Return a number of each question's text, from 0 up in order: what is asked twice is drawn as one."""
+    numbers: dict[str, int] = {}
+    return [numbers.setdefault(record.question.input_field, len(numbers)) for record in records]
 
 
-def _changes(before: Sequence[float | None], after: Sequence[float | None]) -> tuple[int, int, int]:
-    """Return how many questions are better, worse and the same; one that was not scored is the same."""
+def _scored(records: Sequence[QuestionRecord], asked: Sequence[int], drawn: Drawn) -> Scored:
+    units = [unit for unit, record in zip(asked, records, strict=True) for _ in record.scores]
+    return resampled(cast(Sequence[Score], rows_of(records)), drawn, units)
+
+
+def _changes(
+    before: Sequence[float | None], after: Sequence[float | None], asked: Sequence[int]
+) -> tuple[int, int, int, int]:
+    """Count what is better, worse and the same, and the questions that changed; one not scored is the same."""
     gains = [(b - a) if a is not None and b is not None else 0.0 for a, b in zip(before, after, strict=True)]
     better, worse = sum(gain > _SAME for gain in gains), sum(gain < -_SAME for gain in gains)
-    return better, worse, len(gains) - better - worse
+    changed = {unit for unit, gain in zip(asked, gains, strict=True) if abs(gain) > _SAME}
+    return better, worse, len(gains) - better - worse, len(changed)
 
 
 def _grouped(tasks: Sequence[_Task], key: Callable[[_Task], str], runs: int) -> Iterator[Line]:
@@ -137,6 +154,6 @@ def _difference(means: Mapping[int, Scored], number: int, tasks: Sequence[_Task]
         return None
     first, other = means[0], means[number]
     changes = [task.changes[number - 1] for task in tasks]
-    better, worse, same = (sum(column) for column in zip(*changes, strict=True))
+    better, worse, same, changed = (sum(column) for column in zip(*changes, strict=True))
     gained = Scored(other.value - first.value, other.resamples - first.resamples)
-    return Difference(interval(gained), better, worse, same)
+    return Difference(interval(gained), better, worse, same, changed)
