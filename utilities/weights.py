@@ -44,8 +44,13 @@ def default_weights() -> Path:
     return Path(named).expanduser() if named else DEFAULT_FOLDER
 
 
-def missing_weights_message(path: Path) -> str:
-    """Say that `path` holds no model, and how to get one."""
+def missing_weights_message(path: Path, source: str = "") -> str:
+    """Say that `path` holds no model, and how to get one; `source` is its hub's name, empty for the default model."""
+    if source:
+        return (
+            f"no model weights at {path}: copy the files of {source} there (JSON and safetensors), "
+            f"or name the folder where they lie by engine.weights or the environment variable {VARIABLE}"
+        )
     return (
         f"no model weights at {path}: run `python -m utilities.weights fetch` in the repository's root "
         f"(93 MB, about a minute), or name another model folder by the environment variable {VARIABLE}"
