@@ -74,10 +74,20 @@ class Filled:
         return [f"no differences are shown: {self.first}, which rows are compared with, has no run"]
 
     def _older(self) -> list[str]:
-        """Return a line where rows were made with a state of the code that is not this one."""
+        """Return a line for each other state of the code that made rows, with its rows."""
         now = {each.code for each in self.planned}
-        rows = [f"{name} ({result.code})" for name, result in self.results.items() if result.code not in now]
-        return [f"made with other states of the code than this one: {', '.join(rows)}"] if rows else []
+        rows: dict[str, list[str]] = {}
+        for name, result in self.results.items():
+            if result.code not in now:
+                rows.setdefault(result.code, []).append(name)
+        return [
+            f"made with another state of the code than this one ({code}): {self.rows_called(rows[code])}"
+            for code in rows
+        ]
+
+    def rows_called(self, names: Sequence[str]) -> str:
+        """Return what rows are called together; names may hold commas."""
+        return "all rows" if len(names) == len(self.results) else "; ".join(names)
 
     def heads(self) -> list[str]:
         """Return the names of the cells."""
@@ -193,7 +203,9 @@ def _weights(filled: Filled) -> list[str]:
     rows: dict[str, list[str]] = {}
     for name, result in filled.results.items():
         rows.setdefault(result.weights or "none", []).append(name)
-    return [f"- weights (SHA-256, base+adapter) {weights}: {', '.join(names)}" for weights, names in rows.items()]
+    return [
+        f"- weights (SHA-256, base+adapter) {weights}: {filled.rows_called(each)}" for weights, each in rows.items()
+    ]
 
 
 def _about(filled: Filled) -> str:

@@ -170,7 +170,7 @@ def test_a_change_of_the_code_asks_for_new_rows_and_keeps_the_old_ones(
         monkeypatch.setattr(f"experiments.{module}.code_digest", lambda: "other")
     run.main([*arguments, "--any-code"])
     assert len(evaluations.settings) == 2
-    assert any(line.startswith("made with other states of the code") for line in told(tmp_path)["remarks"])
+    assert any(line.startswith("made with another state of the code") for line in told(tmp_path)["remarks"])
     run.main(arguments)
     assert len(evaluations.settings) == 4
     assert [line for line in told(tmp_path)["remarks"] if "state" in line] == []
@@ -307,7 +307,7 @@ Settings over models/settings.yaml:
 6 questions of questions.jsonl; * where the paired 95 % interval against label excludes 0 and six questions \
 or more changed. In brackets: a giant.
 
-- weights (SHA-256, base+adapter) none: label, text
+- weights (SHA-256, base+adapter) none: all rows
 
 |  | score | multiple choice | entities | difference of the score, 95 % | s a question | fallbacks |
 | --- | ---: | ---: | ---: | ---: | ---: | ---: |
