@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chromium import CHROMIUM, Browser
+from benchmarks.chromium import CHROMIUM, Browser
 from tests.report_runs import FIRST, HOSTILE, QUESTIONS, SECOND, choice, make_run
 from utilities.report.page import write_report
 from utilities.report.runs import read_runs
