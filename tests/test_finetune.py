@@ -1,7 +1,8 @@
 """Fine-tuning: recipes, a whole run on a tiny model, resuming, bad input."""
 
 import json
-import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,8 @@ from tuning.finetune_recipe import FinetuneRecipe, read_recipe
 from tuning.training_arguments import steps_of
 from utilities.errors import UserError, exit_code
 
-RECIPES = Path(__file__).parent.parent / "tuning" / "recipes"
+REPOSITORY = Path(__file__).resolve().parent.parent
+RECIPES = REPOSITORY / "tuning" / "recipes"
 RECIPE = """\
 model: smollm2-135m-instruct
 lora: {rank: 4, alpha: 8, targets: all-linear}
@@ -63,13 +65,17 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def make_command(folder: Path, base: Path) -> list[str]:
+    recipe = folder / "recipe.yaml"
+    recipe.write_text(RECIPE, encoding="utf-8")
+    training, held = write_rows(folder / "train.jsonl", rows(12)), write_rows(folder / "held.jsonl", rows(6, 100))
+    options = {"recipe": recipe, "rows": training, "held-out": held, "output": folder / "adapter", "base": base}
+    return [part for name, value in options.items() for part in (f"--{name}", str(value))]
+
+
 @pytest.fixture
 def command(tmp_path: Path, base: Path) -> list[str]:
-    recipe = tmp_path / "recipe.yaml"
-    recipe.write_text(RECIPE, encoding="utf-8")
-    training, held = write_rows(tmp_path / "train.jsonl", rows(12)), write_rows(tmp_path / "held.jsonl", rows(6, 100))
-    options = {"recipe": recipe, "rows": training, "held-out": held, "output": tmp_path / "adapter", "base": base}
-    return [part for name, value in options.items() for part in (f"--{name}", str(value))]
+    return make_command(tmp_path, base)
 
 
 def metrics(folder: Path) -> list[dict[str, float]]:
@@ -92,6 +98,12 @@ def test_every_recipe_fits_the_code() -> None:
         ("optimiser: {learning_rate: 0}", "learning_rate"),
         ("batch: 0", "batch is 0"),
         ("epochs: 0", "epochs is 0"),
+        ("epochs: .inf", "epochs is inf"),
+        ("seed: -1", "seed is -1"),
+        ("seed: 99999999999", "seed is 99999999999"),
+        ("optimiser: {weight_decay: .nan}", "optimiser.weight_decay is nan"),
+        ("limits: {prompt: 0}", "limits.prompt is 0"),
+        ("limits: {phrases: -2}", "limits.phrases is -2"),
         ("keep: first", "keep is 'first'"),
         ("model: nobody", "nobody"),
     ],
@@ -131,17 +143,25 @@ def test_peft_loads_the_adapter(command: list[str], tmp_path: Path, base: Path) 
     assert not torch.equal(merged.model.layers[0].self_attn.q_proj.weight, before)
 
 
-def test_a_killed_run_that_goes_on_ends_with_the_same_adapter_and_losses(
-    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, base: Path) -> Path:
+    """A run of four epochs of three steps, each of two batches, that nobody disturbed."""
+    folder = tmp_path_factory.mktemp("whole")
+    finetune.main([*make_command(folder, base), "--epochs", "4"])
+    return folder / "adapter"
+
+
+# Batch 8 belongs to the second epoch, but its checkpoint to the first; batch 14 begins the third; there are 24.
+@pytest.mark.parametrize("batch", [8, 12, 14, 20])
+def test_a_killed_run_that_goes_on_ends_with_the_same_adapter_and_lines(
+    command: list[str], whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch: int
 ) -> None:
-    finetune.main(command)
-    whole, expected = tmp_path / "whole", tmp_path / "adapter"
-    shutil.move(expected, whole)
+    command, expected = [*command, "--epochs", "4"], tmp_path / "adapter"
     real, calls = AnswerTrainer.training_step, []
 
     def dies(self: AnswerTrainer, *args: object, **others: object) -> object:
         calls.append(1)
-        if len(calls) == 8:
+        if len(calls) == batch:
             raise KeyboardInterrupt
         return real(self, *args, **others)  # type: ignore[arg-type]
 
@@ -149,12 +169,56 @@ def test_a_killed_run_that_goes_on_ends_with_the_same_adapter_and_losses(
     with pytest.raises(KeyboardInterrupt):
         finetune.main(command)
     assert not expected.exists()
+    with (tmp_path / "adapter.partial" / "metrics.jsonl").open("a", encoding="utf-8") as file:
+        file.write('{"step": 3, "lo')
     assert finetune.main(command) == 0
-    assert len(calls) < 8 + 12, "it began anew"
+    assert len(calls) < batch + 24, "it began anew"
     first, second = (load_file(folder / "adapter_model.safetensors") for folder in (whole, expected))
     assert all(torch.equal(tensor, second[name]) for name, tensor in first.items())
-    losses = [[(line["step"], line["loss"]) for line in metrics(each) if "loss" in line] for each in (whole, expected)]
-    assert losses[0] == losses[1]
+    told = [
+        [(line["step"], line.get("loss"), line.get("eval_loss")) for line in metrics(each)]
+        for each in (whole, expected)
+    ]
+    # The last line sums up the run, its loss the part that was done last.
+    assert told[0][:-1] == told[1][:-1]
+
+
+@pytest.mark.parametrize("keep", ["last", "best_loss", "best_score"])
+def test_a_run_that_diverges_leaves_no_adapter_and_says_so(command: list[str], tmp_path: Path, keep: str) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(RECIPE.replace("0.01", "1.0e+30").replace("keep: last", f"keep: {keep}"), encoding="utf-8")
+    with pytest.raises(UserError, match=r"diverged.*lower optimiser.learning_rate"):
+        finetune.main(command)
+    assert not (tmp_path / "adapter").exists()
+
+
+def test_weights_that_overflow_after_the_last_held_out_score_are_no_adapter(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = AnswerTrainer.train
+
+    def overflows(self: AnswerTrainer, *args: object, **others: object) -> object:
+        told = real(self, *args, **others)  # type: ignore[arg-type]
+        next(each for each in self.model.parameters() if each.requires_grad).data.fill_(1e9)  # type: ignore[union-attr]
+        return told
+
+    monkeypatch.setattr(AnswerTrainer, "train", overflows)
+    with pytest.raises(UserError, match="diverged"):
+        finetune.main(command)
+    assert not (tmp_path / "adapter").exists()
+
+
+def test_two_processes_train_one_adapter(command: list[str], tmp_path: Path) -> None:
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--standalone"]
+    told = subprocess.run(
+        [*launcher, "-m", "tuning.finetune", *command], capture_output=True, text=True, cwd=REPOSITORY, check=False
+    )
+    assert told.returncode == 0, told.stderr[-2000:]
+    assert told.stdout.count("finished") == 1
+    record = json.loads((tmp_path / "adapter" / "training.json").read_text(encoding="utf-8"))
+    # Twelve rows, two at a time in each of two processes, two batches a step: two steps an epoch, not three.
+    assert record["steps"] == 4
+    assert [line["step"] for line in metrics(tmp_path / "adapter") if "loss" in line] == [1, 2, 3, 4]
 
 
 def test_another_recipe_does_not_go_on_with_a_begun_run(
@@ -197,6 +261,7 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(
         OSError(28, "No space left on device", "adapter.partial/x"),
         SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"),
         RuntimeError("[enforce fail at inline_container.cc:858] . PytorchStreamWriter failed: file write failed"),
+        RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 149568 vs 149456"),
     ],
 )
 def test_a_full_disk_is_one_sentence_and_the_run_can_go_on(
@@ -216,6 +281,12 @@ def test_a_full_disk_is_one_sentence_and_the_run_can_go_on(
 def test_an_output_that_exists_is_kept(command: list[str], tmp_path: Path) -> None:
     (tmp_path / "adapter").mkdir()
     with pytest.raises(UserError, match="exists"):
+        finetune.main(command)
+
+
+def test_a_recipe_for_several_gpus_wants_a_launcher(command: list[str], tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text(f"{RECIPE}distributed: fsdp\n", encoding="utf-8")
+    with pytest.raises(UserError, match=r"distributed: fsdp wants a process for each GPU.*accelerate launch"):
         finetune.main(command)
 
 

@@ -1,13 +1,13 @@
 """The Hugging Face trainer with losses on answers alone, batches of like length, and scores of held-out rows."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch.utils.data import Sampler, SequentialSampler
 from transformers import Trainer
-from transformers.trainer_pt_utils import LengthGroupedSampler
+from transformers.trainer_pt_utils import get_length_grouped_indices
 
 from tuning.examples import Example
 from tuning.objective import AnswerHead, Batch, candidate_scores, collate, example_losses, example_values
@@ -26,6 +26,26 @@ class Rows(torch.utils.data.Dataset[Example]):
 
     def __getitem__(self, index: int) -> Example:
         return self.examples[index]
+
+
+class OrderByLength(Sampler[int]):
+    """Rows of like length side by side, in a new order each epoch.
+
+    The order follows from `seed` alone, which is asked for as an epoch begins: one that followed from the epochs before
+    would be another in a run that was gone on with.
+    """
+
+    def __init__(self, lengths: Sequence[int], size: int, seed: Callable[[], int]) -> None:
+        """Take the rows' lengths in tokens, and how many rows an optimiser step has."""
+        self._lengths, self._size, self._seed = list(lengths), size, seed
+
+    def __len__(self) -> int:
+        return len(self._lengths)
+
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator().manual_seed(self._seed())
+        grouped: Any = get_length_grouped_indices
+        yield from grouped(self._lengths, self._size, generator=generator)
 
 
 class AnswerTrainer(Trainer):
@@ -66,10 +86,10 @@ class AnswerTrainer(Trainer):
         rows: Any = train_dataset or self.train_dataset
         if not self._grouped:
             return super()._get_train_sampler(rows)
-        lengths = [each.length for each in rows.examples]
-        generator = torch.Generator().manual_seed(self.args.seed)
         size = self.args.train_batch_size * self.args.gradient_accumulation_steps
-        return LengthGroupedSampler(size, lengths=lengths, generator=generator)
+        return OrderByLength(
+            [each.length for each in rows.examples], size, lambda: self.args.seed + int(self.state.epoch or 0)
+        )
 
     def _get_eval_sampler(self, eval_dataset: Any) -> Sampler[int]:
         return SequentialSampler(eval_dataset)

@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from models.catalogue import catalogue_entry, template_text
 from models.engines.loading import LOCAL
 from models.engines.tokens import TextCoder
+from tuning.divergence import check_finite
 from tuning.finetune_recipe import FinetuneRecipe, engine_settings
 from tuning.objective import AnswerHead
 from utilities.errors import UserError
@@ -95,12 +96,17 @@ def adapted(model: Any, recipe: FinetuneRecipe) -> tuple[Any, AnswerHead]:
     return model, head
 
 
-def save_adapter(model: Any, output: Path, name: str) -> None:
-    """Write the adapter in half precision; it names the published base, not the folder that it was trained on."""
-    state = {
-        key: tensor.to(torch.float16).contiguous()
-        for key, tensor in get_peft_model_state_dict(model, save_embedding_layers=False).items()
-    }
+def save_adapter(model: Any, output: Path, name: str, gathered: dict[str, Any] | None = None) -> None:
+    """Write the adapter in half precision; it names the published base, not the folder that it was trained on.
+
+    `gathered` are the tensors of a model that is spread over processes.
+
+    Raises:
+        UserError: it has values that are no numbers.
+    """
+    found = get_peft_model_state_dict(model, state_dict=gathered, save_embedding_layers=False)
+    state = {key: tensor.to(torch.float16).contiguous() for key, tensor in found.items()}
+    check_finite(state)
     save_file(state, output / "adapter_model.safetensors", metadata={"format": "pt"})
     config = model.peft_config["default"].to_dict()
     config |= {"base_model_name_or_path": catalogue_entry(name).source, "inference_mode": True}

@@ -68,6 +68,11 @@ class Limits:
     text: int = 64
     phrases: int = 16
 
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if value < 1:
+                raise ValueError(f"{name} is {value}; it must be at least 1")
+
     def of_option(self, count: int) -> int:
         """Return the most tokens of each of so many options."""
         return max(_FEWEST_OPTION_TOKENS, min(self.option, self.options // count))

@@ -19,9 +19,11 @@ from models.engines.tokens import TextCoder
 from models.settings import EngineSettings, load_settings, weights_folder
 from tuning.answer_trainer import AnswerTrainer, Rows
 from tuning.base_model import adapted, load_base, save_adapter
+from tuning.divergence import StopsWhereDiverged
 from tuning.examples import Example, example
 from tuning.finetune_recipe import FinetuneRecipe, engine_settings, read_recipe
 from tuning.metrics_lines import MetricsLines
+from tuning.processes import is_main
 from tuning.run_folder import RunFolder
 from tuning.training_arguments import training_arguments
 from tuning.training_form import training_form
@@ -65,12 +67,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             args=training_arguments(recipe, run.work, len(training)),
             train_dataset=Rows(training),
             eval_dataset=Rows(_examples(held_out, coder, engine, recipe)),
-            callbacks=[lines],
+            callbacks=[StopsWhereDiverged(), lines],
         )
         lines.watch(trainer)
         trainer.train(resume_from_checkpoint=run.checkpoint())
-        run.finish(lambda output: _save(trainer, output, record, run.metrics))
-    print(f"{run.output}: finished")
+        gathered = _gathered(trainer, recipe)
+        if is_main():
+            run.finish(lambda output: _save(trainer, gathered, output, record, run.metrics))
+            print(f"{run.output}: finished")
     return 0
 
 
@@ -125,7 +129,7 @@ def _examples(
             refused[form] += 1
         else:
             made.append(example(coder, form, engine, recipe.limits, f"{recipe.seed} {index}"))
-    for reason, count in refused.most_common():
+    for reason, count in refused.most_common() if is_main() else ():
         print(f"{count} of {len(rows)} rows left out: {reason}", file=sys.stderr)
     if not made:
         raise UserError("no row can be trained on: select others by `python -m tuning.select_data`")
@@ -144,8 +148,16 @@ def _record(recipe: FinetuneRecipe, folder: Path, options: argparse.Namespace) -
     }
 
 
-def _save(trainer: AnswerTrainer, output: Path, record: dict[str, Any], metrics: Path) -> None:
-    save_adapter(trainer.model, output, record["recipe"]["model"])
+def _gathered(trainer: AnswerTrainer, recipe: FinetuneRecipe) -> dict[str, Any] | None:
+    """Return the tensors of a model that is spread over processes; all of them take part in gathering it."""
+    trainer.accelerator.wait_for_everyone()
+    return trainer.accelerator.get_state_dict(trainer.model_wrapped) if recipe.distributed == "fsdp" else None
+
+
+def _save(
+    trainer: AnswerTrainer, gathered: dict[str, Any] | None, output: Path, record: dict[str, Any], metrics: Path
+) -> None:
+    save_adapter(trainer.model, output, record["recipe"]["model"], gathered)
     shutil.copyfile(metrics, output / "metrics.jsonl")
     state = trainer.state
     kept = state.best_model_checkpoint

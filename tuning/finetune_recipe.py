@@ -9,6 +9,8 @@ from models.settings import FROM_CATALOGUE, EngineSettings, load_settings
 from tuning.examples import Limits
 from utilities.typed_yaml import build, read_mapping
 
+_SEEDS = 2**32  # NumPy takes no others.
+
 
 @dataclass(frozen=True)
 class LoraSettings:
@@ -21,7 +23,7 @@ class LoraSettings:
 
     def __post_init__(self) -> None:
         if self.rank < 1 or self.alpha < 1 or not 0 <= self.dropout < 1:
-            raise ValueError("lora.rank and lora.alpha must be at least 1, lora.dropout from 0 to below 1")
+            raise ValueError("rank and alpha must be at least 1, dropout from 0 to below 1")
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,9 @@ class OptimiserSettings:
 
     def __post_init__(self) -> None:
         if self.learning_rate <= 0 or not 0 <= self.warmup < 1 or self.weight_decay < 0 or self.max_gradient_norm <= 0:
-            raise ValueError("optimiser: learning_rate and max_gradient_norm must be above 0, warmup from 0 to below 1")
+            raise ValueError(
+                "learning_rate and max_gradient_norm must be above 0, weight_decay at least 0, warmup from 0 to below 1"
+            )
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,8 @@ class FinetuneRecipe:
             raise ValueError(f"size is {self.size}; it must be 0 or the N of a file train_N.jsonl")
         if self.epochs <= 0:
             raise ValueError(f"epochs is {self.epochs}; it must be above 0")
+        if not 0 <= self.seed < _SEEDS:
+            raise ValueError(f"seed is {self.seed}; it must be from 0 to {_SEEDS - 1}")
         catalogue_entry(self.model)
 
 

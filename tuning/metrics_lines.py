@@ -2,10 +2,15 @@
 
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
 from transformers import TrainerCallback
+
+from utilities.files import write_text
+
+_HELD_OUT = "eval_loss"
 
 
 class CountsTokens(Protocol):
@@ -27,13 +32,17 @@ class MetricsLines(TrainerCallback):
         self._trainer = trainer
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Drop the lines of steps that are done again."""
-        kept = [line for line in _lines(self._path) if json.loads(line)["step"] <= state.global_step]
-        self._path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+        """Drop the lines of steps that are done again, and what a killed run left unfinished."""
         self._last = (0, time.perf_counter())
+        if not state.is_world_process_zero:
+            return
+        kept = [line for line in _whole(self._path) if _stays(line, state.global_step)]
+        write_text(self._path, "".join(f"{json.dumps(line)}\n" for line in kept))
 
     def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Append a line."""
+        if not state.is_world_process_zero:
+            return
         line: dict[str, Any] = {"step": state.global_step, **kwargs.get("logs", {})}
         if self._trainer is not None and "loss" in line:
             tokens, now = self._trainer.tokens_seen, time.perf_counter()
@@ -47,5 +56,16 @@ class MetricsLines(TrainerCallback):
         self._last = (self._trainer.tokens_seen if self._trainer else 0, time.perf_counter())
 
 
-def _lines(path: Path) -> list[str]:
-    return path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+def _whole(path: Path) -> Iterator[dict[str, Any]]:
+    for text in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else ():
+        try:
+            line = json.loads(text)
+        except ValueError:
+            continue
+        if isinstance(line, dict) and isinstance(line.get("step"), int):
+            yield line
+
+
+def _stays(line: dict[str, Any], step: int) -> bool:
+    """Tell whether a line is not written again from `step` on, where the held-out rows are scored at once."""
+    return int(line["step"]) < step or (int(line["step"]) == step and _HELD_OUT not in line)

@@ -1,5 +1,6 @@
 """What a batch of examples costs: a forward pass whose vocabulary projection is done for answer tokens alone."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -131,7 +132,8 @@ def _loss(scores: torch.Tensor, each: Example) -> torch.Tensor:
 def example_values(scores: torch.Tensor, examples: Sequence[Example]) -> list[float]:
     """Return how good the order of each example's candidates is, 0 to 1; not a number for text.
 
-    Several different gains: NDCG. Else the share of right ones among as many of the best.
+    Several different gains: NDCG. Else the share of right ones among as many of the best. Scores that are no numbers
+    put nothing in order and are worth 0.
     """
     parts = torch.split(scores.detach(), [len(each.gains) for each in examples])
     return [_value(part.tolist(), each) for part, each in zip(parts, examples, strict=True)]
@@ -140,6 +142,8 @@ def example_values(scores: torch.Tensor, examples: Sequence[Example]) -> list[fl
 def _value(scores: Sequence[float], each: Example) -> float:
     if each.right:
         return float("nan")
+    if not all(map(math.isfinite, scores)):
+        return 0.0
     order = best_first(scores)
     if len(set(each.gains)) > 2:
         return ndcg([index + 1 for index in order], each.gains)

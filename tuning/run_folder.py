@@ -4,12 +4,13 @@ import fcntl
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
 
+from tuning.processes import is_main
 from utilities.errors import UserError, tells_full_disk
 from utilities.files import write_json
 
@@ -33,22 +34,18 @@ class RunFolder:
 
     @contextmanager
     def held(self, record: Mapping[str, Any]) -> Iterator[None]:
-        """Hold the folder; `record` is all that the result depends on.
+        """Hold the folder; `record` is all that the result depends on. Of several processes the main one does.
 
         Raises:
             UserError: another run holds it, it was begun with another record, or the disk cannot be written to.
         """
         try:
-            self.work.mkdir(parents=True, exist_ok=True)
-            with (self.work / "lock").open("a") as lock:
-                # The kernel drops the lock with its process, so a killed run never blocks the next one.
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                self._begin(record)
+            with self._lock(record) if is_main() else nullcontext():
                 yield
         except BlockingIOError:
             raise UserError(f"{self.work}: another run is at work there: wait for it") from None
         except UserError:
-            if self.checkpoint() is None:
+            if is_main() and self.checkpoint() is None:
                 shutil.rmtree(self.work, ignore_errors=True)
             raise
         except OSError as error:
@@ -58,6 +55,15 @@ class RunFolder:
             if not tells_full_disk(error):
                 raise
             raise UserError(f"{self.work}: the disk is full: make room, and the same command goes on") from error
+
+    @contextmanager
+    def _lock(self, record: Mapping[str, Any]) -> Iterator[None]:
+        self.work.mkdir(parents=True, exist_ok=True)
+        with (self.work / "lock").open("a") as lock:
+            # The kernel drops the lock with its process, so a killed run never blocks the next one.
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._begin(record)
+            yield
 
     def checkpoint(self) -> str | None:
         """Return the newest finished checkpoint."""

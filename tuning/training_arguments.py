@@ -8,6 +8,8 @@ import torch
 from transformers import TrainingArguments
 
 from tuning.finetune_recipe import FinetuneRecipe
+from tuning.processes import launched, process_count
+from utilities.errors import UserError
 
 _KEPT: dict[str, dict[str, Any]] = {
     "last": {},
@@ -24,8 +26,17 @@ def steps_of(recipe: FinetuneRecipe, rows: int, processes: int = 1) -> int:
 
 
 def training_arguments(recipe: FinetuneRecipe, work: Path, rows: int) -> TrainingArguments:
-    """Return the trainer's arguments; checkpoints, with all that resuming needs, go to `work`."""
-    steps = steps_of(recipe, rows)
+    """Return the trainer's arguments; checkpoints, with all that resuming needs, go to `work`.
+
+    Raises:
+        UserError: the recipe is one for several processes, and this is one that stands alone.
+    """
+    if recipe.distributed == "fsdp" and not launched():
+        raise UserError(
+            "recipe key distributed: fsdp wants a process for each GPU: start it by `accelerate launch "
+            "--config_file tuning/recipes/fsdp_8_gpus.yaml -m tuning.finetune ...`, or set it to none"
+        )
+    steps = steps_of(recipe, rows, process_count())
     optimiser = recipe.optimiser
     return TrainingArguments(
         output_dir=str(work),
@@ -50,6 +61,8 @@ def training_arguments(recipe: FinetuneRecipe, work: Path, rows: int) -> Trainin
         save_steps=min(recipe.evaluate_every, steps),
         save_total_limit=2,
         logging_steps=max(1, steps // _LINES_PER_RUN),
+        # The filter would write a mean of other losses for one that is no number, and hide that the run has diverged.
+        logging_nan_inf_filter=False,
         remove_unused_columns=False,
         label_names=[],
         report_to=[],

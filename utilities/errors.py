@@ -4,7 +4,8 @@ import errno
 import sys
 from collections.abc import Callable, Iterator
 
-_FULL = ("No space left on device", "Disk quota exceeded", "file write failed")
+# The last is what torch says when the end of its archive could not be written.
+_FULL = ("No space left on device", "Disk quota exceeded", "file write failed", "unexpected pos")
 
 
 class UserError(Exception):
