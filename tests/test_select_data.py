@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 
 from prompts.settings import PromptSettings
 from prompts.task_type import TaskType
-from tests.training_rows import all_kinds, choice, entity, ranking, retrieval, thing, write_rows, written
+from tests.training_rows import all_kinds, choice, entity, ranking, retrieval, write_rows, written
 from tuning import select_data
-from tuning.selection.cleaning import folded
-from tuning.selection.decontamination import UnseenContent
 from tuning.selection.letters import with_numbers
+from tuning.selection.parts import Parts
 from tuning.selection.rows import Usable
 from tuning.selection.sampling import Shares, interleaved, select
 from tuning.training_form import TrainingForm, training_form
@@ -41,7 +40,7 @@ def dropped(tmp_path: Path, rows: list[dict[str, Any]], *arguments: str) -> dict
 
 def usable(task: str, index: int) -> Usable:
     question = Question(f"{task} {index}", "x", task, TaskType.GENERATION, "bleu", False, "unknown")
-    return Usable(question, "test", (task, str(index)))
+    return Usable(question, "test", Parts((task, str(index)), ()))
 
 
 def test_every_selected_row_is_a_question_that_can_be_trained_on(tmp_path: Path) -> None:
@@ -78,7 +77,7 @@ def test_held_out_rows_hold_every_task_and_are_in_no_training_set(tmp_path: Path
 def test_each_beginning_holds_the_tasks_in_proportion(counts: dict[str, int], data: st.DataObject) -> None:
     rows = [usable(task, index) for task, count in counts.items() for index in range(count)]
     ordered = interleaved(rows, Shares(), "0")
-    assert sorted(row.words for row in ordered) == sorted(row.words for row in rows)
+    assert sorted(row.parts.words for row in ordered) == sorted(row.parts.words for row in rows)
     size = data.draw(st.integers(1, len(rows)))
     for task, count in counts.items():
         drawn = sum(row.question.task_name == task for row in ordered[:size])
@@ -163,39 +162,6 @@ def test_a_list_that_starts_at_one_keeps_its_numbers() -> None:
 def test_lettered_candidates_of_a_selection_are_counted_from_one() -> None:
     text, answer = with_numbers("Choose two.\nA. oak\nB. elm\nC. ash", "A, C", TaskType.RETRIEVAL)
     assert (text, answer) == ("Choose two.\n1. oak\n2. elm\n3. ash", [1, 3])
-
-
-WORDING = "please read the following question about our shop carefully and then write down your answer"
-STORY = "a small blue heron walked along the quiet river and caught seven silver fish before noon"
-
-
-def test_wording_that_many_rows_share_is_no_content() -> None:
-    rows = [folded(f"{WORDING} {thing(index)}") for index in range(30)]
-    unseen = UnseenContent([folded(f"{WORDING} {STORY}")], rows)
-    assert not any(unseen.touches(row) for row in rows)
-    assert unseen.touches(folded(f"Did you know: {STORY}?"))
-
-
-def test_content_that_several_evaluation_questions_share_stays_unseen() -> None:
-    evaluation = [folded(f"{index} {STORY} {thing(index)}") for index in range(2)]
-    assert UnseenContent(evaluation, []).touches(folded(STORY))
-
-
-def test_a_question_that_is_all_wording_is_still_unseen_as_a_whole() -> None:
-    rows = [folded(f"{WORDING} {thing(index)}") for index in range(30)]
-    assert UnseenContent([folded(WORDING)], rows).touches(folded(WORDING.upper()))
-
-
-def test_rows_near_evaluation_questions_and_held_out_rows_are_dropped(tmp_path: Path) -> None:
-    evaluation = write_rows(tmp_path / "evaluation.jsonl", [written(0, input_field=STORY)])
-    near = [written(1, input_field=f"Describe this: {STORY}"), written(2, input_field="Describe the kettle.")]
-    found = dropped(tmp_path, near, "--against", str(evaluation))
-    assert found == {"shares words with an evaluation file": {"describe": 1}}
-    twins = [usable("a", index) for index in range(2)]
-    twins = [Usable(row.question, row.source, (*STORY.split(), str(index))) for index, row in enumerate(twins)]
-    selected = select(twins, Shares(), 1, 0)
-    assert len(selected.held_out) == len(selected.too_near) == 1
-    assert not selected.training
 
 
 def test_a_task_can_be_left_out_whole_or_by_its_type(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """From rows as files give them to questions that can be trained on; what is left out has a reason."""
 
-import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,9 +10,9 @@ from prompts.settings import PromptSettings
 from prompts.task_type import TaskType
 from tuning.selection.decontamination import UnseenContent
 from tuning.selection.letters import with_numbers
+from tuning.selection.parts import folded, read_parts
 from tuning.selection.rows import Corrupt, Dropped, Reading, Row, Usable, stratum_name
 from tuning.training_form import training_form
-from utilities import tokens
 from utilities.errors import UserError
 from utilities.metrics import METRICS, MICRO_F1
 from utilities.questions import UNKNOWN_TRACK, Question
@@ -82,10 +81,10 @@ class Cleaner:
 
     def keep_usable(self, evaluation: Sequence[str], prompts: PromptSettings) -> None:
         """Drop what shares content with `evaluation`, and what the package's own prompt cannot be answered by."""
-        unseen = UnseenContent([folded(text) for text in evaluation], [row.words for row in self.kept])
+        unseen = UnseenContent([read_parts(text) for text in evaluation], [row.parts for row in self.kept])
         kept: list[Usable] = []
         for row in tqdm(self.kept, desc="checking", unit="row", mininterval=1):
-            reason = EVALUATION if unseen.touches(row.words) else _why_not(row.question, prompts)
+            reason = EVALUATION if unseen.touches(row.parts.words) else _why_not(row.question, prompts)
             if reason:
                 self.dropped[row.question.task_name, reason] += 1
             else:
@@ -102,7 +101,7 @@ class Cleaner:
             words = folded(question.input_field)
             reason = self._plain_reason(question) or self._repetition(question, words)
             if not reason:
-                self.kept.append(Usable(question, reading.source, words))
+                self.kept.append(Usable(question, reading.source, read_parts(question.input_field)))
                 return
             reading = Dropped(reading.task, reason)
         self.dropped[reading.task, reading.reason] += 1
@@ -127,11 +126,6 @@ class Cleaner:
             self._answers[words] = question.output_field
             return ""
         return DUPLICATE if self._answers[words] == question.output_field else CONTRADICTION
-
-
-def folded(text: str) -> tuple[str, ...]:
-    """Return a text's words as they are compared; equal words are one object, as there are millions of them."""
-    return tuple(sys.intern(word) for word in tokens.words(text))
 
 
 def _is_given(answer: object) -> bool:

@@ -32,6 +32,12 @@ def with_numbers(text: str, answer: object, task_type: TaskType) -> tuple[str, o
     return text, answer
 
 
+def with_numbered_lines(text: str) -> str:
+    """Return a text with its lines of options A, B, ... numbered from 0, or as it is where it has a numbered list."""
+    markers = _lettered(text, _AT_LINE_START)
+    return _renumbered(text, markers, 0) if markers and read_numbered_list(text) is None else text
+
+
 def _numbers(text: str, parts: Sequence[str], task_type: TaskType) -> tuple[str, list[int]]:
     """Return the text and the numbers of answers like "2", "(B)" or "B: red"; no numbers where one cannot be read."""
     written = [_NUMBER.fullmatch(part) for part in parts]

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from prompts.task_type import TaskType
+from tuning.selection.parts import Parts
 from utilities.errors import UserError
 from utilities.questions import Question
 
@@ -38,11 +39,11 @@ class Corrupt:
 
 @dataclass(frozen=True)
 class Usable:
-    """A question that can be trained on; `words` are those of its text, folded."""
+    """A question that can be trained on, and what its text is made of."""
 
     question: Question
     source: str
-    words: tuple[str, ...]
+    parts: Parts
 
 
 Reading = Row | Dropped | Corrupt

@@ -44,12 +44,12 @@ def select(rows: Sequence[Usable], shares: Shares, held_out: int, seed: int) -> 
     _check_names(rows, shares)
     apart = interleaved(rows, shares, f"{seed} held out")[:held_out]
     taken = {id(row) for row in apart}
-    unseen = UnseenContent([row.words for row in apart], [row.words for row in rows])
+    unseen = UnseenContent([row.parts for row in apart], [row.parts for row in rows])
     free: list[Usable] = []
     near: list[Usable] = []
     for row in rows:
         if id(row) not in taken:
-            (near if unseen.touches(row.words) else free).append(row)
+            (near if unseen.touches(row.parts.words) else free).append(row)
     return Selected(interleaved(free, shares, str(seed)), apart, near)
 
 
