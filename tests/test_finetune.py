@@ -82,6 +82,15 @@ def metrics(folder: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
+def test_rows_that_are_held_out_too_are_refused(command: list[str], tmp_path: Path) -> None:
+    write_rows(tmp_path / "held.jsonl", [*rows(6, 100), *rows(2, 3)])
+    with pytest.raises(
+        UserError, match=r"train.jsonl: 2 rows, the first of them row 4, are held out too in .*held.jsonl"
+    ):
+        finetune.main(command)
+    assert not list(tmp_path.glob("adapter*"))
+
+
 def test_every_recipe_fits_the_code() -> None:
     found = [path for path in RECIPES.glob("*.yaml") if not path.name.startswith(("awq", "hybridize", "chain", "fsdp"))]
     assert len(found) >= 9

@@ -230,6 +230,25 @@ def test_a_full_disk_leaves_the_earlier_files_as_they_were(tmp_path: Path, monke
     assert {path.name: path.read_text() for path in output.iterdir()} == before
 
 
+def test_a_selection_leaves_nothing_of_an_earlier_one(tmp_path: Path) -> None:
+    output = run(tmp_path, "--sizes", "5", "30", "--held-out", "10")
+    (output / "notes.txt").touch()
+    run(tmp_path, "--sizes", "6", "--seed", "2")
+    assert {path.name for path in output.iterdir()} == {"train_6.jsonl", "selection.json", "notes.txt"}
+
+
+@pytest.mark.parametrize("option", ["--source", "--against"])
+def test_a_file_of_the_folder_that_is_read_is_not_replaced(tmp_path: Path, option: str) -> None:
+    output = run(tmp_path, "--sizes", "5", "30", "--held-out", "10")
+    with pytest.raises(UserError, match=r"train_30.jsonl is read, and would be replaced"):
+        run(tmp_path, "--sizes", "5", option, str(output / "train_30.jsonl"))
+    assert (output / "held_out.jsonl").is_file()
+
+
+def test_a_place_for_held_out_rows_needs_their_number(tmp_path: Path) -> None:
+    assert refused(tmp_path, choice(1), "--held-out-output", "x.jsonl").startswith("--held-out-output needs --held-out")
+
+
 def test_half_of_a_surrogate_pair_becomes_a_question_mark(tmp_path: Path) -> None:
     output = run(tmp_path, "--sizes", "1", rows=[written(1, output_field="good \ud83d mug")])
     assert read_questions(output / "train_1.jsonl")[0].output_field == "good ? mug"

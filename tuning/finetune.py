@@ -27,6 +27,7 @@ from tuning.processes import is_main
 from tuning.run_folder import RunFolder
 from tuning.training_arguments import training_arguments
 from tuning.training_form import training_form
+from tuning.unseen_rows import check_unseen
 from utilities.errors import UserError, exit_code
 from utilities.files import write_json
 from utilities.fingerprint import fingerprint
@@ -51,6 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     engine = engine_settings(recipe)
     folder = options.base or weights_folder(engine)
     options.rows, options.held_out = _files(options, recipe)
+    check_unseen(options.rows, options.held_out)
     rows, held_out = read_questions(options.rows), read_questions(options.held_out)[: recipe.held_out]
     run = RunFolder(options.output.absolute())
     record = _record(recipe, folder, options)

@@ -7,10 +7,8 @@ words in a row with them, or with a file of --against, beyond the wording of ins
 """
 
 import argparse
-import json
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +20,10 @@ from tuning.selection.cleaning import Cleaner, Rules
 from tuning.selection.options import ReadingOptions
 from tuning.selection.registry import FORMATS, Format, format_of
 from tuning.selection.report import all_drops, file_record, print_report, record
-from tuning.selection.rows import Usable
 from tuning.selection.sampling import Selected, Shares, select
+from tuning.selection.writing import HELD_OUT, Places, check_inputs_stay, write_selection
 from utilities.catalog.columns import read_columns
 from utilities.errors import UserError, exit_code
-from utilities.files import replacing
 from utilities.questions import read_questions
 from utilities.score_table import console_for
 
@@ -48,6 +45,7 @@ examples:
 def main(argv: Sequence[str] | None = None) -> int:
     """Select by the options of the command line, write the files, print what was kept and dropped; return 0."""
     options = _options(argv)
+    places = _places(options)
     evaluation = [question.input_field for path in options.against for question in read_questions(path)]
     cleaner = Cleaner(Rules(frozenset(options.leave_out), options.longest, options.skip_corrupt))
     sources = [_read(cleaner, named, options) for named in options.source]
@@ -60,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     sizes = _checked_sizes(options.sizes, selected)
     drops = all_drops(cleaner.dropped, selected.too_near)
     told = {"sources": sources, "against": [file_record(path) for path in options.against], **_settings(options)}
-    _write(options, selected, sizes, record(selected, drops, sizes, told))
+    write_selection(selected, sizes, record(selected, drops, sizes, told), places)
     print_report(selected, drops, sizes, console_for(sys.stdout))
     print(f"written: {options.output}")
     return 0
@@ -76,9 +74,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     _add_files(parser)
     _add_cleaning(parser)
     _add_sampling(parser)
-    options = parser.parse_args(argv)
-    options.held_out_output = options.held_out_output or options.output / "held_out.jsonl"
-    return options
+    return parser.parse_args(argv)
 
 
 def _add_files(parser: argparse.ArgumentParser) -> None:
@@ -167,6 +163,19 @@ def _reading(options: argparse.Namespace) -> ReadingOptions:
     )
 
 
+def _places(options: argparse.Namespace) -> Places:
+    """Return where the files go.
+
+    Raises:
+        UserError: an input lies there, or a file is named for held-out rows that are not asked for.
+    """
+    if options.held_out_output and not options.held_out:
+        raise UserError("--held-out-output needs --held-out N: say how many rows are held out")
+    places = Places(options.output, options.held_out_output or options.output / HELD_OUT)
+    check_inputs_stay((*(path for _, path in options.source), *options.against, *options.products), places)
+    return places
+
+
 def _files(options: argparse.Namespace) -> str:
     return ", ".join(str(path) for _, path in options.source)
 
@@ -192,45 +201,6 @@ def _settings(options: argparse.Namespace) -> dict[str, Any]:
     names = ("seed", "split", "setting", "locale", "leave_out", "longest")
     told = {name: getattr(options, name) for name in names}
     return {**told, "most": dict(options.most), "weight": dict(options.weight)}
-
-
-def _write(
-    options: argparse.Namespace, selected: Selected, sizes: Sequence[int], content: Mapping[str, object]
-) -> None:
-    """Write all files or none.
-
-    Raises:
-        UserError: a file cannot be written.
-    """
-    texts = {options.output / f"train_{size}.jsonl": _lines(selected.training[:size]) for size in sizes}
-    if selected.held_out:
-        texts[options.held_out_output] = _lines(selected.held_out)
-    texts[options.output / "selection.json"] = json.dumps(content, ensure_ascii=False, indent=2) + "\n"
-    path = options.output
-    try:
-        with ExitStack() as whole:
-            for path, text in texts.items():
-                whole.enter_context(replacing(path)).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{path} cannot be written ({error.strerror}): make room or name another --output") from None
-
-
-def _lines(rows: Sequence[Usable]) -> str:
-    text = "".join(json.dumps(_fields(row), ensure_ascii=False) + "\n" for row in rows)
-    return text.encode("utf-8", "replace").decode()  # lone surrogates, which JSON can write and UTF-8 cannot
-
-
-def _fields(row: Usable) -> dict[str, object]:
-    question = row.question
-    return {
-        "input_field": question.input_field,
-        "output_field": question.output_field,
-        "task_name": question.task_name,
-        "task_type": question.task_type,
-        "metric": question.metric,
-        "is_multiple_choice": question.is_multiple_choice,
-        "source": row.source,
-    }
 
 
 if __name__ == "__main__":
