@@ -27,19 +27,27 @@ steps:
 
 
 class Commands:
-    """Stands for `subprocess.run`: keeps what was run, and fails where it is told to."""
+    """Stands for `subprocess.run`: keeps what was run, makes its output, fails or is stopped where it is told to."""
 
     def __init__(self) -> None:
         self.run: list[list[str]] = []
         self.environments: list[dict[str, str]] = []
         self.codes: dict[str, int] = {}
+        self.stop_behind = ""
 
     def __call__(
         self, command: Sequence[str], *, env: dict[str, str], **_: object
     ) -> "subprocess.CompletedProcess[bytes]":
         self.run.append(list(command[1:]))
         self.environments.append(env)
+        if "--output" in command:
+            Path(command[list(command).index("--output") + 1]).mkdir(parents=True, exist_ok=True)
+        if command[2] == self.stop_behind:
+            raise KeyboardInterrupt
         return subprocess.CompletedProcess(list(command), self.codes.get(command[2], 0))
+
+    def modules(self) -> list[str]:
+        return [command[1] for command in self.run]
 
 
 @pytest.fixture
@@ -53,6 +61,7 @@ def commands(monkeypatch: pytest.MonkeyPatch) -> Commands:
 def arguments(tmp_path: Path) -> list[str]:
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(RECIPE, encoding="utf-8")
+    (tmp_path / "settings.yaml").touch()
     given = []
     for name, file in (("source", "one"), ("source", "two"), ("base", "base")):
         (tmp_path / file).touch()
@@ -84,7 +93,7 @@ def test_finished_steps_are_not_done_again(commands: Commands, arguments: list[s
         chain.main(arguments)
     commands.codes.clear()
     assert chain.main(arguments) == 0
-    assert [command[1] for command in commands.run] == ["tuning.select_data", "local_evaluation", "local_evaluation"]
+    assert commands.modules() == ["tuning.select_data", "local_evaluation", "local_evaluation"]
     lines = (tmp_path / "out" / "finished.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["step"] for line in lines] == ["rows", "scored"]
 
@@ -94,6 +103,69 @@ def test_another_recipe_in_the_same_folder_is_refused(commands: Commands, argume
     recipe = Path(arguments[1])
     recipe.write_text(RECIPE.replace("b.jsonl", "c.jsonl"), encoding="utf-8")
     with pytest.raises(UserError, match="other options"):
+        chain.main(arguments)
+
+
+@pytest.mark.parametrize("changed", ["one", "base/config.json", "settings.yaml"])
+def test_a_finished_step_whose_files_have_changed_is_refused(
+    commands: Commands, arguments: list[str], tmp_path: Path, changed: str
+) -> None:
+    recipe = Path(arguments[1])
+    recipe.write_text(RECIPE.replace("no-report: true", f"set: paths={tmp_path}/settings.yaml"), encoding="utf-8")
+    (tmp_path / "base").unlink()
+    (tmp_path / "base").mkdir()
+    assert chain.main(arguments) == chain.main(arguments) == 0
+    (tmp_path / changed).write_text("other", encoding="utf-8")
+    path = tmp_path / changed.partition("/")[0]
+    with pytest.raises(UserError, match=f"was done with another content of {path}: .*name another --output"):
+        chain.main(arguments)
+    assert len(commands.run) == 2
+
+
+def test_a_finished_step_whose_output_is_gone_is_done_again(
+    commands: Commands, arguments: list[str], tmp_path: Path
+) -> None:
+    chain.main(arguments)
+    (tmp_path / "out" / "rows").rmdir()
+    assert chain.main(arguments) == 0
+    assert commands.modules() == ["tuning.select_data", "local_evaluation", "tuning.select_data"]
+
+
+def test_a_chain_that_was_killed_behind_a_step_goes_on(
+    commands: Commands, arguments: list[str], tmp_path: Path
+) -> None:
+    recipe = Path(arguments[1])
+    recipe.write_text(RECIPE.replace("tuning.select_data", "tuning.hybridize"), encoding="utf-8")
+    commands.stop_behind = "tuning.hybridize"
+    with pytest.raises(KeyboardInterrupt):
+        chain.main(arguments)
+    (tmp_path / "one").write_text("other", encoding="utf-8")
+    with pytest.raises(UserError, match=r"another content of .*one: remove .*rows to have it done again"):
+        chain.main(arguments)
+    (tmp_path / "one").write_text("", encoding="utf-8")
+    assert chain.main(arguments) == 0
+    assert commands.modules() == ["tuning.hybridize", "local_evaluation"]
+
+
+def test_a_step_that_was_killed_while_it_was_done_again_is_not_taken_for_finished(
+    commands: Commands, arguments: list[str], tmp_path: Path
+) -> None:
+    chain.main(arguments)
+    (tmp_path / "out" / "rows").rmdir()
+    commands.stop_behind = "tuning.select_data"
+    with pytest.raises(KeyboardInterrupt):
+        chain.main(arguments)
+    commands.stop_behind = ""
+    assert chain.main(arguments) == 0
+    assert commands.modules() == ["tuning.select_data", "local_evaluation", *["tuning.select_data"] * 2]
+
+
+@pytest.mark.parametrize("line", ['{"step": "rows"}', "[]", '"rows"', '{"step": 1, "command": [], "inputs": {}}'])
+def test_a_damaged_record_is_one_sentence(commands: Commands, arguments: list[str], tmp_path: Path, line: str) -> None:
+    chain.main(arguments)
+    record = tmp_path / "out" / "finished.jsonl"
+    record.write_text(f"{record.read_text(encoding='utf-8')}{line}\n", encoding="utf-8")
+    with pytest.raises(UserError, match=r"finished.jsonl, line 3: no record of a step: remove the line"):
         chain.main(arguments)
 
 
@@ -131,6 +203,10 @@ def test_a_name_without_a_path_is_refused(arguments: list[str]) -> None:
     [
         ("tuning.select_data", "os", "name a command of this package"),
         ("tuning.select_data", "tuning.nothing", "name a command of this package"),
+        ("tuning.select_data", "tuning.nothing.deep", "name a command of this package"),
+        ("tuning.select_data", "tuning..deep", "name a command of this package"),
+        ("tuning.select_data", "tuning.chain.deep", "name a command of this package"),
+        (RECIPE[RECIPE.index("steps:") :], "steps: []", "steps is empty; name at least one"),
         ('"{rows}/held_out', '"{later}/held_out', "before it is made"),
         ("name: scored", "name: rows", "the name of another"),
         ("name: scored", "name: base", "the name of another"),

@@ -1,27 +1,26 @@
 """A chain of commands, from public rows to a model that `UserModel` loads: select, tune, hybridise, quantise, score.
 
 A recipe lists the steps. What a step makes is a folder or file of its name in the output folder; `{name}` stands for it
-in later steps, and for what the recipe asks to be given by --given. A finished step is not done again, and each tool
-goes on where it was interrupted, so the same command goes on after a kill or Ctrl-C.
+in later steps, and for what the recipe asks to be given by --given. A finished step is not done again, unless what it
+made is gone, and each tool goes on where it was interrupted, so the same command goes on after a kill or Ctrl-C. A
+finished step whose options or files have changed is refused.
 """
 
 import argparse
-import json
 import os
 import re
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from models.settings import ROOT
+from tuning.chain_record import ChainRecord, Made, contents
 from utilities.errors import UserError, exit_code
-from utilities.files import write_text
-from utilities.questions import json_lines
 from utilities.typed_yaml import build, read_mapping
 
 EXAMPLES = """\
@@ -32,7 +31,9 @@ examples:
       --given base=models/weights/llama3-70b --given source=rows.jsonl --given against=official.json
   make tune-demo      the whole chain on a tiny model, in minutes
 """
-_FINISHED = "finished.jsonl"
+_WRITE_WHOLE = ("tuning.finetune", "tuning.hybridize", "tuning.apply_adapter", "tuning.quantize")
+"""Commands whose output is there only when it is finished, and which refuse one that is there."""
+_MODULE = re.compile(r"(tuning|utilities)(\.\w+)+|local_evaluation")
 _PLACE = re.compile(r"\{(\w+)\}")
 Places = Mapping[str, Sequence[str]]
 """A name to the paths that it stands for."""
@@ -55,7 +56,7 @@ class Step:
     def __post_init__(self) -> None:
         if not re.fullmatch(r"\w+", self.name):
             raise ValueError(f"name is {self.name!r}; take letters, digits and _")
-        if not self.run.startswith(("tuning.", "utilities.", "local_evaluation")) or find_spec(self.run) is None:
+        if not _is_command(self.run):
             raise ValueError(f"run is {self.run!r}; name a command of this package, such as tuning.finetune")
 
 
@@ -67,6 +68,8 @@ class Chain:
     given: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if not self.steps:
+            raise ValueError("steps is empty; name at least one")
         known = set(self.given)
         for step in self.steps:
             text = str([step.options, step.environment])
@@ -77,23 +80,32 @@ class Chain:
             known.add(step.name)
 
 
+def _is_command(module: str) -> bool:
+    try:
+        return bool(_MODULE.fullmatch(module)) and find_spec(module) is not None
+    except ModuleNotFoundError:  # a package that it would lie in
+        return False
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the recipe's steps; 0 when all are finished, 2 when one failed, 130 when stopped."""
     options = _options(argv)
     chain = read_chain(options.recipe)
     output = options.output.absolute()
     places = {**_given(chain, options), **{step.name: [str(output / step.name)] for step in chain.steps}}
-    finished = _finished(output / _FINISHED)
+    record = ChainRecord(output)
     for number, step in enumerate(chain.steps, start=1):
-        command = _command(step, places)
+        command, environment = _command(step, places), _environment(step, places)
         print(f"[{number} of {len(chain.steps)}] {step.name}: {' '.join(command[1:])}", flush=True)
-        if finished.get(step.name) == command[1:]:
+        place = output / step.name if f"{{{step.name}}}" in str([step.options, step.environment]) else None
+        inputs = contents((*command[1:], *environment.values()), place)
+        made = Made(step.name, tuple(command[1:]), environment, inputs)
+        if record.is_finished(made, place, whole=step.run in _WRITE_WHOLE):
             print("  finished before", flush=True)
             continue
-        if step.name in finished:
-            raise UserError(f"{output}: step {step.name} was done with other options: name another --output")
-        seconds = _run(step, command, places)
-        _add(output / _FINISHED, {"step": step.name, "command": command[1:], "seconds": round(seconds, 1)})
+        record.begin(made)
+        seconds = _run(step, command, environment)
+        record.finish(replace(made, seconds=round(seconds, 1)))
     print(f"{output}: finished")
     return 0
 
@@ -163,30 +175,21 @@ def _filled(value: object, places: Places) -> list[str]:
     return list(places[alone[1]]) if alone else [_PLACE.sub(lambda match: places[match[1]][0], text)]
 
 
-def _run(step: Step, command: Sequence[str], places: Places) -> float:
+def _environment(step: Step, places: Places) -> dict[str, str]:
+    return {str(name): " ".join(_filled(value, places)) for name, value in step.environment.items()}
+
+
+def _run(step: Step, command: Sequence[str], environment: Mapping[str, str]) -> float:
     """Run a step and return its seconds.
 
     Raises:
         UserError: it failed; what is wrong is on the screen.
     """
-    environment = {str(name): " ".join(_filled(value, places)) for name, value in step.environment.items()}
     started = time.monotonic()
     done = subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, check=False)
     if done.returncode:
         raise UserError(f"step {step.name} failed ({done.returncode}): mend it, and the same command goes on there")
     return time.monotonic() - started
-
-
-def _finished(path: Path) -> dict[str, list[str]]:
-    if not path.is_file():
-        return {}
-    lines: list[Any] = [value for _, value in json_lines(path)]
-    return {line["step"]: line["command"] for line in lines}
-
-
-def _add(path: Path, line: Mapping[str, Any]) -> None:
-    before = path.read_text(encoding="utf-8") if path.is_file() else ""
-    write_text(path, f"{before}{json.dumps(line)}\n")
 
 
 if __name__ == "__main__":
