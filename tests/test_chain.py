@@ -24,6 +24,7 @@ steps:
     options: {data: "{rows}/held_out.jsonl", no-report: true}
     environment: {SHOPALIGN_WEIGHTS: "{base}"}
 """
+FIRST = "steps:\n  - {name: first, run: tuning.select_data, options: {}}"
 
 
 class Commands:
@@ -61,7 +62,6 @@ def commands(monkeypatch: pytest.MonkeyPatch) -> Commands:
 def arguments(tmp_path: Path) -> list[str]:
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(RECIPE, encoding="utf-8")
-    (tmp_path / "settings.yaml").touch()
     given = []
     for name, file in (("source", "one"), ("source", "two"), ("base", "base")):
         (tmp_path / file).touch()
@@ -106,16 +106,18 @@ def test_another_recipe_in_the_same_folder_is_refused(commands: Commands, argume
         chain.main(arguments)
 
 
-@pytest.mark.parametrize("changed", ["one", "base/config.json", "settings.yaml"])
+@pytest.mark.parametrize("changed", ["one", "base/config.json", "settings.yaml", "general.yaml"])
 def test_a_finished_step_whose_files_have_changed_is_refused(
     commands: Commands, arguments: list[str], tmp_path: Path, changed: str
 ) -> None:
     recipe = Path(arguments[1])
     recipe.write_text(RECIPE.replace("no-report: true", f"set: paths={tmp_path}/settings.yaml"), encoding="utf-8")
+    (tmp_path / "settings.yaml").write_text("based_on: general.yaml", encoding="utf-8")
+    (tmp_path / "general.yaml").touch()
     (tmp_path / "base").unlink()
     (tmp_path / "base").mkdir()
     assert chain.main(arguments) == chain.main(arguments) == 0
-    (tmp_path / changed).write_text("other", encoding="utf-8")
+    (tmp_path / changed).write_text("other: 1", encoding="utf-8")
     path = tmp_path / changed.partition("/")[0]
     with pytest.raises(UserError, match=f"was done with another content of {path}: .*name another --output"):
         chain.main(arguments)
@@ -143,8 +145,9 @@ def test_a_chain_that_was_killed_behind_a_step_goes_on(
     with pytest.raises(UserError, match=r"another content of .*one: remove .*rows to have it done again"):
         chain.main(arguments)
     (tmp_path / "one").write_text("", encoding="utf-8")
+    recipe.write_text(recipe.read_text(encoding="utf-8").replace("steps:", FIRST), encoding="utf-8")
     assert chain.main(arguments) == 0
-    assert commands.modules() == ["tuning.hybridize", "local_evaluation"]
+    assert commands.modules() == ["tuning.hybridize", "tuning.select_data", "local_evaluation"]
 
 
 def test_a_step_that_was_killed_while_it_was_done_again_is_not_taken_for_finished(

@@ -13,7 +13,7 @@ from utilities.files import write_text
 from utilities.fingerprint import fingerprint, fingerprint_of_adapter
 from utilities.pypi_wheel import sha256
 from utilities.questions import json_lines
-from utilities.typed_yaml import build
+from utilities.typed_yaml import build, read_mapping
 
 _FINISHED, _BEGUN = "finished.jsonl", "begun.jsonl"
 
@@ -45,7 +45,7 @@ class Made:
 
 
 class ChainRecord:
-    """The record in a chain's output folder: the finished steps, and the one that was begun last."""
+    """The record in a chain's output folder: the steps that were begun, and the finished ones."""
 
     def __init__(self, output: Path) -> None:
         """Read what there is.
@@ -80,8 +80,8 @@ class ChainRecord:
         """Record what a step is made of before it is run."""
         if self._finished.pop(made.step, None):
             self._write(_FINISHED, self._finished.values())
-        self._begun = {made.step: made}
-        self._write(_BEGUN, [made])
+        self._begun[made.step] = made
+        self._write(_BEGUN, self._begun.values())
 
     def finish(self, made: Made) -> None:
         """Record that a step is finished."""
@@ -95,17 +95,26 @@ class ChainRecord:
 def contents(words: Iterable[str], output: Path | None) -> dict[str, str]:
     """Return the files and folders that the words of a command name, and what identifies the contents of each.
 
-    A word may be a path or NAME=PATH, from the package's folder on; `output` is none of them.
+    A word may be a path or NAME=PATH, from the package's folder on; `output` is none of them. With a recipe comes the
+    one that it is based on.
 
     Raises:
         UserError: one cannot be read.
     """
     named = (path for word in words for path in (word, word.partition("=")[2]) if path)
-    found = {path: ROOT / path for path in named if (ROOT / path).exists() and ROOT / path != output}
+    paths = [ROOT / path for path in named if (ROOT / path).exists() and ROOT / path != output]
     try:
-        return {name: _content(path) for name, path in found.items()}
+        return {str(path): _content(path) for path in (*paths, *filter(Path.is_file, map(_basis, paths)))}
     except OSError as error:
         raise UserError(f"{error.filename} cannot be read ({error.strerror}): name a readable file") from None
+
+
+def _basis(path: Path) -> Path:
+    """Return the recipe that a recipe is based on, as `tuning.finetune` finds it; the path itself without one."""
+    if path.suffix != ".yaml" or not path.is_file():
+        return path
+    named = read_mapping(path, "the recipe", "name a file of tuning/recipes").get("based_on")
+    return path.parent / Path(str(named)).name if named else path
 
 
 def _content(path: Path) -> str:
