@@ -153,6 +153,12 @@ def test_lettered_options_are_renumbered_in_the_text(options: str) -> None:
     assert answer == 2
 
 
+@pytest.mark.parametrize("answer", ["1.5", "1.50 kg", "1:30"])
+def test_an_amount_is_no_number_of_an_option(answer: str) -> None:
+    text = choice(1)["input_field"]
+    assert with_numbers(text, answer, TaskType.MULTIPLE_CHOICE) == (text, answer)
+
+
 def test_a_list_that_starts_at_one_keeps_its_numbers() -> None:
     text = "Which one?\n1. wood\n2. metal\nAnswer:"
     assert with_numbers(text, "A", TaskType.MULTIPLE_CHOICE) == (text, 1)
@@ -188,6 +194,27 @@ def test_the_largest_possible_size_is_told(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--held-out", "61"], "--held-out: 61 rows are more than there are: 60, with none left to train on"),
+        (["--held-out", "60"], "--held-out 60 leaves no row to train on: hold out fewer, or use more files"),
+        (
+            ["--held-out", "20", "--sizes", "41"],
+            "--sizes: 41 rows are more than there are: 36 is the largest possible beside --held-out 20",
+        ),
+    ],
+)
+def test_too_many_held_out_rows_are_told(tmp_path: Path, arguments: list[str], message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        run(tmp_path, *arguments)
+    assert str(caught.value) == message
+
+
+def test_no_held_out_rows_can_be_asked_for_by_their_number(tmp_path: Path) -> None:
+    assert not (run(tmp_path, "--sizes", "5", "--held-out", "0") / "held_out.jsonl").exists()
+
+
 def test_an_empty_selection_says_what_the_rows_were_dropped_for(tmp_path: Path) -> None:
     message = refused(tmp_path, choice(1, output_field=7))
     assert message.endswith("rows.jsonl: dropped are answer outside the options 1; use other files or options")
@@ -198,12 +225,14 @@ def test_a_task_with_two_metrics_that_have_no_common_mean_is_refused(tmp_path: P
         run(tmp_path, rows=[entity(1, task="both"), written(2, task="both")])
 
 
-@pytest.mark.parametrize("line", ['{"input_field": "cut', "[1, 2]", '{"input_field": "no answer"}'])
+@pytest.mark.parametrize(
+    "line", [b'{"input_field": "cut', b"[1, 2]", b'{"input_field": "no answer"}', b'{"input_field": "caf\xe9"}']
+)
 def test_a_corrupt_row_stops_with_file_and_line_or_is_counted(
-    tmp_path: Path, line: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, line: bytes, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source = write_rows(tmp_path / "rows.jsonl", [choice(1), choice(2)])
-    source.write_text(f"{source.read_text()}{line}\n")
+    source.write_bytes(b"%s%s\n" % (source.read_bytes(), line))
     arguments = ["--source", f"shopbench={source}", "--output", str(tmp_path / "out"), "--sizes", "2"]
     assert exit_code(lambda: select_data.main(arguments)) == 2
     assert f"error: {source}, line 3: " in capsys.readouterr().err

@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError(f"no row is left of {_files(options)}: {_commonest(cleaner)}")
     shares = Shares(dict(options.most), dict(options.weight))
     selected = select(cleaner.kept, shares, options.held_out, options.seed)
-    sizes = _checked_sizes(options.sizes, selected)
+    sizes = _checked_sizes(options.sizes, selected, options.held_out)
     drops = all_drops(cleaner.dropped, selected.too_near)
     told = {"sources": sources, "against": [file_record(path) for path in options.against], **_settings(options)}
     write_selection(selected, sizes, record(selected, drops, sizes, told), places)
@@ -94,14 +94,14 @@ def _add_cleaning(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--leave-out", nargs="+", default=[], metavar="TASK", help="tasks that are not used")
     add("--longest", type=_whole, default=4000, metavar="N", help="characters of question and answer (default: 4000)")
-    add("--skip-corrupt", action="store_true", help="count damaged rows and go on, instead of stopping at the first")
+    add("--skip-corrupt", action="store_true", help="count damaged rows of JSON files and go on")
 
 
 def _add_sampling(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     sizes = " ".join(map(str, SIZES))
     add("--sizes", type=_whole, nargs="+", default=SIZES, metavar="N", help=f"of the training sets (default: {sizes})")
-    add("--held-out", type=_whole, default=0, metavar="N", help="rows that no training set holds (default: 0)")
+    add("--held-out", type=_count, default=0, metavar="N", help="rows that no training set holds (default: 0)")
     add("--most", type=_most, nargs="+", default=[], metavar="[TASK=]N", help="the most rows of a task, or of each")
     add("--weight", type=_weight, nargs="+", default=[], metavar="TASK=W", help="a task's share, times W")
     add("--seed", type=int, default=0, metavar="S", help="of the sample (default: 0)")
@@ -128,6 +128,12 @@ def _columns(text: str) -> dict[str, str]:
 def _whole(text: str) -> int:
     if not text.isdecimal() or not int(text):
         raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 on")
     return int(text)
 
 
@@ -189,11 +195,21 @@ def _commonest(cleaner: Cleaner) -> str:
     return f"dropped are {listed}; use other files or options" if listed else "name files with rows"
 
 
-def _checked_sizes(sizes: Sequence[int], selected: Selected) -> list[int]:
-    there = len(selected.training)
+def _checked_sizes(sizes: Sequence[int], selected: Selected, held_out: int) -> list[int]:
+    """Return the sizes of the training sets in order.
+
+    Raises:
+        UserError: there are fewer rows than are to be held out, or than the largest set needs.
+    """
+    apart, there = len(selected.held_out), len(selected.training)
+    if apart < held_out:
+        raise UserError(f"--held-out: {held_out} rows are more than there are: {apart}, with none left to train on")
+    if held_out and not there:
+        raise UserError(f"--held-out {held_out} leaves no row to train on: hold out fewer, or use more files")
     wanted = sorted(set(sizes))
     if wanted[-1] > there:
-        raise UserError(f"--sizes: {wanted[-1]} rows are more than there are: {there} is the largest possible")
+        beside = f" beside --held-out {held_out}" if held_out else ""
+        raise UserError(f"--sizes: {wanted[-1]} rows are more than there are: {there} is the largest possible{beside}")
     return wanted
 
 

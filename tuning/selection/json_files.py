@@ -1,6 +1,7 @@
 """Objects of a JSON file: JSON Lines, or one array."""
 
 import json
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,33 +17,31 @@ def json_objects(path: Path) -> Iterator[Record | Corrupt]:
     Raises:
         UserError: the file cannot be read, or is an array that is damaged.
     """
-    text = _text(path)
-    if text.lstrip().startswith("["):
-        for number, value in enumerate(_array(path, text), start=1):
+    data = _data(path)
+    if data.lstrip().startswith(b"["):
+        for number, value in enumerate(_array(path, data), start=1):
             yield _object(f"{path}, item {number}", value)
         return
-    for number, line in enumerate(text.split("\n"), start=1):
+    for number, line in enumerate(data.split(b"\n"), start=1):
         if line.strip():
             yield _from_line(f"{path}, line {number}", line)
 
 
-def _text(path: Path) -> str:
+def _data(path: Path) -> bytes:
     try:
-        data = path.read_bytes()
+        return path.read_bytes().removeprefix(BOM_UTF8)
     except FileNotFoundError:
         raise UserError(f"{path} does not exist: name an existing file") from None
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}): name a readable file") from None
+
+
+def _array(path: Path, data: bytes) -> list[object]:
     try:
-        return data.decode("utf-8-sig")
+        values = json.loads(data.decode())
     except UnicodeDecodeError as error:
         number = data.count(b"\n", 0, error.start) + 1
         raise UserError(f"{path}, line {number}: not UTF-8 text: save the file in UTF-8") from None
-
-
-def _array(path: Path, text: str) -> list[object]:
-    try:
-        values = json.loads(text)
     except (ValueError, RecursionError) as error:
         problem, line = (error.msg, error.lineno) if isinstance(error, json.JSONDecodeError) else (error, 1)
         raise UserError(f"{path}, line {line}: damaged JSON array ({problem}): get the file again") from None
@@ -50,9 +49,11 @@ def _array(path: Path, text: str) -> list[object]:
     return values
 
 
-def _from_line(place: str, line: str) -> Record | Corrupt:
+def _from_line(place: str, line: bytes) -> Record | Corrupt:
     try:
-        value = json.loads(line)
+        value = json.loads(line.decode())
+    except UnicodeDecodeError:
+        return Corrupt(f"{place}: not UTF-8 text: save the file in UTF-8, or leave such rows out with --skip-corrupt")
     except (ValueError, RecursionError) as error:
         problem = error.msg if isinstance(error, json.JSONDecodeError) else type(error).__name__
         return Corrupt(f"{place}: not JSON ({problem}): mend the line, or leave such rows out with --skip-corrupt")

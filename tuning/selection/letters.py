@@ -7,7 +7,7 @@ from prompts.reading import read_numbered_list
 from prompts.task_type import TaskType
 
 _LETTER = re.compile(r"\(?([A-Z])(?:[).:].*)?\s*", re.DOTALL)
-_NUMBER = re.compile(r"\(?(\d{1,3})(?:[).:].*)?\s*", re.DOTALL)
+_NUMBER = re.compile(r"\(?(\d{1,3})(?:[).:](?!\d).*)?\s*", re.DOTALL)
 _AT_LINE_START = re.compile(r"^[ \t]*\(?([A-Z])[).:][ \t]+(?=\S)", re.MULTILINE)
 _IN_A_LINE = re.compile(r"(?:^|(?<=[\s,;:]))\(?([A-Z])[).:][ \t]+(?=\S)", re.MULTILINE)
 _FEWEST = 2
