@@ -150,10 +150,11 @@ def show(filled: Filled, console: Console) -> None:
 
 def _look_into(filled: Filled) -> list[str]:
     """Return the command that makes a page of the runs, to see single questions."""
-    folders = dict.fromkeys(str(result.folder) for result in filled.results.values())
-    return (
-        [f"single questions: python -m utilities.report {shlex.join(folders)} --output report.html"] if folders else []
-    )
+    names: dict[Path, str] = {}
+    for name, result in filled.results.items():
+        names.setdefault(result.folder, name)
+    runs = shlex.join(f"{name}={folder}" for folder, name in names.items())
+    return [f"single questions: python -m utilities.report {runs} --output report.html"] if runs else []
 
 
 def markdown(filled: Sequence[Filled], command: Sequence[str]) -> str:

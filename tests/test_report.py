@@ -144,6 +144,15 @@ def test_two_runs_are_compared_question_by_question(tmp_path: Path) -> None:
     assert overall.verdict == "no clear difference"
 
 
+def test_runs_are_called_what_the_command_calls_them(tmp_path: Path) -> None:
+    first, second = make_run(tmp_path / "a"), make_run(tmp_path / "b=c", SECOND)
+    page = tmp_path / "report.html"
+    assert main([f"N=500={first}", str(second), "--output", str(page)]) == 0
+    assert "<title>ShopAlign report: N=500, b=c</title>" in page.read_text(encoding="utf-8")
+    with pytest.raises(UserError, match="two runs are called same"):
+        main([f"same={first}", f"same={second}", "--output", str(page)])
+
+
 def test_differences_are_paired(tmp_path: Path) -> None:
     questions = [choice(number, 1) for number in range(40)]
     half = ["1", "0"] * 20

@@ -13,6 +13,8 @@ examples:
       scores with intervals, time, calibration, detection and every question of one run, as report.html
   python -m utilities.report outputs/before outputs/after --output comparison.html
       the same side by side; later runs are compared with the first, question by question
+  python -m utilities.report untuned=outputs/before tuned=outputs/after
+      the same under names of one's own
   python -m utilities.report old_run --data questions.json
       a run that kept no questions.jsonl, made of a file that has since moved
 
@@ -30,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from utilities.report.page import write_report
     from utilities.report.runs import read_runs
 
-    runs = read_runs(options.runs, options.data)
+    runs = read_runs([folder for _, folder in options.runs], options.data, {run: name for name, run in options.runs})
     try:
         write_report(runs, options.output)
     except OSError as error:
@@ -47,7 +49,11 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "runs", type=Path, metavar="RUN", nargs="+", help="folder that local_evaluation.py wrote (its --output)"
+        "runs",
+        type=_named,
+        metavar="[NAME=]RUN",
+        nargs="+",
+        help="folder that local_evaluation.py wrote (its --output), and what the page calls it (default: the folder)",
     )
     parser.add_argument(
         "--output",
@@ -60,6 +66,13 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
         "--data", type=Path, metavar="FILE", help="questions of runs without questions.jsonl, if their file moved"
     )
     return parser.parse_args(argv)
+
+
+def _named(text: str) -> tuple[str, Path]:
+    """Take NAME=RUN apart; names and folders may hold equals signs of their own."""
+    parts = text.split("=")
+    splits = [("=".join(parts[:at]), Path("=".join(parts[at:]))) for at in range(len(parts))]
+    return next((split for split in splits if split[1].exists()), splits[-1])
 
 
 if __name__ == "__main__":

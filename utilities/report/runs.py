@@ -35,11 +35,11 @@ class Run:
         return tasks
 
 
-def read_runs(folders: Sequence[Path], data: Path | None = None) -> list[Run]:
-    """Read runs of the same questions, under names that tell them apart.
+def read_runs(folders: Sequence[Path], data: Path | None = None, names: Mapping[Path, str] | None = None) -> list[Run]:
+    """Read runs of the same questions, under the `names` of their folders, or what tells the folders apart.
 
     Raises:
-        UserError: a run cannot be read, or they were asked different questions.
+        UserError: a run cannot be read, two have one name, or they were asked different questions.
     """
     runs = [read_run(folder, data) for folder in folders]
     for run in runs[1:]:
@@ -48,7 +48,10 @@ def read_runs(folders: Sequence[Path], data: Path | None = None) -> list[Run]:
                 f"{run.folder} was asked other questions than {runs[0].folder}: "
                 "compare runs made with the same --data and --limit"
             )
-    return [replace(run, name=name) for run, name in zip(runs, _names(folders), strict=True)]
+    told = [(names or {}).get(folder) or name for folder, name in zip(folders, _names(folders), strict=True)]
+    if len(set(told)) < len(told):
+        raise UserError(f"two runs are called {max(told, key=told.count)}: give each another name, as in NAME=RUN")
+    return [replace(run, name=name) for run, name in zip(runs, told, strict=True)]
 
 
 def read_run(folder: Path, data: Path | None = None) -> Run:
