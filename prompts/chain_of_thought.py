@@ -4,6 +4,7 @@ After Wei et al. (2022), "Chain-of-Thought Prompting Elicits Reasoning in Large 
 that of another model than the one that answers.
 """
 
+import re
 from dataclasses import replace
 
 from prompts.answer_space import Choice, Text
@@ -11,6 +12,7 @@ from prompts.clipping import clipped
 from prompts.prompt import Prompt
 from prompts.sections import ANSWER, QUESTION, THOUGHT, keeps_list, without_marks
 from prompts.statement import without_marker
+from utilities.tokens import CJK
 
 CHOICE, RATING = "choice", "rating"
 KINDS = (CHOICE, RATING)
@@ -24,6 +26,7 @@ _TASK = (
     "and stop before you give an answer."
 )
 _OPENING = "Let us go through this step by step."
+_WORD = re.compile(rf"[{CJK}]{{1,2}}|[^\s{CJK}]+")
 _LONGEST_WORD = 12  # characters; more than the mean of any language that puts spaces between words
 
 
@@ -41,9 +44,13 @@ def reasoning_prompt(prompt: Prompt, words: int) -> Prompt:
 
 
 def reasoning_of(written: str, words: int) -> str:
-    """Return the first `words` words of what was written, in one line without section marks; it may be empty."""
+    """Return the first `words` words of what was written, in one line without section marks; it may be empty.
+
+    Two characters of a script without spaces are a word.
+    """
     line = " ".join(without_marks(clipped(written)).split()[:words])
-    return line[: words * _LONGEST_WORD].rstrip()
+    ends = [word.end() for word in _WORD.finditer(line)][:words]
+    return line[: min(ends[-1], words * _LONGEST_WORD)].rstrip() if ends else ""
 
 
 def with_reasoning(prompt: Prompt, reasoning: str) -> Prompt:

@@ -125,6 +125,20 @@ def test_hostile_reasoning_is_a_short_line_of_data(written: str) -> None:
     assert with_reasoning(choice(), reasoning).space == choice().space
 
 
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("A bottle holds water, a fork does not", "A bottle holds"),
+        ("水筒は水を入れる物です", "水筒は水を入"),
+        ("ボトル water は", "ボトル water"),
+        ("kurz", "kurz"),
+        ("", ""),
+    ],
+)
+def test_words_are_counted_in_scripts_without_spaces_too(written: str, kept: str) -> None:
+    assert reasoning_of(written, 3) == kept
+
+
 @pytest.mark.parametrize("question", [CHOICE, INLINE])
 def test_reasoning_that_copies_the_list_is_not_reordered_in_its_place(question: str) -> None:
     shown = with_reasoning(choice(question), "0. a fork 1. a bottle 2. a lamp 3. a book")

@@ -13,8 +13,9 @@ PLURAL = "plural"
 STEMMINGS = ("none", PLURAL, "english", "spanish", "german", "french", "italian")
 """How word endings are dropped: not at all, the s of plurals, or by the Snowball stemmer of a language."""
 
-_CJK = "\u3005\u3040-\u30ff\u3400-\u9fff"
-_WORD = re.compile(rf"[{_CJK}]+|[^\W_{_CJK}]+(?:[.\-/][^\W_{_CJK}]+)*")
+CJK = "\u3005\u3040-\u30ff\u3400-\u9fff"
+"""Characters of scripts that put no spaces between words, for a class of a regular expression."""
+_WORD = re.compile(rf"[{CJK}]+|[^\W_{CJK}]+(?:[.\-/][^\W_{CJK}]+)*")
 
 
 def words(text: str, stemming: str = PLURAL) -> list[str]:
@@ -65,7 +66,7 @@ def _pieces(folded: str) -> Iterator[str | list[str]]:
 def _forms(word: str | list[str], stem: Callable[[str], str]) -> list[str]:
     if isinstance(word, list):
         return word
-    if re.match(rf"[{_CJK}]", word):
+    if re.match(rf"[{CJK}]", word):
         return ["".join(pair) for pair in pairwise(word)] or [word]
     parts = re.split(r"[.\-/]", word)
     return [_stemmed(word, stem)] + ([_stemmed(part, stem) for part in parts] if len(parts) > 1 else [])
