@@ -1,5 +1,8 @@
 """An adapter put into its base's weights: the numbers, the other files, bad input, a full disk."""
 
+import json
+import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +11,13 @@ import torch
 import transformers
 from peft import PeftModel
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from models.engines.adapter_config import TENSORS
 from tests.tiny_adapter import save_tiny_adapter
 from tests.tiny_model import save_tiny_model
 from tuning import apply_adapter
+from tuning.merging.checkpoint import INDEX
 from utilities.errors import UserError
 
 
@@ -59,6 +63,29 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(
 
     monkeypatch.setattr("tuning.merging.folder.save_file", full)
     with pytest.raises(UserError, match=r"No space left on device.*make room or name another --output"):
+        apply_adapter.main(arguments(tiny_folder, adapter))
+    assert {path.name for path in tmp_path.iterdir()} == {"adapter"}
+
+
+def test_weights_that_are_not_whole_are_refused(tiny_folder: Path, adapter: Path, tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    shutil.copytree(tiny_folder, base)
+    index = {"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}}
+    (base / INDEX).write_text(json.dumps(index), encoding="utf-8")
+    with pytest.raises(UserError, match=r"holds model.safetensors and .*index.json"):
+        apply_adapter.main(arguments(base, adapter))
+    (base / "model.safetensors").rename(base / "model-00001-of-00002.safetensors")
+    with pytest.raises(UserError, match=r"names model-00002-of-00002.safetensors, which .*base lacks"):
+        apply_adapter.main(arguments(base, adapter))
+    assert {path.name for path in tmp_path.iterdir()} == {"adapter", "base"}
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_an_adapter_of_no_numbers_is_refused(tiny_folder: Path, adapter: Path, tmp_path: Path, value: float) -> None:
+    tensors = load_file(adapter / TENSORS)
+    tensors[min(tensors)][0, 0] = value
+    save_file(tensors, adapter / TENSORS)
+    with pytest.raises(UserError, match=f"{TENSORS}: .* holds values that are no numbers"):
         apply_adapter.main(arguments(tiny_folder, adapter))
     assert {path.name for path in tmp_path.iterdir()} == {"adapter"}
 

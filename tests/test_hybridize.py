@@ -1,6 +1,7 @@
 """Hybridising: each method by hand, layers, exact ends, streaming, adapters, bad input."""
 
 import json
+import math
 import resource
 import shutil
 from collections.abc import Callable, Iterator
@@ -321,6 +322,11 @@ def _quantised(folder: Path) -> None:
 
 
 def _index(folder: Path) -> None:
+    _single_and_index(folder)
+    (folder / "model.safetensors").unlink()
+
+
+def _single_and_index(folder: Path) -> None:
     (folder / "model.safetensors.index.json").write_text('{"weight_map": {"a": "model-00001-of-00002.safetensors"}}')
 
 
@@ -329,7 +335,16 @@ def _index(folder: Path) -> None:
     [
         (_cut_file, "model.safetensors cannot be read"),
         (_quantised, "mix the dense ones"),
-        (_index, "model-00001-of-00002.safetensors cannot be read"),
+        (_index, "names model-00001-of-00002.safetensors, which .*b lacks"),
+        (_single_and_index, "holds model.safetensors and model.safetensors.index.json"),
+        (
+            lambda folder: _rewrite(folder, lambda t: t["model.norm.weight"].fill_(math.nan)),
+            "b: model.norm.weight holds values that are no numbers",
+        ),
+        (
+            lambda folder: _rewrite(folder, lambda t: t.update({"model.norm.weight": torch.ones(64).half()})),
+            "model.norm.weight is F32 in .*a and F16 in .*b: write one of them in the dtype of the other",
+        ),
         (lambda folder: (folder / "model.safetensors").unlink(), "holds no safetensors file"),
         (lambda folder: (folder / "config.json").unlink(), "name an adapter or a model"),
         (shutil.rmtree, "name an adapter or a model"),
@@ -365,6 +380,11 @@ def test_an_unusable_parent_is_one_sentence_and_leaves_nothing(
 def test_a_wrong_recipe_is_one_sentence(make: Make, pair: tuple[Path, Path], recipe: str, words: str) -> None:
     with pytest.raises(UserError, match=words):
         make(recipe, *pair)
+
+
+def test_wise_ft_takes_one_model_beside_the_base(make: Make, pair: tuple[Path, Path]) -> None:
+    with pytest.raises(UserError, match="goes from the base to one model, not 2: name one"):
+        make("{method: wise_ft, share: 0.5}", *pair, base=pair[0])
 
 
 def test_two_models_are_mixed_along_an_arc_not_three(make: Make, pair: tuple[Path, Path]) -> None:

@@ -183,11 +183,25 @@ def _of_another_size(folder: Path) -> None:
     save_file({**tensors, name: tensors[name][:-1].contiguous()}, path, metadata={"format": "pt"})
 
 
+def _of_no_numbers(folder: Path) -> None:
+    path = folder / "adapter_model.safetensors"
+    tensors = load_file(path)
+    tensors[min(tensors)].fill_(torch.nan)
+    save_file(tensors, path, metadata={"format": "pt"})
+
+
+def _of_another_dtype(folder: Path) -> None:
+    path = folder / "adapter_model.safetensors"
+    save_file({name: tensor.half() for name, tensor in load_file(path).items()}, path, metadata={"format": "pt"})
+
+
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
         (_without_a_module, "a changes model.layers.1.mlp.down_proj, which .*b leaves alone"),
         (_of_another_base, "a is an adapter for base, .*b one for other"),
+        (_of_no_numbers, "adapter_model.safetensors: .* holds values that are no numbers"),
+        (_of_another_dtype, "is float32 in .*a and float16 in .*b: .*written in one dtype"),
         (_of_another_size, "down_proj is 64 x 96 in .*a and 63 x 96 in .*b"),
         (lambda folder: (folder / "adapter_model.safetensors").unlink(), "adapter_model.safetensors cannot be read"),
         (lambda folder: (folder / "adapter_config.json").write_text("{"), "config cannot be read"),

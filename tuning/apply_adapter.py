@@ -12,6 +12,8 @@ from tqdm import tqdm
 
 from models.engines.adapter_config import TENSORS
 from models.engines.lora import Change, read_matrices
+from tuning.merging.adapters import check_finite
+from tuning.merging.checkpoint import finite, weight_files
 from tuning.merging.folder import new_folder, write_tensors
 from utilities.errors import UserError, exit_code
 from utilities.weights import holds_model, missing_weights_message
@@ -31,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not holds_model(base):
         raise UserError(missing_weights_message(base))
     changes = dict(read_matrices(options.adapter))
+    check_finite(options.adapter, changes)
     with new_folder(output) as work:
         apply(base, changes, work)
         if changes:
@@ -58,13 +61,13 @@ def apply(base: Path, changes: dict[str, Change], output: Path) -> None:
     """Copy `base` to the folder `output`, a file at a time, and take each change that a tensor gets out of `changes`.
 
     Raises:
-        UserError: a tensor file is damaged, or a change has another shape than its tensor.
+        UserError: a tensor file is missing or damaged, or a change has another shape than its tensor.
         OSError: a file cannot be written.
     """
+    files = weight_files(base)
     for path in sorted(base.iterdir()):
         if path.is_file() and path.suffix != ".safetensors":
             shutil.copyfile(path, output / path.name)
-    files = sorted(base.glob("*.safetensors"))
     for path in tqdm(files, desc="applying", unit="file"):
         _apply_to_file(path, changes, output / path.name)
 
@@ -90,7 +93,10 @@ def _changed(path: Path, name: str, tensor: torch.Tensor, changes: dict[str, Cha
         raise UserError(
             f"{path}: {name} is {tuple(tensor.shape)} and its change {tuple(delta.shape)}: name its own base"
         )
-    return (tensor.float() + delta).to(tensor.dtype)
+    result = (tensor.float() + delta).to(tensor.dtype)
+    if not finite(result):
+        raise UserError(f"{path}: {name} and its change make values that {tensor.dtype} cannot hold: check both")
+    return result
 
 
 if __name__ == "__main__":

@@ -39,9 +39,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Mix by the options of the command line; 0 when the child is there."""
     options = _options(argv)
     recipe = read_recipe(options.recipe, options.rank)
-    if recipe.method.needs_base and options.base is None:
-        raise UserError(f"{options.recipe}: {recipe.name} starts from the base: name its folder by --base")
     parents, base = options.parents, options.base
+    if recipe.method.needs_base and base is None:
+        raise UserError(f"{options.recipe}: {recipe.name} starts from the base: name its folder by --base")
+    if recipe.method.needs_base and len(parents) != 1:
+        raise UserError(
+            f"{options.recipe}: {recipe.name} goes from the base to one model, not {len(parents)}: name one"
+        )
     mixed = [base, *parents] if base and len(parents) == 1 else parents
     check_count(recipe, options.recipe, len(mixed))
     adapters = _are_adapters(parents)

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from models.engines.adapter_config import CONFIG, TENSORS, matrix_name
 from models.engines.lora import Change, Changes, read_matrices
-from tuning.merging.checkpoint import Checkpoint, by
+from tuning.merging.checkpoint import Checkpoint, by, finite
 from tuning.merging.folder import copy_files, write_tensors
 from tuning.merging.low_rank import Cut, cut, padded, weighted_sum
 from tuning.merging.method import Method, Shares, only
@@ -24,7 +24,7 @@ from tuning.merging.places import places
 from utilities.errors import UserError
 from utilities.files import write_json
 
-_REMEDY = "mix adapters of one base, trained on the same layers"
+_REMEDY = "mix adapters of one base, trained on the same layers and written in one dtype"
 
 
 def mix_adapters(method: Method, models: Sequence[Path | None], rank: int, output: Path) -> dict[str, Any]:
@@ -38,6 +38,8 @@ def mix_adapters(method: Method, models: Sequence[Path | None], rank: int, outpu
     """
     parents = {folder: read_matrices(folder) for folder in models if folder}
     first = next(iter(parents))
+    for folder, changes_of in parents.items():
+        check_finite(folder, changes_of)
     _check_alike(parents)
     copy_files(first, output)
     shares = _shares(method, parents[first], len(models))
@@ -66,6 +68,17 @@ def check_adapters_base(base: Path, adapters: Sequence[Path]) -> None:
                     raise UserError(f"{folder} changes {module}, {_size(change)}; {base} has {size}: name its own base")
 
 
+def check_finite(folder: Path, changes: Changes) -> None:
+    """See that an adapter holds numbers alone.
+
+    Raises:
+        UserError: it does not.
+    """
+    for module, change in changes.items():
+        if not (finite(change.down) and finite(change.up)):
+            raise UserError(f"{folder / TENSORS}: {module} holds values that are no numbers: train the adapter again")
+
+
 def _shares(method: Method, modules: Changes, count: int) -> dict[str, Shares]:
     where = places([_weight(module) for module in modules])
     return {module: method.shares(where[_weight(module)], count) for module in modules}
@@ -85,13 +98,18 @@ def _check_alike(parents: Mapping[Path, Changes]) -> None:
             having, without = (first, other) if lacking[0] in parents[first] else (other, first)
             raise UserError(f"{having} changes {lacking[0]}, which {without} leaves alone: {_REMEDY}")
         for module, change in parents[first].items():
-            sizes = _size(change), _size(parents[other][module])
-            if sizes[0] != sizes[1]:
-                raise UserError(f"{module} is {sizes[0]} in {first} and {sizes[1]} in {other}: {_REMEDY}")
+            for told in (_size, _dtype):
+                one, another = told(change), told(parents[other][module])
+                if one != another:
+                    raise UserError(f"{module} is {one} in {first} and {another} in {other}: {_REMEDY}")
 
 
 def _size(change: Change) -> str:
     return by((len(change.up), change.down.shape[1]))
+
+
+def _dtype(change: Change) -> str:
+    return str(change.down.dtype).removeprefix("torch.")
 
 
 def _rank(changes: Changes) -> int:

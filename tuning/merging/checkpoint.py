@@ -16,10 +16,11 @@ from safetensors import SafetensorError, safe_open
 from utilities.errors import UserError
 
 INDEX = "model.safetensors.index.json"
+SINGLE = "model.safetensors"
 
 
 class Checkpoint:
-    """The safetensors files of a folder; `shapes` and `sizes` (bytes) are their headers', in the files' order.
+    """The safetensors files of a folder; `shapes`, `dtypes` and `sizes` (bytes) are their headers', in files' order.
 
     The files are mapped into memory, so what was read once is the system's to drop.
     """
@@ -28,6 +29,7 @@ class Checkpoint:
         """Name the folder; its files are opened by `with`."""
         self.folder = folder
         self.shapes: dict[str, tuple[int, ...]] = {}
+        self.dtypes: dict[str, str] = {}
         self.sizes: dict[str, int] = {}
         self._files: dict[str, Any] = {}
         self._open = ExitStack()
@@ -41,7 +43,7 @@ class Checkpoint:
         """
         _check_config(self.folder)
         with ExitStack() as opened:
-            for path in _files(self.folder):
+            for path in weight_files(self.folder):
                 self._add(path, opened)
             self._open = opened.pop_all()
         return self
@@ -53,8 +55,14 @@ class Checkpoint:
         self._open.close()
 
     def read(self, name: str) -> torch.Tensor:
-        """Return one tensor."""
+        """Return one tensor.
+
+        Raises:
+            UserError: it holds what is no number.
+        """
         tensor: torch.Tensor = self._files[name].get_tensor(name)
+        if not finite(tensor):
+            raise UserError(f"{self.folder}: {name} holds values that are no numbers: fetch or train the model again")
         self._digest.update(name.encode())
         self._digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy().data)
         return tensor
@@ -72,11 +80,12 @@ class Checkpoint:
         for name in file.offset_keys():
             header = file.get_slice(name)
             self._files[name], self.shapes[name] = file, tuple(header.get_shape())
-            self.sizes[name] = math.prod(self.shapes[name]) * _bytes(header.get_dtype())
+            self.dtypes[name] = header.get_dtype()
+            self.sizes[name] = math.prod(self.shapes[name]) * _bytes(self.dtypes[name])
 
 
 def check_alike(checkpoints: Sequence[Checkpoint]) -> None:
-    """See that all have the same tensors in the same shapes.
+    """See that all have the same tensors in the same shapes and types.
 
     Raises:
         UserError: they differ.
@@ -91,6 +100,16 @@ def check_alike(checkpoints: Sequence[Checkpoint]) -> None:
             if other.shapes[name] != shape:
                 there = by(other.shapes[name])
                 raise UserError(f"{name} is {by(shape)} in {first.folder} and {there} in {other.folder}: {remedy}")
+            if (dtype := first.dtypes[name]) != (there := other.dtypes[name]):
+                raise UserError(
+                    f"{name} is {dtype} in {first.folder} and {there} in {other.folder}: "
+                    "write one of them in the dtype of the other"
+                )
+
+
+def finite(tensor: torch.Tensor) -> bool:
+    """Tell whether a tensor holds numbers alone."""
+    return not tensor.is_floating_point() or bool(torch.isfinite(tensor).all())
 
 
 def _bytes(dtype: str) -> int:
@@ -112,17 +131,28 @@ def _check_config(folder: Path) -> None:
         raise UserError(f"{folder} holds quantised weights: mix the dense ones, then quantise the result")
 
 
-def _files(folder: Path) -> list[Path]:
+def weight_files(folder: Path) -> list[Path]:
+    """Return the files that transformers would load: the single one, those of the index, or all without either.
+
+    Raises:
+        UserError: there is none, one that the index names is missing, or there are both a single one and an index.
+    """
     index = folder / INDEX
-    if index.is_file():
-        named = _read(index).get("weight_map")
-        if not isinstance(named, dict):
-            raise UserError(f"{index} has no weight_map: fetch the model again")
-        return [folder / name for name in sorted(set(map(str, named.values())))]
-    found = sorted(folder.glob("*.safetensors"))
-    if not found:
-        raise UserError(f"{folder} holds no safetensors file: name a model in Hugging Face layout")
-    return found
+    if not index.is_file():
+        found = [folder / SINGLE] if (folder / SINGLE).is_file() else sorted(folder.glob("*.safetensors"))
+        if not found:
+            raise UserError(f"{folder} holds no safetensors file: name a model in Hugging Face layout")
+        return found
+    if (folder / SINGLE).is_file():
+        raise UserError(f"{folder} holds {SINGLE} and {INDEX}, which names other files: remove what does not belong")
+    named = _read(index).get("weight_map")
+    if not isinstance(named, dict):
+        raise UserError(f"{index} has no weight_map: fetch the model again")
+    files = [folder / name for name in sorted(set(map(str, named.values())))]
+    for path in files:
+        if path.parent != folder or not path.is_file():
+            raise UserError(f"{index} names {path.name}, which {folder} lacks: fetch the model again")
+    return files
 
 
 def _read(path: Path) -> dict[str, Any]:
