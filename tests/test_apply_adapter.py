@@ -1,8 +1,7 @@
 """An adapter put into its base's weights: the numbers, the other files, bad input, a full disk."""
 
 import json
-import math
-import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ from models.engines.adapter_config import TENSORS
 from tests.tiny_adapter import save_tiny_adapter
 from tests.tiny_model import save_tiny_model
 from tuning import apply_adapter
-from tuning.merging.checkpoint import INDEX
 from utilities.errors import UserError
 
 
@@ -55,6 +53,77 @@ def test_an_adapter_of_another_base_leaves_nothing(adapter: Path, tmp_path: Path
     assert {path.name for path in tmp_path.iterdir()} == {"adapter", "narrow", "shallow"}
 
 
+def in_shards(folder: Path) -> Path:
+    """Save the tiny model in two files with an index."""
+    save_tiny_model(folder)
+    whole = load_file(folder / "model.safetensors")
+    names = sorted(whole)
+    where = {name: f"model-0000{1 + (place % 2)}-of-00002.safetensors" for place, name in enumerate(names)}
+    for file in set(where.values()):
+        save_file({name: whole[name] for name in names if where[name] == file}, folder / file, {"format": "pt"})
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": where}))
+    (folder / "model.safetensors").unlink()
+    return folder
+
+
+def all_of(folder: Path) -> dict[str, torch.Tensor]:
+    return {name: tensor for path in folder.glob("*.safetensors") for name, tensor in load_file(path).items()}
+
+
+def test_only_the_files_that_transformers_loads_are_changed(tiny_folder: Path, adapter: Path, tmp_path: Path) -> None:
+    apply_adapter.main(arguments(tiny_folder, adapter))
+    expected = all_of((tmp_path / "dense").rename(tmp_path / "expected"))
+    shards = in_shards(tmp_path / "shards")
+    save_file(load_file(tiny_folder / "model.safetensors"), shards / "consolidated.safetensors")
+    apply_adapter.main(arguments(shards, adapter))
+    found = all_of(tmp_path / "dense")
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    assert not (tmp_path / "dense" / "consolidated.safetensors").exists()
+
+
+def _lost(base: Path, _: Path) -> None:
+    (base / "model-00002-of-00002.safetensors").unlink()
+
+
+def _left_over(base: Path, _: Path) -> None:
+    save_file(all_of(base), base / "model.safetensors")
+
+
+def _not_finite(path: Path, name: str, value: float) -> None:
+    tensors = load_file(path)
+    tensors[name].view(-1)[5] = value
+    save_file(tensors, path, {"format": "pt"})
+
+
+def _infinite_base(base: Path, _: Path) -> None:
+    _not_finite(base / "model-00001-of-00002.safetensors", "lm_head.weight", float("inf"))
+
+
+def _diverged_adapter(_: Path, adapter: Path) -> None:
+    _not_finite(adapter / TENSORS, "base_model.model.model.layers.0.mlp.down_proj.lora_A.weight", float("nan"))
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (_lost, "model-00002-of-00002.safetensors cannot be read"),
+        (_left_over, "holds model.safetensors, which is loaded first, and model.safetensors.index.json"),
+        (_infinite_base, "model-00001-of-00002.safetensors: lm_head.weight holds NaN or infinity"),
+        (_diverged_adapter, f"{TENSORS}: .*layers.0.mlp.down_proj.lora_A.weight holds NaN or infinity"),
+    ],
+)
+def test_what_would_make_a_broken_model_is_one_sentence_and_leaves_nothing(
+    adapter: Path, tmp_path: Path, damage: Callable[[Path, Path], None], words: str
+) -> None:
+    base = in_shards(tmp_path / "shards")
+    damage(base, adapter)
+    with pytest.raises(UserError, match=words) as told:
+        apply_adapter.main(arguments(base, adapter))
+    assert "\n" not in str(told.value)
+    assert {path.name for path in tmp_path.iterdir()} == {"adapter", "shards"}
+
+
 def test_a_full_disk_is_one_sentence_and_leaves_nothing(
     tiny_folder: Path, adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -63,29 +132,6 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(
 
     monkeypatch.setattr("tuning.merging.folder.save_file", full)
     with pytest.raises(UserError, match=r"No space left on device.*make room or name another --output"):
-        apply_adapter.main(arguments(tiny_folder, adapter))
-    assert {path.name for path in tmp_path.iterdir()} == {"adapter"}
-
-
-def test_weights_that_are_not_whole_are_refused(tiny_folder: Path, adapter: Path, tmp_path: Path) -> None:
-    base = tmp_path / "base"
-    shutil.copytree(tiny_folder, base)
-    index = {"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}}
-    (base / INDEX).write_text(json.dumps(index), encoding="utf-8")
-    with pytest.raises(UserError, match=r"holds model.safetensors and .*index.json"):
-        apply_adapter.main(arguments(base, adapter))
-    (base / "model.safetensors").rename(base / "model-00001-of-00002.safetensors")
-    with pytest.raises(UserError, match=r"names model-00002-of-00002.safetensors, which .*base lacks"):
-        apply_adapter.main(arguments(base, adapter))
-    assert {path.name for path in tmp_path.iterdir()} == {"adapter", "base"}
-
-
-@pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_an_adapter_of_no_numbers_is_refused(tiny_folder: Path, adapter: Path, tmp_path: Path, value: float) -> None:
-    tensors = load_file(adapter / TENSORS)
-    tensors[min(tensors)][0, 0] = value
-    save_file(tensors, adapter / TENSORS)
-    with pytest.raises(UserError, match=f"{TENSORS}: .* holds values that are no numbers"):
         apply_adapter.main(arguments(tiny_folder, adapter))
     assert {path.name for path in tmp_path.iterdir()} == {"adapter"}
 

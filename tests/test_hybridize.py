@@ -1,7 +1,6 @@
 """Hybridising: each method by hand, layers, exact ends, streaming, adapters, bad input."""
 
 import json
-import math
 import resource
 import shutil
 from collections.abc import Callable, Iterator
@@ -321,38 +320,40 @@ def _quantised(folder: Path) -> None:
     (folder / "config.json").write_text('{"quantization_config": {"quant_method": "awq"}}')
 
 
-def _index(folder: Path) -> None:
-    _single_and_index(folder)
+def _single_beside_index(folder: Path) -> None:
+    (folder / "model.safetensors.index.json").write_text('{"weight_map": {"a": "model-00001-of-00002.safetensors"}}')
+
+
+def _missing_file(folder: Path) -> None:
+    _single_beside_index(folder)
     (folder / "model.safetensors").unlink()
 
 
-def _single_and_index(folder: Path) -> None:
-    (folder / "model.safetensors.index.json").write_text('{"weight_map": {"a": "model-00001-of-00002.safetensors"}}')
+def _several_without_index(folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder / "model-00001-of-00002.safetensors")
+    shutil.copyfile(folder / "model-00001-of-00002.safetensors", folder / "model-00002-of-00002.safetensors")
+
+
+def _norm(values: torch.Tensor) -> Callable[[Path], None]:
+    return lambda folder: _rewrite(folder, lambda tensors: tensors.update({"model.norm.weight": values}))
 
 
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
         (_cut_file, "model.safetensors cannot be read"),
-        (_quantised, "mix the dense ones"),
-        (_index, "names model-00001-of-00002.safetensors, which .*b lacks"),
-        (_single_and_index, "holds model.safetensors and model.safetensors.index.json"),
-        (
-            lambda folder: _rewrite(folder, lambda t: t["model.norm.weight"].fill_(math.nan)),
-            "b: model.norm.weight holds values that are no numbers",
-        ),
-        (
-            lambda folder: _rewrite(folder, lambda t: t.update({"model.norm.weight": torch.ones(64).half()})),
-            "model.norm.weight is F32 in .*a and F16 in .*b: write one of them in the dtype of the other",
-        ),
+        (_quantised, "name the dense ones"),
+        (_missing_file, "model-00001-of-00002.safetensors cannot be read"),
+        (_single_beside_index, "model.safetensors, which is loaded first, and model.safetensors.index.json"),
+        (_several_without_index, "holds 2 safetensors files and no model.safetensors.index.json"),
         (lambda folder: (folder / "model.safetensors").unlink(), "holds no safetensors file"),
         (lambda folder: (folder / "config.json").unlink(), "name an adapter or a model"),
         (shutil.rmtree, "name an adapter or a model"),
         (lambda folder: _rewrite(folder, lambda t: t.pop("model.norm.weight")), "model.norm.weight, which .*b lacks"),
-        (
-            lambda folder: _rewrite(folder, lambda t: t.update({"model.norm.weight": torch.ones(65)})),
-            "model.norm.weight is 64 in .*a and 65 in .*b",
-        ),
+        (_norm(torch.ones(65)), "model.norm.weight is 64 in .*a and 65 in .*b"),
+        (_norm(torch.full((64,), float("nan"))), "b/model.safetensors: model.norm.weight holds NaN or infinity"),
+        (_norm(torch.full((64,), float("inf"))), "b/model.safetensors: model.norm.weight holds NaN or infinity"),
+        (_norm(torch.ones(64).bfloat16()), "model.norm.weight is F32 in .*a and BF16 in .*b: load one of them"),
     ],
 )
 def test_an_unusable_parent_is_one_sentence_and_leaves_nothing(
@@ -372,7 +373,7 @@ def test_an_unusable_parent_is_one_sentence_and_leaves_nothing(
         ("{method: gradient_slerp, mlp: []}", "mlp is empty"),
         ("{method: linear, weights: [0, 0]}", "one of them above 0"),
         ("{method: linear, weights: [1, 1, 1]}", "weights has 3 values and 2 models"),
-        ("{method: wise_ft, share: 0.5}", "name its folder by --base"),
+        ("{method: wise_ft, share: 0.5}", "name the base by --base and one by --parents"),
         ("{method: slerp, rank: 8}", "full weights have none"),
         ("{method: slerp, rank: -1}", "rank is -1"),
     ],
@@ -382,14 +383,17 @@ def test_a_wrong_recipe_is_one_sentence(make: Make, pair: tuple[Path, Path], rec
         make(recipe, *pair)
 
 
-def test_wise_ft_takes_one_model_beside_the_base(make: Make, pair: tuple[Path, Path]) -> None:
-    with pytest.raises(UserError, match="goes from the base to one model, not 2: name one"):
-        make("{method: wise_ft, share: 0.5}", *pair, base=pair[0])
-
-
 def test_two_models_are_mixed_along_an_arc_not_three(make: Make, pair: tuple[Path, Path]) -> None:
     with pytest.raises(UserError, match="mixes two models, not 3"):
         make("method: slerp", *pair, pair[0])
+
+
+def test_wise_ft_takes_no_second_parent_in_the_place_of_the_base(
+    make: Make, parents: dict[torch.dtype, tuple[Path, Path]], pair: tuple[Path, Path], tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=r"wise_ft goes from the base .* name the base by --base and one by --parents"):
+        make("{method: wise_ft, share: 0.56}", *pair, base=parents[torch.float32][0])
+    assert not list((tmp_path / "made").glob("*"))
 
 
 @pytest.fixture

@@ -3,17 +3,16 @@
 import argparse
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from tqdm import tqdm
 
 from models.engines.adapter_config import TENSORS
-from models.engines.lora import Change, read_matrices
-from tuning.merging.adapters import check_finite
-from tuning.merging.checkpoint import finite, weight_files
+from models.engines.lora import Change
+from tuning.merging.checkpoint import Checkpoint
+from tuning.merging.finite import read_finite
 from tuning.merging.folder import new_folder, write_tensors
 from utilities.errors import UserError, exit_code
 from utilities.weights import holds_model, missing_weights_message
@@ -32,8 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     base, output = options.base, options.output.absolute()
     if not holds_model(base):
         raise UserError(missing_weights_message(base))
-    changes = dict(read_matrices(options.adapter))
-    check_finite(options.adapter, changes)
+    changes = dict(read_finite(options.adapter))
     with new_folder(output) as work:
         apply(base, changes, work)
         if changes:
@@ -61,27 +59,20 @@ def apply(base: Path, changes: dict[str, Change], output: Path) -> None:
     """Copy `base` to the folder `output`, a file at a time, and take each change that a tensor gets out of `changes`.
 
     Raises:
-        UserError: a tensor file is missing or damaged, or a change has another shape than its tensor.
+        UserError: the base is not as transformers loads it, a file of it is missing or damaged, a number of it is not
+            finite, or a change has another shape than its tensor.
         OSError: a file cannot be written.
     """
-    files = weight_files(base)
-    for path in sorted(base.iterdir()):
-        if path.is_file() and path.suffix != ".safetensors":
-            shutil.copyfile(path, output / path.name)
-    for path in tqdm(files, desc="applying", unit="file"):
-        _apply_to_file(path, changes, output / path.name)
-
-
-def _apply_to_file(path: Path, changes: dict[str, Change], output: Path) -> None:
-    tensors: dict[str, torch.Tensor] = {}
-    try:
-        with safe_open(path, "pt") as file:
-            metadata: Mapping[str, str] = file.metadata() or {"format": "pt"}
-            for name in file.keys():  # noqa: SIM118 - no mapping
-                tensors[name] = _changed(path, name, file.get_tensor(name), changes)
-    except SafetensorError as error:
-        raise UserError(f"{path} is damaged ({' '.join(str(error).split())}): fetch it again") from error
-    write_tensors(output, tensors, metadata)
+    with Checkpoint(base) as checkpoint:
+        for path in sorted(base.iterdir()):
+            if path.is_file() and path.suffix != ".safetensors":
+                shutil.copyfile(path, output / path.name)
+        files: dict[Path, list[str]] = {}
+        for name, path in checkpoint.paths.items():
+            files.setdefault(path, []).append(name)
+        for path, names in tqdm(files.items(), desc="applying", unit="file"):
+            tensors = {name: _changed(path, name, checkpoint.read(name), changes) for name in names}
+            write_tensors(output / path.name, tensors)
 
 
 def _changed(path: Path, name: str, tensor: torch.Tensor, changes: dict[str, Change]) -> torch.Tensor:
@@ -93,10 +84,7 @@ def _changed(path: Path, name: str, tensor: torch.Tensor, changes: dict[str, Cha
         raise UserError(
             f"{path}: {name} is {tuple(tensor.shape)} and its change {tuple(delta.shape)}: name its own base"
         )
-    result = (tensor.float() + delta).to(tensor.dtype)
-    if not finite(result):
-        raise UserError(f"{path}: {name} and its change make values that {tensor.dtype} cannot hold: check both")
-    return result
+    return (tensor.float() + delta).to(tensor.dtype)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 Full weights are folders in Hugging Face layout with safetensors files, mixed one tensor at a time. Adapters are folders
 in peft's layout, trained on one base; what they add to its weights is mixed. --base is the model that the parents were
 tuned from: with a single parent it is what that one is mixed with, before it; with several, they are only checked to
-fit it. The recipe and the parents' fingerprints are written beside the result, in hybrid.json.
+fit it, and wise_ft, which goes from the base to one parent, refuses them. The recipe and the parents' fingerprints are
+written beside the result, in hybrid.json.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from models.engines.adapter_config import CONFIG, TENSORS
 from tuning.merging.adapters import check_adapters_base, mix_adapters
 from tuning.merging.folder import new_folder
 from tuning.merging.full_weights import check_full_base, mix_full_weights
-from tuning.merging.recipe import Recipe, check_count, read_recipe
+from tuning.merging.recipe import Recipe, check_models, read_recipe
 from utilities.errors import UserError, exit_code
 from utilities.files import write_json
 from utilities.fingerprint import fingerprint, fingerprint_of_adapter
@@ -40,14 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _options(argv)
     recipe = read_recipe(options.recipe, options.rank)
     parents, base = options.parents, options.base
-    if recipe.method.needs_base and base is None:
-        raise UserError(f"{options.recipe}: {recipe.name} starts from the base: name its folder by --base")
-    if recipe.method.needs_base and len(parents) != 1:
-        raise UserError(
-            f"{options.recipe}: {recipe.name} goes from the base to one model, not {len(parents)}: name one"
-        )
     mixed = [base, *parents] if base and len(parents) == 1 else parents
-    check_count(recipe, options.recipe, len(mixed))
+    check_models(recipe, options.recipe, mixed, base)
     adapters = _are_adapters(parents)
     if base and base not in mixed:
         (check_adapters_base if adapters else check_full_base)(base, parents)

@@ -7,7 +7,8 @@ part of that average is the base itself. So a mixed adapter is the average of wh
 import json
 import math
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ import torch
 from tqdm import tqdm
 
 from models.engines.adapter_config import CONFIG, TENSORS, matrix_name
-from models.engines.lora import Change, Changes, read_matrices
-from tuning.merging.checkpoint import Checkpoint, by, finite
+from models.engines.lora import Change, Changes
+from tuning.merging.checkpoint import Checkpoint, by
+from tuning.merging.finite import read_finite
 from tuning.merging.folder import copy_files, write_tensors
 from tuning.merging.low_rank import Cut, cut, padded, weighted_sum
 from tuning.merging.method import Method, Shares, only
@@ -24,7 +26,7 @@ from tuning.merging.places import places
 from utilities.errors import UserError
 from utilities.files import write_json
 
-_REMEDY = "mix adapters of one base, trained on the same layers and written in one dtype"
+_REMEDY = "mix adapters of one base, trained on the same layers"
 
 
 def mix_adapters(method: Method, models: Sequence[Path | None], rank: int, output: Path) -> dict[str, Any]:
@@ -33,13 +35,12 @@ def mix_adapters(method: Method, models: Sequence[Path | None], rank: int, outpu
     None among the models is the base itself, to which nothing is added. `rank` 0 keeps the sum of the parents' ranks.
 
     Raises:
-        UserError: an adapter cannot be read, or belongs to another base or other layers than the first.
+        UserError: an adapter cannot be read, holds a number that is not finite, or belongs to another base or other
+            layers than the first.
         OSError: a file cannot be written.
     """
-    parents = {folder: read_matrices(folder) for folder in models if folder}
+    parents = {folder: read_finite(folder) for folder in models if folder}
     first = next(iter(parents))
-    for folder, changes_of in parents.items():
-        check_finite(folder, changes_of)
     _check_alike(parents)
     copy_files(first, output)
     shares = _shares(method, parents[first], len(models))
@@ -48,7 +49,7 @@ def mix_adapters(method: Method, models: Sequence[Path | None], rank: int, outpu
         return _copy(sole, _rank(parents[sole]), output)
     sums = {module: _sum(module, models, parents, each) for module, each in shares.items()}
     changes, report = _resized(sums, rank)
-    dtype = next(iter(parents[first].values())).down.dtype
+    dtype = _widest(parents.values())
     _write(changes, dtype, {**_config(first), **_plain(report["rank"])}, output)
     return report
 
@@ -61,22 +62,11 @@ def check_adapters_base(base: Path, adapters: Sequence[Path]) -> None:
     """
     with Checkpoint(base) as checkpoint:
         for folder in adapters:
-            for module, change in read_matrices(folder).items():
+            for module, change in read_finite(folder).items():
                 shape = checkpoint.shapes.get(_weight(module))
                 size = "nothing of that name" if shape is None else by(shape)
                 if size != _size(change):
                     raise UserError(f"{folder} changes {module}, {_size(change)}; {base} has {size}: name its own base")
-
-
-def check_finite(folder: Path, changes: Changes) -> None:
-    """See that an adapter holds numbers alone.
-
-    Raises:
-        UserError: it does not.
-    """
-    for module, change in changes.items():
-        if not (finite(change.down) and finite(change.up)):
-            raise UserError(f"{folder / TENSORS}: {module} holds values that are no numbers: train the adapter again")
 
 
 def _shares(method: Method, modules: Changes, count: int) -> dict[str, Shares]:
@@ -98,22 +88,23 @@ def _check_alike(parents: Mapping[Path, Changes]) -> None:
             having, without = (first, other) if lacking[0] in parents[first] else (other, first)
             raise UserError(f"{having} changes {lacking[0]}, which {without} leaves alone: {_REMEDY}")
         for module, change in parents[first].items():
-            for told in (_size, _dtype):
-                one, another = told(change), told(parents[other][module])
-                if one != another:
-                    raise UserError(f"{module} is {one} in {first} and {another} in {other}: {_REMEDY}")
+            sizes = _size(change), _size(parents[other][module])
+            if sizes[0] != sizes[1]:
+                raise UserError(f"{module} is {sizes[0]} in {first} and {sizes[1]} in {other}: {_REMEDY}")
 
 
 def _size(change: Change) -> str:
     return by((len(change.up), change.down.shape[1]))
 
 
-def _dtype(change: Change) -> str:
-    return str(change.down.dtype).removeprefix("torch.")
-
-
 def _rank(changes: Changes) -> int:
     return max(len(change.down) for change in changes.values())
+
+
+def _widest(adapters: Iterable[Changes]) -> torch.dtype:
+    """Return the type of numbers that holds those of all adapters."""
+    matrices = (matrix for changes in adapters for each in changes.values() for matrix in (each.down, each.up))
+    return reduce(torch.promote_types, (matrix.dtype for matrix in matrices))
 
 
 def _sole(models: Sequence[Path | None], shares: Mapping[str, Shares]) -> Path | None:

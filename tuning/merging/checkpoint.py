@@ -13,6 +13,7 @@ from typing import Any, Self
 import torch
 from safetensors import SafetensorError, safe_open
 
+from tuning.merging.finite import check_finite
 from utilities.errors import UserError
 
 INDEX = "model.safetensors.index.json"
@@ -20,7 +21,10 @@ SINGLE = "model.safetensors"
 
 
 class Checkpoint:
-    """The safetensors files of a folder; `shapes`, `dtypes` and `sizes` (bytes) are their headers', in files' order.
+    """The safetensors files of a folder as transformers loads them, refused where it would load another set.
+
+    `shapes`, `sizes` (bytes) and `dtypes` (such as BF16) are their headers', `paths` says each tensor's file, all in
+    the files' order.
 
     The files are mapped into memory, so what was read once is the system's to drop.
     """
@@ -29,8 +33,9 @@ class Checkpoint:
         """Name the folder; its files are opened by `with`."""
         self.folder = folder
         self.shapes: dict[str, tuple[int, ...]] = {}
-        self.dtypes: dict[str, str] = {}
         self.sizes: dict[str, int] = {}
+        self.dtypes: dict[str, str] = {}
+        self.paths: dict[str, Path] = {}
         self._files: dict[str, Any] = {}
         self._open = ExitStack()
         self._digest = hashlib.sha256()
@@ -39,11 +44,11 @@ class Checkpoint:
         """Open the files.
 
         Raises:
-            UserError: one is missing or damaged, or holds quantised weights.
+            UserError: one is missing, damaged or left over, or holds quantised weights.
         """
         _check_config(self.folder)
         with ExitStack() as opened:
-            for path in weight_files(self.folder):
+            for path in _files(self.folder):
                 self._add(path, opened)
             self._open = opened.pop_all()
         return self
@@ -58,11 +63,10 @@ class Checkpoint:
         """Return one tensor.
 
         Raises:
-            UserError: it holds what is no number.
+            UserError: a number of it is not finite.
         """
         tensor: torch.Tensor = self._files[name].get_tensor(name)
-        if not finite(tensor):
-            raise UserError(f"{self.folder}: {name} holds values that are no numbers: fetch or train the model again")
+        check_finite(self.paths[name], name, tensor)
         self._digest.update(name.encode())
         self._digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy().data)
         return tensor
@@ -79,13 +83,13 @@ class Checkpoint:
             raise UserError(f"{path} cannot be read ({reason}): fetch the model again") from error
         for name in file.offset_keys():
             header = file.get_slice(name)
-            self._files[name], self.shapes[name] = file, tuple(header.get_shape())
-            self.dtypes[name] = header.get_dtype()
+            self._files[name], self.paths[name] = file, path
+            self.shapes[name], self.dtypes[name] = tuple(header.get_shape()), header.get_dtype()
             self.sizes[name] = math.prod(self.shapes[name]) * _bytes(self.dtypes[name])
 
 
 def check_alike(checkpoints: Sequence[Checkpoint]) -> None:
-    """See that all have the same tensors in the same shapes and types.
+    """See that all have the same tensors in the same shapes.
 
     Raises:
         UserError: they differ.
@@ -100,16 +104,22 @@ def check_alike(checkpoints: Sequence[Checkpoint]) -> None:
             if other.shapes[name] != shape:
                 there = by(other.shapes[name])
                 raise UserError(f"{name} is {by(shape)} in {first.folder} and {there} in {other.folder}: {remedy}")
-            if (dtype := first.dtypes[name]) != (there := other.dtypes[name]):
+
+
+def check_dtypes(checkpoints: Sequence[Checkpoint]) -> None:
+    """See that alike models have their tensors in the same types of numbers, so that none is rounded to another's.
+
+    Raises:
+        UserError: they differ.
+    """
+    first, *others = checkpoints
+    for other in others:
+        for name, dtype in first.dtypes.items():
+            if other.dtypes[name] != dtype:
                 raise UserError(
-                    f"{name} is {dtype} in {first.folder} and {there} in {other.folder}: "
-                    "write one of them in the dtype of the other"
+                    f"{name} is {dtype} in {first.folder} and {other.dtypes[name]} in {other.folder}: load one of them "
+                    "in the other's dtype by transformers and save it again, for what is mixed has one dtype"
                 )
-
-
-def finite(tensor: torch.Tensor) -> bool:
-    """Tell whether a tensor holds numbers alone."""
-    return not tensor.is_floating_point() or bool(torch.isfinite(tensor).all())
 
 
 def _bytes(dtype: str) -> int:
@@ -128,31 +138,24 @@ def _check_config(folder: Path) -> None:
         raise UserError(f"{folder} is no folder: name a model in Hugging Face layout")
     config = _read(folder / "config.json")
     if config.get("quantization_config"):
-        raise UserError(f"{folder} holds quantised weights: mix the dense ones, then quantise the result")
+        raise UserError(f"{folder} holds quantised weights: name the dense ones, and quantise the result")
 
 
-def weight_files(folder: Path) -> list[Path]:
-    """Return the files that transformers would load: the single one, those of the index, or all without either.
-
-    Raises:
-        UserError: there is none, one that the index names is missing, or there are both a single one and an index.
-    """
-    index = folder / INDEX
-    if not index.is_file():
-        found = [folder / SINGLE] if (folder / SINGLE).is_file() else sorted(folder.glob("*.safetensors"))
-        if not found:
-            raise UserError(f"{folder} holds no safetensors file: name a model in Hugging Face layout")
-        return found
-    if (folder / SINGLE).is_file():
-        raise UserError(f"{folder} holds {SINGLE} and {INDEX}, which names other files: remove what does not belong")
-    named = _read(index).get("weight_map")
-    if not isinstance(named, dict):
-        raise UserError(f"{index} has no weight_map: fetch the model again")
-    files = [folder / name for name in sorted(set(map(str, named.values())))]
-    for path in files:
-        if path.parent != folder or not path.is_file():
-            raise UserError(f"{index} names {path.name}, which {folder} lacks: fetch the model again")
-    return files
+def _files(folder: Path) -> list[Path]:
+    """Return the files that transformers loads."""
+    index, single = folder / INDEX, folder / SINGLE
+    if index.is_file() and single.is_file():
+        raise UserError(f"{folder} holds {SINGLE}, which is loaded first, and {INDEX}: move away the one left over")
+    if index.is_file():
+        named = _read(index).get("weight_map")
+        if not isinstance(named, dict):
+            raise UserError(f"{index} has no weight_map: fetch the model again")
+        return [folder / name for name in sorted(set(map(str, named.values())))]
+    found = [single] if single.is_file() else sorted(folder.glob("*.safetensors"))
+    if len(found) != 1:
+        count = f"{len(found)} safetensors files and no {INDEX}" if found else "no safetensors file"
+        raise UserError(f"{folder} holds {count}: name a model in Hugging Face layout")
+    return found
 
 
 def _read(path: Path) -> dict[str, Any]:

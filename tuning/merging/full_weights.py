@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from tuning.merging.checkpoint import INDEX, Checkpoint, check_alike
+from tuning.merging.checkpoint import INDEX, Checkpoint, check_alike, check_dtypes
 from tuning.merging.folder import copy_files, write_tensors
 from tuning.merging.method import Method, mixed
 from tuning.merging.places import places
@@ -26,12 +26,14 @@ def mix_full_weights(method: Method, models: Sequence[Path], like: Path, output:
     Returns the SHA-256 of what was read of each model.
 
     Raises:
-        UserError: a model cannot be read, or has other tensors or shapes than the first.
+        UserError: a model cannot be read, has other tensors, shapes or dtypes than the first, or a number that is not
+            finite.
         OSError: a file cannot be written.
     """
     with ExitStack() as opened:
         checkpoints = [opened.enter_context(Checkpoint(folder)) for folder in models]
         check_alike(checkpoints)
+        check_dtypes(checkpoints)
         copy_files(like, output)
         _write(method, checkpoints, output)
         return {"sha256": [checkpoint.digest() for checkpoint in checkpoints]}

@@ -1,5 +1,6 @@
 """A recipe of tuning/recipes/hybridize_*.yaml: a method, its own keys, and the rank of a mixed adapter."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -50,13 +51,17 @@ def read_recipe(path: Path, rank: int | None = None) -> Recipe:
     return Recipe(chosen.method, build(METHODS[chosen.method], values, f"{path}: ", "key"), chosen.rank)
 
 
-def check_count(recipe: Recipe, path: Path, count: int) -> None:
-    """See that the recipe mixes `count` models.
+def check_models(recipe: Recipe, path: Path, models: Sequence[Path], base: Path | None) -> None:
+    """See that the recipe, read from `path`, mixes so many models, and the base with them where it has to.
 
     Raises:
         UserError: it does not.
     """
+    if recipe.method.needs_base and models[0] != base:
+        raise UserError(
+            f"{path}: {recipe.name} goes from the base to one tuned model: name the base by --base and one by --parents"
+        )
     try:
-        recipe.method.check(count)
+        recipe.method.check(len(models))
     except ValueError as error:
         raise UserError(f"{path}: {error}") from None

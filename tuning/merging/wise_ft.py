@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tuning.merging.method import Method, Place, Shares, require_share
+from tuning.merging.method import Method, Place, Shares, require_share, require_two
 
 
 @dataclass(frozen=True)
@@ -18,8 +18,7 @@ class WiseFt(Method):
 
     def check(self, count: int) -> None:
         """See that there are a base and one tuned model."""
-        if count != 2:
-            raise ValueError("wise_ft goes from the base to one tuned model: name the base by --base, one by --parents")
+        require_two("wise_ft", count)
 
     def shares(self, place: Place, count: int) -> Shares:  # noqa: ARG002 - the same everywhere
         """Return the base's share and the tuned model's."""
