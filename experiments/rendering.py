@@ -15,6 +15,7 @@ from experiments.planning import Planned
 from experiments.results import Cell, Result
 from experiments.table import PUBLISHED, Row, Table
 from models.settings import ROOT
+from utilities.report.runs import MOST_RUNS
 
 _ABSENT = "-"
 _TOLD = ("seconds", "fallbacks", "questions", "weights", "code", "date", "versions")
@@ -149,11 +150,11 @@ def show(filled: Filled, console: Console) -> None:
 
 
 def _look_into(filled: Filled) -> list[str]:
-    """Return the command that makes a page of the runs, to see single questions."""
+    """Return the command that makes a page of the runs, the first ones where they are many, to see single questions."""
     names: dict[Path, str] = {}
     for name, result in filled.results.items():
         names.setdefault(result.folder, name)
-    runs = shlex.join(f"{name}={folder}" for folder, name in names.items())
+    runs = shlex.join(f"{name}={folder}" for folder, name in list(names.items())[:MOST_RUNS])
     return [f"single questions: python -m utilities.report {runs} --output report.html"] if runs else []
 
 

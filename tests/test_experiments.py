@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from experiments.table import PUBLISHED, read_table, settings_of, tables_of
 from models.settings import DEFAULT_FILE, ROOT, load_settings
 from tests.report_runs import FIRST, QUESTIONS, SECOND, make_run
 from utilities.errors import UserError
+from utilities.report.__main__ import main as report
 from utilities.typed_yaml import read_mapping
 
 TABLES = Path(run.__file__).parent / "tables"
@@ -90,6 +92,24 @@ def told(tmp_path: Path) -> dict[str, Any]:
     [part] = json.loads((tmp_path / "out" / "ways.json").read_text(encoding="utf-8"))
     found: dict[str, Any] = part
     return found
+
+
+@pytest.mark.parametrize("most", [6, 1])
+def test_the_command_below_a_table_makes_a_page_of_its_rows(
+    evaluations: Evaluations,
+    arguments: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    most: int,
+) -> None:
+    monkeypatch.setattr("experiments.rendering.MOST_RUNS", most)
+    run.main(arguments)
+    [line] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("single questions: ")]
+    asked_for = shlex.split(line)[shlex.split(line).index("utilities.report") + 1 :]
+    assert report([*asked_for[:-1], str(tmp_path / "report.html")]) == 0
+    title = (tmp_path / "report.html").read_text(encoding="utf-8").partition("<title>")[2].partition("</title>")[0]
+    assert title == ("ShopAlign report: label, text" if most > 1 else "ShopAlign report: label")
 
 
 def test_rows_are_run_with_their_settings_over_the_defaults(evaluations: Evaluations, arguments: list[str]) -> None:

@@ -18,9 +18,8 @@ from utilities.report.calibration import calibrations
 from utilities.report.detection import confusions
 from utilities.report.embedded import Numbered, blocks, escaped_json, index, packed
 from utilities.report.plots import MARKS, reliability_plot, score_plot, time_plot
-from utilities.report.runs import Run
+from utilities.report.runs import MOST_RUNS, Run
 from utilities.report.score_tables import SEED, Tables, score_tables
-from utilities.report.svg import RUNS
 from utilities.report.time_use import batch_times, share_of_limit, slowest, track_times
 
 _PAGE = Path(__file__).resolve().parent / "page"
@@ -35,8 +34,8 @@ def write_report(runs: Sequence[Run], path: Path) -> None:
         UserError: there are more runs than colours to tell them apart.
         OSError: the file cannot be written.
     """
-    if len(runs) > len(RUNS):
-        raise UserError(f"{len(runs)} runs are too many for a page: name at most {len(RUNS)}")
+    if len(runs) > MOST_RUNS:
+        raise UserError(f"{len(runs)} runs are too many for a page: name at most {MOST_RUNS}")
     text = render(runs, datetime.now(UTC))
     write_text(path, text.encode("utf-8", "replace").decode("utf-8"))
 

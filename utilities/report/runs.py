@@ -13,6 +13,8 @@ from utilities.questions import Question, json_lines, read_questions
 from utilities.report.scores_file import read_scores
 from utilities.traced_question import TracedQuestion
 
+MOST_RUNS = 6
+"""So many runs a page can tell apart by colours and marks."""
 _AGAIN = "run local_evaluation.py again"
 _SAME = 1e-9
 
