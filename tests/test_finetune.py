@@ -163,7 +163,12 @@ def whole(tmp_path_factory: pytest.TempPathFactory, base: Path) -> Path:
 # Batch 8 belongs to the second epoch, but its checkpoint to the first; batch 14 begins the third; there are 24.
 @pytest.mark.parametrize("batch", [8, 12, 14, 20])
 def test_a_killed_run_that_goes_on_ends_with_the_same_adapter_and_lines(
-    command: list[str], whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch: int
+    command: list[str],
+    whole: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    batch: int,
 ) -> None:
     command, expected = [*command, "--epochs", "4"], tmp_path / "adapter"
     real, calls = AnswerTrainer.training_step, []
@@ -182,6 +187,7 @@ def test_a_killed_run_that_goes_on_ends_with_the_same_adapter_and_lines(
         file.write('{"step": 3, "lo')
     assert finetune.main(command) == 0
     assert len(calls) < batch + 24, "it began anew"
+    assert "dropped, it was not written to its end" in capsys.readouterr().err
     first, second = (load_file(folder / "adapter_model.safetensors") for folder in (whole, expected))
     assert all(torch.equal(tensor, second[name]) for name, tensor in first.items())
     told = [

@@ -86,7 +86,7 @@ class AnswerTrainer(Trainer):
         rows: Any = train_dataset or self.train_dataset
         if not self._grouped:
             return super()._get_train_sampler(rows)
-        size = self.args.train_batch_size * self.args.gradient_accumulation_steps
+        size = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
         return OrderByLength(
             [each.length for each in rows.examples], size, lambda: self.args.seed + int(self.state.epoch or 0)
         )

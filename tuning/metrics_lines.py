@@ -1,6 +1,7 @@
 """A training run's metrics as JSON lines."""
 
 import json
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,13 +58,20 @@ class MetricsLines(TrainerCallback):
 
 
 def _whole(path: Path) -> Iterator[dict[str, Any]]:
-    for text in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else ():
+    """Yield the lines that were written to their end; others are told on stderr."""
+    for number, text in enumerate(_lines(path), start=1):
         try:
             line = json.loads(text)
         except ValueError:
-            continue
+            line = None
         if isinstance(line, dict) and isinstance(line.get("step"), int):
             yield line
+        else:
+            print(f"{path}, line {number}: dropped, it was not written to its end", file=sys.stderr)
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
 
 
 def _stays(line: dict[str, Any], step: int) -> bool:
