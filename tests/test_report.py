@@ -126,6 +126,24 @@ def test_the_pages_figures_are_those_of_scores_json(tmp_path: Path) -> None:
     assert scores["tasks"]["options"]["score"] == 0.5  # so that two empty lists are not what is compared
 
 
+@pytest.mark.parametrize(
+    ("weights", "told"),
+    [
+        ({"folder": "somewhere/small", "adapter": "adapters/small-2000"}, "small + small-2000"),
+        ({"folder": "somewhere/<b>", "adapter": ""}, "&lt;b&gt;"),
+        ({"folder": 3}, "not noted"),
+        (None, "not noted"),
+    ],
+)
+def test_the_page_says_on_top_what_answered_and_whose_questions(tmp_path: Path, weights: object, told: str) -> None:
+    run = make_run(tmp_path / "a")
+    record = json.loads((run / "scores.json").read_text(encoding="utf-8"))
+    write_json(run / "scores.json", {**record, "weights": weights})
+    html = written(tmp_path, run)
+    assert f"<dt>model</dt><dd>{told}</dd>" in html
+    assert "<dt>questions</dt><dd>6 in 2 tasks of gone.json</dd>" in html
+
+
 def test_two_runs_are_compared_question_by_question(tmp_path: Path) -> None:
     runs = read_runs([make_run(tmp_path / "a"), make_run(tmp_path / "b", SECOND)])
     tables = score_tables(runs)

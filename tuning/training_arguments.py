@@ -31,11 +31,7 @@ def training_arguments(recipe: FinetuneRecipe, work: Path, rows: int) -> Trainin
     Raises:
         UserError: the recipe is one for several processes, and this is one that stands alone.
     """
-    if recipe.distributed == "fsdp" and not launched():
-        raise UserError(
-            "recipe key distributed: fsdp wants a process for each GPU: start it by `accelerate launch "
-            "--config_file tuning/recipes/fsdp_8_gpus.yaml -m tuning.finetune ...`, or set it to none"
-        )
+    _check_launched(recipe)
     steps = steps_of(recipe, rows, process_count())
     optimiser = recipe.optimiser
     return TrainingArguments(
@@ -54,20 +50,35 @@ def training_arguments(recipe: FinetuneRecipe, work: Path, rows: int) -> Trainin
         fp16=recipe.dtype == "float16",
         gradient_checkpointing=recipe.gradient_checkpointing,
         gradient_checkpointing_kwargs={"use_reentrant": False} if recipe.gradient_checkpointing else None,
-        eval_on_start=True,
-        eval_strategy="steps",
-        eval_steps=min(recipe.evaluate_every, steps),
-        save_strategy="steps",
-        save_steps=min(recipe.evaluate_every, steps),
-        save_total_limit=2,
-        logging_steps=max(1, steps // _LINES_PER_RUN),
-        # The filter would write a mean of other losses for one that is no number, and hide that the run has diverged.
-        logging_nan_inf_filter=False,
         remove_unused_columns=False,
         label_names=[],
         report_to=[],
         use_cpu=not torch.cuda.is_available(),
         dataloader_pin_memory=torch.cuda.is_available(),
         fsdp="full_shard auto_wrap" if recipe.distributed == "fsdp" else None,
+        **_intervals(recipe, steps),
         **_KEPT[recipe.keep],
     )
+
+
+def _check_launched(recipe: FinetuneRecipe) -> None:
+    if recipe.distributed == "fsdp" and not launched():
+        raise UserError(
+            "recipe key distributed: fsdp wants a process for each GPU: start it by `accelerate launch "
+            "--config_file tuning/recipes/fsdp_8_gpus.yaml -m tuning.finetune ...`, or set it to none"
+        )
+
+
+def _intervals(recipe: FinetuneRecipe, steps: int) -> dict[str, Any]:
+    """Return when a run measures, keeps and tells."""
+    return {
+        "eval_on_start": True,
+        "eval_strategy": "steps",
+        "eval_steps": min(recipe.evaluate_every, steps),
+        "save_strategy": "steps",
+        "save_steps": min(recipe.evaluate_every, steps),
+        "save_total_limit": 2,
+        "logging_steps": max(1, steps // _LINES_PER_RUN),
+        # The filter would write a mean of other losses for one that is no number, and hide that the run has diverged.
+        "logging_nan_inf_filter": False,
+    }

@@ -5,7 +5,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -112,7 +112,7 @@ def _environment() -> Environment:
     found = Environment(
         loader=FileSystemLoader(_PAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    found.filters |= {"exactly": _exactly, "pretty": _pretty, "shade": _shade}
+    found.filters |= {"exactly": _exactly, "filename": _filename, "model": _model, "pretty": _pretty, "shade": _shade}
     return found
 
 
@@ -129,6 +129,16 @@ def _read(name: str) -> str:
 def _exactly(value: float) -> str:
     """Return all digits of a figure, as scores.json has them."""
     return repr(float(value))
+
+
+def _filename(path: str) -> str:
+    return PurePath(path).name
+
+
+def _model(weights: object) -> str:
+    """Return the folders' names of the model and its adapter, as far as they were noted."""
+    noted = [weights.get(key) for key in ("folder", "adapter")] if isinstance(weights, dict) else []
+    return " + ".join(PurePath(each).name for each in noted if isinstance(each, str) and each) or "not noted"
 
 
 def _pretty(value: object) -> str:
