@@ -137,9 +137,8 @@ def measure(way: str, rows: Path, limit: int, recipe: FinetuneRecipe, folder: Pa
 
 
 def _plain(
-    model: Any, head: AnswerHead, coder: TextCoder, forms: Forms, recipe: FinetuneRecipe, arguments: Any
+    model: Any, _: AnswerHead, coder: TextCoder, forms: Forms, recipe: FinetuneRecipe, arguments: Any
 ) -> tuple[Any, int]:
-    model.get_base_model().set_output_embeddings(head.inner)
     chats = Chats(forms, coder, recipe.limits)
     return plain_trainer(model, chats, coder.pad, arguments), sum(map(len, chats.rows))
 

@@ -63,12 +63,8 @@ def made(model: CausalLM, row: Question, limits: Limits = LARGE, **ways: str) ->
 
 def scores(model: CausalLM, examples: Sequence[Example]) -> list[list[float]]:
     head = AnswerHead(model.model.get_output_embeddings())
-    model.model.set_output_embeddings(head)
-    try:
-        with torch.no_grad():
-            found = candidate_scores(model.model, head, collate(examples, model.pad))
-    finally:
-        model.model.set_output_embeddings(head.inner)
+    with torch.no_grad():
+        found = candidate_scores(model.model, head, collate(examples, model.pad))
     return [part.tolist() for part in torch.split(found, [len(each.gains) for each in examples])]
 
 
@@ -132,15 +128,16 @@ def test_examples_of_a_batch_do_not_see_each_other(model: CausalLM) -> None:
 
 
 def test_the_head_projects_answer_tokens_alone(model: CausalLM) -> None:
-    seen: list[int] = []
+    seen: list[tuple[int, ...]] = []
     head = AnswerHead(model.model.get_output_embeddings())
-    head.inner.register_forward_hook(lambda _module, _inputs, output: seen.append(output.shape[0]))
-    model.model.set_output_embeddings(head)
+    handle = head.embeddings.register_forward_hook(lambda _module, _inputs, output: seen.append(output.shape[:-1]))
     each = made(model, WRITTEN)
+    batch = collate([each], model.pad)
     with torch.no_grad():
-        candidate_scores(model.model, head, collate([each], model.pad))
-    model.model.set_output_embeddings(head.inner)
-    assert seen == [each.right]
+        candidate_scores(model.model, head, batch)
+        model.model(**batch.inputs, use_cache=False)
+    handle.remove()
+    assert seen == [(each.right,), (1, each.length)], "the model is not as it was before"
     assert each.right < each.length
 
 

@@ -90,16 +90,13 @@ def adapted(model: Any, recipe: FinetuneRecipe) -> tuple[Any, AnswerHead]:
         target_modules=targets,
     )
     model = get_peft_model(model, config)
-    inner = model.get_base_model()
-    head = AnswerHead(inner.get_output_embeddings())
-    inner.set_output_embeddings(head)
-    return model, head
+    return model, AnswerHead(model.get_base_model().get_output_embeddings())
 
 
-def save_adapter(model: Any, output: Path, name: str, gathered: dict[str, Any] | None = None) -> None:
+def save_adapter(model: Any, output: Path, name: str, gathered: dict[str, torch.Tensor]) -> None:
     """Write the adapter in half precision; it names the published base, not the folder that it was trained on.
 
-    `gathered` are the tensors of a model that is spread over processes.
+    `gathered` are the trained tensors, whole where the model is spread over processes.
 
     Raises:
         UserError: it has values that are no numbers.

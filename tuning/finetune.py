@@ -15,6 +15,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch.distributed.tensor import DTensor
+
 from models.engines.tokens import TextCoder
 from models.settings import EngineSettings, load_settings, weights_folder
 from tuning.answer_trainer import AnswerTrainer, Rows
@@ -23,7 +26,7 @@ from tuning.divergence import StopsWhereDiverged
 from tuning.examples import Example, example
 from tuning.finetune_recipe import FinetuneRecipe, engine_settings, read_recipe
 from tuning.metrics_lines import MetricsLines
-from tuning.processes import is_main
+from tuning.processes import is_main, take_device
 from tuning.run_folder import RunFolder
 from tuning.training_arguments import training_arguments
 from tuning.training_form import training_form
@@ -57,6 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     run = RunFolder(options.output.absolute())
     record = _record(recipe, folder, options)
     with run.held(record):
+        take_device()
         model, coder = load_base(recipe, folder)
         model, head = adapted(model, recipe)
         training = _examples(rows, coder, engine, recipe)
@@ -73,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         lines.watch(trainer)
         trainer.train(resume_from_checkpoint=run.checkpoint())
-        gathered = _gathered(trainer, recipe)
+        gathered = _gathered(trainer)
         if is_main():
             run.finish(lambda output: _save(trainer, gathered, output, record, run.metrics))
             print(f"{run.output}: finished")
@@ -150,14 +154,16 @@ def _record(recipe: FinetuneRecipe, folder: Path, options: argparse.Namespace) -
     }
 
 
-def _gathered(trainer: AnswerTrainer, recipe: FinetuneRecipe) -> dict[str, Any] | None:
-    """Return the tensors of a model that is spread over processes; all of them take part in gathering it."""
+def _gathered(trainer: AnswerTrainer) -> dict[str, torch.Tensor]:
+    """Return what was trained; all processes take part in gathering what is spread over them."""
     trainer.accelerator.wait_for_everyone()
-    return trainer.accelerator.get_state_dict(trainer.model_wrapped) if recipe.distributed == "fsdp" else None
+    model: Any = trainer.model
+    trained = ((name, each) for name, each in model.named_parameters() if each.requires_grad)
+    return {name: each.full_tensor() if isinstance(each, DTensor) else each for name, each in trained}
 
 
 def _save(
-    trainer: AnswerTrainer, gathered: dict[str, Any] | None, output: Path, record: dict[str, Any], metrics: Path
+    trainer: AnswerTrainer, gathered: dict[str, torch.Tensor], output: Path, record: dict[str, Any], metrics: Path
 ) -> None:
     save_adapter(trainer.model, output, record["recipe"]["model"], gathered)
     shutil.copyfile(metrics, output / "metrics.jsonl")

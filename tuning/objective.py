@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,24 +15,29 @@ from utilities.metrics import ndcg
 from utilities.retrieval import best_first
 
 
-class AnswerHead(nn.Module):
-    """A model's output embeddings, which project the chosen places alone.
+class AnswerHead:
+    """A model's output embeddings, which project chosen places alone while a batch is scored.
 
     The whole logits are most of a small model's memory: 1,000 tokens x 49,152 entries x 4 bytes are 197 MB.
     """
 
-    def __init__(self, inner: nn.Module) -> None:
-        super().__init__()
-        self.inner = inner
-        self.places: tuple[torch.Tensor, torch.Tensor] | None = None
+    def __init__(self, embeddings: nn.Module) -> None:
+        """Take the module; it stays in its place in the model, where those that tie and spread weights look for it."""
+        self.embeddings = embeddings
 
-    def forward(self, states: torch.Tensor) -> torch.Tensor:
-        """Return logits, [chosen, vocabulary], of states [batch, length, size]; all of them where none are chosen."""
-        if self.places is not None:
-            rows, columns = (place.to(states.device) for place in self.places)
-            states = states[rows, columns]
-        logits: torch.Tensor = self.inner(states)
-        return logits
+    @contextmanager
+    def projecting(self, rows: torch.Tensor, columns: torch.Tensor) -> Iterator[None]:
+        """Have the model's logits be [chosen, vocabulary], of these places of its states [batch, length, size]."""
+
+        def chosen(_: nn.Module, inputs: tuple[torch.Tensor]) -> torch.Tensor:
+            (states,) = inputs
+            return states[rows.to(states.device), columns.to(states.device)]
+
+        handle = self.embeddings.register_forward_pre_hook(chosen)
+        try:
+            yield
+        finally:
+            handle.remove()
 
 
 @dataclass(frozen=True)
@@ -102,11 +108,8 @@ class _Answers:
 
 def candidate_scores(model: Any, head: AnswerHead, batch: Batch) -> torch.Tensor:
     """Return the scores of all candidates of all examples, [candidates], in float32."""
-    head.places = (batch.rows, batch.columns)
-    try:
+    with head.projecting(batch.rows, batch.columns):
         logits = model(**batch.inputs, use_cache=False).logits
-    finally:
-        head.places = None
     found = logits.float().log_softmax(-1).gather(1, batch.tokens.to(logits.device)[:, None]).squeeze(1)
     scores: torch.Tensor = batch.matrix.to(found.device) @ found
     return scores

@@ -2,6 +2,9 @@
 
 import os
 
+import torch
+from accelerate import PartialState
+
 _COUNT, _RANK = "WORLD_SIZE", "RANK"
 
 
@@ -18,3 +21,9 @@ def process_count() -> int:
 def is_main() -> bool:
     """Tell whether this is the process that writes; without a launcher it is."""
     return int(os.environ.get(_RANK, "0")) == 0
+
+
+def take_device() -> None:
+    """Join the launcher's other processes and take a GPU of one's own, before anything is loaded onto the first one."""
+    if launched():
+        PartialState(cpu=not torch.cuda.is_available())

@@ -16,6 +16,9 @@ _KEPT: dict[str, dict[str, Any]] = {
     "best_loss": {"load_best_model_at_end": True, "metric_for_best_model": "loss", "greater_is_better": False},
     "best_score": {"load_best_model_at_end": True, "metric_for_best_model": "score", "greater_is_better": True},
 }
+# Dense weights are read by one process and sent to the others; `accelerate launch` says so to what loads them, and this
+# to what spreads them. Weights in 4 bits are read by every process.
+_SPREAD: dict[str, Any] = {"fsdp": True, "fsdp_config": {"version": 2, "cpu_ram_efficient_loading": True}}
 _LINES_PER_RUN = 100
 
 
@@ -55,7 +58,7 @@ def training_arguments(recipe: FinetuneRecipe, work: Path, rows: int) -> Trainin
         report_to=[],
         use_cpu=not torch.cuda.is_available(),
         dataloader_pin_memory=torch.cuda.is_available(),
-        fsdp="full_shard auto_wrap" if recipe.distributed == "fsdp" else None,
+        **(_SPREAD if recipe.distributed == "fsdp" else {}),
         **_intervals(recipe, steps),
         **_KEPT[recipe.keep],
     )
