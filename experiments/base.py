@@ -54,6 +54,8 @@ def inherited(engine: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, An
     """Return what a row takes over of an engine's settings; another model or other weights bring what is theirs."""
     if "model" in row and row["model"] != engine.get("model", DEFAULT_MODEL):
         return {key: value for key, value in engine.items() if key not in (*_OF_ONE_MODEL, *_OF_ITS_SIZE)}
+    if "model" in row:
+        return {key: value for key, value in engine.items() if key not in ("weights", "adapter", "adapters")}
     if "weights" in row and row["weights"] != engine.get("weights"):
         return {key: value for key, value in engine.items() if key not in ("adapter", "adapters")}
     return dict(engine)

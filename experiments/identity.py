@@ -10,6 +10,7 @@ from models.cooperation import engine_settings, identities
 from models.knowledge import FITTED, weights_file
 from models.settings import ROOT, Settings, engine_identity
 from utilities.catalog.manifest import MANIFEST
+from utilities.embeddings import ENGLISH, at_hand
 from utilities.evaluation_record import versions
 from utilities.fingerprint import fingerprint
 from utilities.vectors import PACKAGED
@@ -48,7 +49,13 @@ def identity_of(values: Mapping[str, Any], settings: Settings) -> bytes:
     engine = {name: value for name, value in values.get("engine", {}).items() if name != "adapter"}
     models = [identity["weights_sha256"] for identity in identities(settings).values()]
     beside = [engine_identity(each)["weights_sha256"] for each in engine_settings(settings).values()]
-    return json.dumps([{**values, "engine": engine}, models, beside, _evidence(settings)], sort_keys=True).encode()
+    told = [{**values, "engine": engine}, models, beside, _evidence(settings), *_scorers()]
+    return json.dumps(told, sort_keys=True).encode()
+
+
+def _scorers() -> list[str]:
+    """Return the embedding models beside the one that is always there: with more of them more tasks are scored."""
+    return [name for name in at_hand() if name != ENGLISH]
 
 
 def _evidence(settings: Settings) -> list[str]:

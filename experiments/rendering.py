@@ -18,7 +18,7 @@ from models.settings import ROOT
 from utilities.report.runs import MOST_RUNS
 
 _ABSENT = "-"
-_TOLD = ("seconds", "fallbacks", "questions", "weights", "code", "date", "versions")
+_TOLD = ("unscored", "seconds", "fallbacks", "questions", "weights", "code", "date", "versions")
 _FOLDERS = re.compile(r"(?<![\w.])/(?:[^\s/:]+/)+(?=[^\s/:]+/)")
 
 
@@ -61,12 +61,23 @@ class Filled:
     def remarks(self) -> list[str]:
         """Return what rows lack, why they failed, and which were made with other code."""
         failed = [f"{name} failed: {_without_folders(reason)}" for name, reason in self.failed.items()]
-        return self.lacking() + failed + self._unbased() + self._older()
+        return self._unscored() + self.lacking() + failed + self._unbased() + self._older()
 
     def lacking(self) -> list[str]:
         """Return what each row lacks that could not be run, and how to get it."""
         missing = [each for each in self.planned if each.missing]
         return [f"{each.row.name} was not run: {_without_folders(each.missing)}" for each in missing]
+
+    def _unscored(self) -> list[str]:
+        """Return a line for each task that rows were asked and that no mean holds."""
+        rows: dict[tuple[str, str], list[str]] = {}
+        for name, result in self.results.items():
+            for task in result.unscored.items():
+                rows.setdefault(task, []).append(name)
+        return [
+            f"{task} is not scored and left out of the means of {self.rows_called(names)}: {_without_folders(reason)}"
+            for (task, reason), names in rows.items()
+        ]
 
     def _unbased(self) -> list[str]:
         """Return a line where nothing can be compared."""
@@ -212,11 +223,11 @@ def _weights(filled: Filled) -> list[str]:
 
 def _about(filled: Filled) -> str:
     """Return how the table is read."""
-    count = next((str(result.questions) for result in filled.results.values()), "no")
+    asked = next((result.questions for result in filled.results.values()), 0)
     published = f" In brackets: {filled.table.of}." if filled.table.of else ""
     return (
-        f"{count} questions of {filled.data.name}; * where the paired 95 % interval against {filled.first} excludes 0 "
-        f"and six questions or more changed.{published}"
+        f"{asked or 'no'} question{'' if asked == 1 else 's'} of {filled.data.name}; * where the paired 95 % interval "
+        f"against {filled.first} excludes 0 and six questions or more changed.{published}"
     )
 
 

@@ -27,12 +27,14 @@ class Cell:
 class Result:
     """One row's run: its columns by name, those without questions left out.
 
+    `unscored` are the tasks that could not be scored and are left out of all means, with the reason of each.
     `seconds` are those of prediction, a question; `code` tells the code that made the run, on `date` with `versions`;
     `folder` is where it lies.
     """
 
     name: str
     cells: Mapping[str, Cell]
+    unscored: Mapping[str, str]
     seconds: float
     fallbacks: int
     questions: int
@@ -72,12 +74,13 @@ def results(planned: Sequence[Planned], found: Sequence[tuple[Planned, Run]], se
     made = {}
     for number, (each, run) in enumerate(found):
         cells = {column: _cell(lines[column], number, based) for column in COLUMNS if column in lines}
-        seconds, told = run.record["seconds"], run.record.get("fallbacks") or {}
+        seconds, fallen = run.record["seconds"], run.record.get("fallbacks") or {}
         made[each.row.name] = Result(
             name=each.row.name,
             cells={column: cell for column, cell in cells.items() if cell is not None},
+            unscored={name: str(told["not_scored"]) for name, told in run.tasks.items() if "not_scored" in told},
             seconds=float(seconds["predict"]) / len(run.questions),
-            fallbacks=int(told.get("total", 0)),
+            fallbacks=int(fallen.get("total", 0)),
             questions=len(run.questions),
             weights=_weights(run.record.get("weights")),
             folder=each.folder,

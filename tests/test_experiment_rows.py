@@ -42,6 +42,31 @@ def test_a_row_with_a_model_of_its_own_takes_no_weights_of_another(tmp_path: Pat
     assert planned.missing.partition(" at ")[2].partition(":")[0].endswith("models/weights/llama3-8b")
 
 
+def test_a_row_that_names_the_model_in_force_is_that_model_and_not_other_weights_of_the_user(
+    tmp_path: Path, tiny_folder: Path
+) -> None:
+    given = {"SHOPALIGN_WEIGHTS": str(tiny_folder), "SHOPALIGN_ADAPTER": "some/adapter"}
+    [planned] = planned_rows(tmp_path, given, model="smollm2-135m-instruct", choice="label")
+    if planned.missing:
+        assert "models/weights/smollm2-135m-instruct" in planned.missing
+    else:
+        asked = read_mapping(planned.folder / "settings.yaml", "the settings", "")
+        assert asked["engine"] == {"model": "smollm2-135m-instruct", "choice": "label"}
+
+
+def test_rows_are_scored_anew_where_more_tasks_can_be_scored(
+    tmp_path: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {"SHOPALIGN_WEIGHTS": str(tiny_folder)}
+    (tmp_path / "embeddings").mkdir()
+    monkeypatch.setenv("SHOPALIGN_MULTILINGUAL_EMBEDDINGS", str(tmp_path / "embeddings"))
+    [before] = planned_rows(tmp_path, given)
+    for name in ("modules.json", "model.safetensors"):
+        (tmp_path / "embeddings" / name).write_bytes(b"{}")
+    [after] = planned_rows(tmp_path, given)
+    assert before.folder != after.folder
+
+
 @pytest.mark.parametrize("part", ["fused.yaml", "catalog/catalog.json"])
 def test_other_content_of_a_file_that_evidence_is_made_with_asks_for_a_new_row(
     tmp_path: Path, tiny_folder: Path, part: str

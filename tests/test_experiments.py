@@ -173,6 +173,21 @@ def test_a_row_whose_weights_are_missing_says_what_it_needs(
     assert remark.startswith("elsewhere was not run: no model weights at")
 
 
+def test_a_task_that_is_not_scored_is_told_below_the_table(
+    evaluations: Evaluations, arguments: list[str], tmp_path: Path
+) -> None:
+    run.main(arguments)
+    for path in (tmp_path / "out" / "runs").glob("*/scores.json"):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        record["tasks"]["entities"] |= {"score": None, "not_scored": "no model in /some/where/else: get it"}
+        path.write_text(json.dumps(record), encoding="utf-8")
+    run.main(arguments)
+    expected = "entities is not scored and left out of the means of all rows: no model in where/else: get it"
+    assert told(tmp_path)["remarks"][0] == expected
+    assert f"- {expected}\n" in (tmp_path / "ways.md").read_text(encoding="utf-8")
+    assert told(tmp_path)["rows"]["text"]["unscored"] == {"entities": "no model in /some/where/else: get it"}
+
+
 def test_what_the_table_says_of_missing_weights_replaces_the_engines_advice(
     evaluations: Evaluations, arguments: list[str], tmp_path: Path
 ) -> None:

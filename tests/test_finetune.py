@@ -250,6 +250,10 @@ def test_another_recipe_does_not_go_on_with_a_begun_run(
         finetune.main(command)
     with pytest.raises(UserError, match="begun with another recipe"):
         finetune.main([*command, "--seed", "5"])
+    (tmp_path / "mine.yaml").write_text("prompts: {generation: base}\n", encoding="utf-8")
+    monkeypatch.setenv("SHOPALIGN_SETTINGS", str(tmp_path / "mine.yaml"))
+    with pytest.raises(UserError, match="begun with another prompts"):
+        finetune.main(command)
 
 
 def test_bad_input_is_one_sentence_and_leaves_nothing(
@@ -264,6 +268,10 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(
     missing = run("--base", str(tmp_path / "nowhere"))
     assert "nowhere: copy the files of HuggingFaceTB/SmolLM2-135M-Instruct there" in missing
     assert missing.endswith("by --base\n")
+    assert "leave --size out" in run("--size", "12")
+    based = tmp_path / "based.yaml"
+    based.write_text("based_on: ../recipe.yaml\n", encoding="utf-8")
+    assert "name a file of the same folder" in run("--recipe", str(based))
     (tmp_path / "broken.jsonl").write_text('{"input_field": 1}\n', encoding="utf-8")
     assert "line 1" in run("--rows", str(tmp_path / "broken.jsonl"))
     (tmp_path / "empty.jsonl").write_text("", encoding="utf-8")

@@ -6,6 +6,7 @@ the answer's tokens where it writes.
 """
 
 import argparse
+import json
 import shutil
 import sys
 from collections import Counter
@@ -26,7 +27,7 @@ from tuning.divergence import StopsWhereDiverged
 from tuning.examples import Example, example
 from tuning.finetune_recipe import FinetuneRecipe, engine_settings, read_recipe
 from tuning.metrics_lines import MetricsLines
-from tuning.processes import is_main, take_device
+from tuning.processes import is_main, process_count, take_device
 from tuning.run_folder import RunFolder
 from tuning.training_arguments import training_arguments
 from tuning.training_form import training_form
@@ -41,7 +42,8 @@ EXAMPLES = """\
 examples:
   python -m tuning.finetune --recipe tuning/recipes/smollm2.yaml --rows selected/train_2000.jsonl \\
       --held-out selected/held_out.jsonl --output models/adapters/smollm2-2000
-  accelerate launch --num_processes 8 -m tuning.finetune --recipe tuning/recipes/llama3_70b_qlora.yaml ...
+  accelerate launch --config_file tuning/recipes/fsdp_8_gpus.yaml -m tuning.finetune \\
+      --recipe tuning/recipes/llama3_70b_6000.yaml --rows selected --base DIR --output adapters/llama3-70b-6000
 
 Killed or stopped by Ctrl-C, the same command goes on from the last held-out score. What it needs for that lies beside
 the output, in OUTPUT.partial, with metrics.jsonl, and goes when the output is finished.
@@ -112,6 +114,8 @@ def _files(options: argparse.Namespace, recipe: FinetuneRecipe) -> tuple[Path, P
     folder = options.rows.is_dir()
     if folder and not recipe.size:
         raise UserError(f"--rows {options.rows} is a folder: say by --size which train_N.jsonl of it is meant")
+    if not folder and options.size is not None:
+        raise UserError(f"--rows {options.rows} is a file, of which all rows are taken: leave --size out")
     if not folder and options.held_out is None:
         raise UserError("--held-out is missing: name a file of rows that are not trained on")
     rows = options.rows / f"train_{recipe.size}.jsonl" if folder else options.rows
@@ -150,6 +154,8 @@ def _record(recipe: FinetuneRecipe, folder: Path, options: argparse.Namespace) -
         "base_fingerprint": fingerprint(folder) if (folder / "config.json").is_file() else "",
         "rows": {"file": options.rows.name, "sha256": sha256(options.rows)},
         "held_out": {"file": options.held_out.name, "sha256": sha256(options.held_out)},
+        "prompts": json.loads(json.dumps(asdict(load_settings().prompts))),
+        "processes": process_count(),
         "versions": {name: version(name) for name in ("torch", "transformers", "peft")},
     }
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from models.catalogue import catalogue_entry
 from models.settings import FROM_CATALOGUE, EngineSettings, load_settings
 from tuning.examples import Limits
+from utilities.errors import UserError
 from utilities.typed_yaml import build, read_mapping
 
 _SEEDS = 2**32  # NumPy takes no others.
@@ -94,10 +95,9 @@ def read_recipe(path: Path, **given: Any) -> FinetuneRecipe:
     values = read_mapping(path, "the recipe", "name a file of tuning/recipes")
     based_on = values.pop("based_on", None)
     if based_on is not None:
-        values = {
-            **read_mapping(path.parent / Path(str(based_on)).name, f"what {path} is based on", "mend its name"),
-            **values,
-        }
+        if Path(str(based_on)).name != str(based_on):
+            raise UserError(f"{path}: based_on is {based_on!r}; name a file of the same folder, without one")
+        values = {**read_mapping(path.parent / str(based_on), f"what {path} is based on", "mend its name"), **values}
     return build(FinetuneRecipe, {**values, **given}, f"{path}: ", "key")
 
 

@@ -78,6 +78,18 @@ def _checked(folder: Path, remedy: str) -> Path:
 _FOLDERS: Mapping[str, Callable[[], Path]] = {ENGLISH: _english_folder, MULTILINGUAL: _multilingual_folder}
 
 
+def at_hand() -> list[str]:
+    """Return the names of the embedding models that can be loaded here."""
+    return [name for name, folder in _FOLDERS.items() if _is_there(folder)]
+
+
+def _is_there(folder: Callable[[], Path]) -> bool:
+    try:
+        return bool(folder())
+    except NotScorableError:
+        return False
+
+
 @contextmanager
 def _without_progress_bars() -> Iterator[None]:
     """Keep the loader's bar out of the evaluator's output, and leave the setting as it was."""

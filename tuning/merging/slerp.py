@@ -8,7 +8,7 @@ import torch
 
 from tuning.merging.method import Method, Place, Shares, average, require_share, require_two
 
-_LINEAR = 0.9995
+LINEAR = 0.9995
 """mergekit's threshold: where the cosine of two weights is beyond, they are interpolated linearly."""
 
 
@@ -41,7 +41,7 @@ def slerp(first: torch.Tensor, second: torch.Tensor, shares: Shares) -> torch.Te
     sin(w) is next to 0, are averaged, and so is one of length 0, which has no direction.
     """
     cosine = _cosine(first, second)
-    if cosine is None or abs(cosine) > _LINEAR:
+    if cosine is None or abs(cosine) > LINEAR:
         return average((first, second), shares)
     angle = math.acos(cosine)
     left, right = (math.sin(share * angle) / math.sin(angle) for share in shares)
