@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from experiments.base import base_settings
+from experiments.base import base_settings, inherited
 from experiments.planning import Options, Planned, plan
 from experiments.table import read_table
 from tests.report_runs import make_run
@@ -42,16 +42,10 @@ def test_a_row_with_a_model_of_its_own_takes_no_weights_of_another(tmp_path: Pat
     assert planned.missing.partition(" at ")[2].partition(":")[0].endswith("models/weights/llama3-8b")
 
 
-def test_a_row_that_names_the_model_in_force_is_that_model_and_not_other_weights_of_the_user(
-    tmp_path: Path, tiny_folder: Path
-) -> None:
-    given = {"SHOPALIGN_WEIGHTS": str(tiny_folder), "SHOPALIGN_ADAPTER": "some/adapter"}
-    [planned] = planned_rows(tmp_path, given, model="smollm2-135m-instruct", choice="label")
-    if planned.missing:
-        assert "models/weights/smollm2-135m-instruct" in planned.missing
-    else:
-        asked = read_mapping(planned.folder / "settings.yaml", "the settings", "")
-        assert asked["engine"] == {"model": "smollm2-135m-instruct", "choice": "label"}
+def test_a_row_that_names_the_model_in_force_is_that_model_and_not_other_weights_of_the_user() -> None:
+    engine = {"weights": "some/weights", "adapter": "some/adapter", "adapters": ["another"], "token_budget": 5}
+    assert inherited(engine, {"model": "smollm2-135m-instruct", "choice": "label"}) == {"token_budget": 5}
+    assert inherited(engine, {"choice": "label"}) == engine
 
 
 def test_rows_are_scored_anew_where_more_tasks_can_be_scored(
