@@ -23,11 +23,11 @@ from benchmarks.common import (
     source_digest,
 )
 from prompts.reading import read_query
-from prompts.task_type import TaskType
 from utilities.errors import UserError, exit_code
 from utilities.options import positive
-from utilities.pypi_wheel import sha256
 from utilities.questions import json_lines, read_questions
+from utilities.task_type import TaskType
+from utilities.wheels import sha256
 
 EXAMPLES = """\
   python -m benchmarks.catalog_scale --titles catalog.jsonl --queries ranking_train.jsonl

@@ -30,13 +30,13 @@ from benchmarks.common import (
     weights_of,
 )
 from models.settings import Settings, load_settings
-from prompts.task_type import TaskType
 from utilities.errors import exit_code
 from utilities.evaluation import DescribesItself, predict
 from utilities.evaluation_record import describe_data
 from utilities.options import positive
 from utilities.questions import Question, read_questions
 from utilities.scores import score_answers
+from utilities.task_type import TaskType
 
 EXAMPLES = """\
   python -m benchmarks.compare_recipes                         data/development.json, all four

@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 from benchmarks.common import ROOT, Json, Results, add_questions, conditions, make_parser, print_table, source_digest
 from prompts.detection import detect_task_type
-from prompts.task_type import TaskType
 from utilities.errors import UserError, exit_code
 from utilities.evaluation_record import describe_data
 from utilities.questions import json_lines
+from utilities.task_type import TaskType
 
 EXAMPLES = """\
   python -m benchmarks.detection_accuracy                       tests/data/detection_wordings.jsonl

@@ -10,9 +10,9 @@ from models.engines.interface import Engine
 from models.engines.warm_up import warm_up
 from models.settings import EngineSettings, Settings, load_settings
 from models.shopbench_model import ShopBenchModel
-from prompts.task_type import TaskType
 from utilities.evaluation import predict
 from utilities.questions import Question, read_questions
+from utilities.task_type import TaskType
 
 OWN = "settings"
 """The way of answering that the settings name; every other name is a way for questions with numbered options."""

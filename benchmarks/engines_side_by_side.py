@@ -33,12 +33,12 @@ from benchmarks.common import (
 )
 from benchmarks.engine_run import NAMES, OWN, asked, run_engine, settings_for
 from models.settings import SCORINGS
-from prompts.task_type import TaskType
 from utilities.errors import UserError, exit_code
 from utilities.evaluation_record import describe_data
 from utilities.files import write_json
 from utilities.questions import Question, read_questions
 from utilities.scores import score_answers
+from utilities.task_type import TaskType
 
 EXAMPLES = """\
   python -m benchmarks.engines_side_by_side --vllm-python .venv-vllm/bin/python

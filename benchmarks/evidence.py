@@ -38,13 +38,13 @@ from benchmarks.intervals import Scored, draw, interval, resampled
 from models.knowledge import open_knowledge, weights_file
 from models.settings import Settings, engine_identity, load_settings
 from prompts.reading import read_numbered_list
-from prompts.task_type import TaskType
 from tuning.scored_rows import ScoredRow, scored_rows
 from utilities.errors import exit_code
 from utilities.evaluation_record import describe_data
 from utilities.fusion import LEXICAL, MODEL, VECTORS, Combiner, FittedSum, ReciprocalRank
 from utilities.fusion_weights import read_weights
 from utilities.questions import Question, read_questions
+from utilities.task_type import TaskType
 
 EXAMPLES = """\
   python -m benchmarks.evidence                              data/development.json, all kinds of question

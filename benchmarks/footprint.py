@@ -25,7 +25,7 @@ from benchmarks.common import (
 from models.settings import load_settings
 from utilities.errors import UserError, exit_code
 from utilities.evaluation_record import describe_data
-from utilities.process_tree import ProcessTree
+from utilities.processes import ProcessTree
 from utilities.questions import Question, read_questions
 
 EXAMPLES = """\

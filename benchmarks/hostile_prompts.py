@@ -29,12 +29,12 @@ from benchmarks.hostile_text import KINDS, hostile_prompt
 from models.settings import load_settings
 from models.shopbench_model import ShopBenchModel
 from prompts.detection import detect_task_type
-from prompts.task_type import TaskType
 from utilities.errors import exit_code
 from utilities.evaluation import Model
 from utilities.options import positive
 from utilities.parsers import NO_CHOICE, parse
 from utilities.questions import read_questions
+from utilities.task_type import TaskType
 
 EXAMPLES = """\
   python -m benchmarks.hostile_prompts                                      10,000 prompts without a model

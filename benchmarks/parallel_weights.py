@@ -15,7 +15,7 @@ from tuning.merging.finite import read_finite
 from tuning.merging.slerp import LINEAR
 from utilities.errors import UserError, exit_code
 from utilities.fingerprint import fingerprint
-from utilities.pypi_wheel import sha256
+from utilities.wheels import sha256
 
 EXAMPLES = """\
   python -m benchmarks.parallel_weights                              the default model and its adapter

@@ -11,8 +11,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, LogitsProcessor, L
 from models.settings import EngineSettings, Settings, weights_folder
 from models.shopbench_model import ShopBenchModel
 from prompts.detection import detect_task_type
-from prompts.task_type import TaskType
 from utilities.evaluation import Model
+from utilities.task_type import TaskType
 
 BATCH_SIZE = 16
 KIT_SYSTEM = (

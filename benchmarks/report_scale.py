@@ -16,10 +16,10 @@ from benchmarks.common import Json, Results, conditions, make_parser, print_tabl
 from utilities.errors import UserError, exit_code
 from utilities.files import write_json
 from utilities.options import positive
-from utilities.pypi_wheel import sha256
 from utilities.question_record import write_json_lines, write_questions, write_trace
 from utilities.report.page import write_report
 from utilities.report.runs import Run, read_run
+from utilities.wheels import sha256
 
 EXAMPLES = """\
   python -m benchmarks.report_scale outputs

@@ -31,13 +31,13 @@ from benchmarks.common import (
 )
 from models.knowledge import FuseSettings
 from models.settings import SCORINGS, Settings, load_settings
-from prompts.task_type import TaskType
 from utilities.errors import UserError, exit_code
 from utilities.evaluation import predict
 from utilities.evaluation_record import describe_data
 from utilities.fusion import KINDS
 from utilities.questions import Question, read_questions
 from utilities.scores import score_answers
+from utilities.task_type import TaskType
 
 EXAMPLES = """\
   python -m benchmarks.scoring_against_decoding

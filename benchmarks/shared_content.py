@@ -10,8 +10,8 @@ from benchmarks.common import Results, conditions, make_parser, print_table
 from tuning.selection.decontamination import UnseenContent
 from tuning.selection.parts import read_parts
 from utilities.errors import exit_code
-from utilities.pypi_wheel import sha256
 from utilities.questions import Question, read_questions
+from utilities.wheels import sha256
 
 EXAMPLES = """\
   python -m benchmarks.shared_content --rows selected/train_2000.jsonl --data selected/held_out.jsonl official.json

@@ -43,8 +43,8 @@ from tuning.training_form import TrainingForm, training_form
 from utilities.errors import exit_code
 from utilities.fingerprint import fingerprint
 from utilities.options import positive
-from utilities.pypi_wheel import sha256
 from utilities.questions import read_questions
+from utilities.wheels import sha256
 
 EXAMPLES = """\
   python -m benchmarks.training_speed --rows data/development.json

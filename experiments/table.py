@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from experiments.base import inherited
-from prompts.task_type import TaskType
 from utilities.errors import UserError
+from utilities.task_type import TaskType
 from utilities.typed_yaml import build, read_mapping
 
 COLUMNS = ("score", "multiple choice", "retrieval", "generation", "ranking", "entities")

@@ -22,7 +22,7 @@ from models.settings import (
     settings_of_entry,
 )
 from prompts.prompt import Prompt
-from prompts.task_type import TaskType
+from utilities.task_type import TaskType
 
 Answerer = tuple[str, str | None]
 """A model's name, empty for the one of the settings, and an adapter, None for the model's own."""

@@ -9,7 +9,7 @@ from prompts.exemplars import Exemplar, Likeness, exemplar, fixed_exemplars, lik
 from prompts.external_information import token_estimate
 from prompts.prompt import Prompt
 from prompts.settings import PromptSettings
-from prompts.task_type import TaskType
+from utilities.task_type import TaskType
 
 _QUESTION_SHARE = 0.75
 """Of the tokens that a prompt may have, what question and examples are put together for: they are estimated, and a

@@ -13,9 +13,9 @@ from models.engines.vllm_settings import VllmSettings
 from models.knowledge import KnowledgeSettings
 from prompts.chain_of_thought import CHOICE, KINDS
 from prompts.settings import PromptSettings
-from prompts.task_type import TaskType
 from utilities.errors import UserError
 from utilities.fingerprint import fingerprint_of_both
+from utilities.task_type import TaskType
 from utilities.typed_yaml import build, read_mapping
 
 ROOT = Path(__file__).resolve().parent.parent

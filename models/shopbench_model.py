@@ -24,10 +24,10 @@ from prompts.plain import plain_prompt
 from prompts.prompt import Prompt
 from prompts.registry import BUILDERS
 from prompts.settings import PromptSettings
-from prompts.task_type import TaskType
 from utilities.errors import UserError
 from utilities.fusion import Combiner
 from utilities.knowledge import QUESTION_ALONE, Knowledge
+from utilities.task_type import TaskType
 from utilities.tracks import TRACKS, track_of
 
 _LOG = logging.getLogger("shopalign")

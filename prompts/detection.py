@@ -12,7 +12,7 @@ from prompts.reading.labels import QUOTE_MARK, own_words
 from prompts.reading.language import target_language_in
 from prompts.reading.lists import NumberedList, read_numbered_list
 from prompts.reading.review import wants_a_phrase
-from prompts.task_type import TaskType
+from utilities.task_type import TaskType
 
 __all__ = ["FALLBACK", "FALLBACK_RULE", "FLAG_RULE", "RULES", "TaskType", "detect_task_type", "explain_detection"]
 

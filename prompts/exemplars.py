@@ -14,9 +14,9 @@ from prompts.registry import BUILDERS
 from prompts.sections import EXAMPLE, QUESTION, keeps_list
 from prompts.settings import PromptSettings
 from prompts.statement import without_marker
-from prompts.task_type import TaskType
 from utilities.errors import UserError
 from utilities.knowledge import QUESTION_ALONE
+from utilities.task_type import TaskType
 from utilities.typed_yaml import build, read_mapping
 
 FILE = Path(__file__).with_suffix(".yaml")

@@ -8,9 +8,9 @@ from prompts.plain import plain_prompt
 from prompts.prompt import Prompt
 from prompts.reading import read_entity_type, read_query, read_source_text
 from prompts.settings import PromptSettings
-from prompts.task_type import TaskType
 from prompts.wording import ASSISTANT, variant
 from utilities.knowledge import QUESTION_ALONE, Knowledge
+from utilities.task_type import TaskType
 
 VARIANTS: Mapping[str, str] = {
     "base": ASSISTANT,

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from prompts.answer_space import AnswerSpace, Choice, Selection, Text
 from prompts.prompt import Prompt
-from prompts.task_type import TaskType
 from prompts.wording import ASSISTANT
+from utilities.task_type import TaskType
 
 
 def _numbers(first: int, last: int) -> tuple[str, ...]:

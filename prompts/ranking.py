@@ -8,10 +8,10 @@ from prompts.plain import plain_prompt
 from prompts.prompt import Prompt
 from prompts.reading import read_numbered_list, read_query
 from prompts.settings import PromptSettings
-from prompts.task_type import TaskType
 from prompts.wording import ASSISTANT, PREVIOUS_KNOWLEDGE, variant
 from utilities.knowledge import QUESTION_ALONE, Knowledge
 from utilities.retrieval import best_first
+from utilities.task_type import TaskType
 
 _TASK = (
     "A re-ranking task orders the given products again, so that the one most relevant to the query comes first "

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from prompts import generation, multiple_choice, named_entity_recognition, ranking, retrieval
 from prompts.prompt import Prompt
 from prompts.settings import PromptSettings
-from prompts.task_type import TaskType
 from utilities.knowledge import Knowledge
+from utilities.task_type import TaskType
 
 BUILDERS: Mapping[TaskType, Callable[[str, PromptSettings, Knowledge], Prompt]] = {
     TaskType.MULTIPLE_CHOICE: multiple_choice.build,

@@ -11,10 +11,10 @@ from prompts.reading.labels import own_words
 from prompts.reading.session import PRODUCT
 from prompts.settings import PromptSettings
 from prompts.statement import without_form, without_list
-from prompts.task_type import TaskType
 from prompts.wording import ASSISTANT, PREVIOUS_KNOWLEDGE, variant
 from utilities.knowledge import QUESTION_ALONE, Knowledge
 from utilities.retrieval import best_first
+from utilities.task_type import TaskType
 
 _EXPERT = "You are a product retrieval expert. You help consumers to find the products that meet their specific needs."
 VARIANTS: Mapping[str, str] = {

@@ -16,9 +16,9 @@ from typing import Any
 from prompts import generation, multiple_choice, named_entity_recognition, ranking, retrieval
 from prompts.prompt import Prompt
 from prompts.settings import PromptSettings
-from prompts.task_type import TaskType
 from utilities.errors import exit_code
 from utilities.files import write_text
+from utilities.task_type import TaskType
 
 FOLDER = Path(__file__).parent / "goldens"
 DEVELOPMENT_FILE = Path(__file__).parent.parent / "data" / "development.json"

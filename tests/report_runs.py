@@ -5,13 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from prompts.task_type import TaskType
 from utilities.evaluation import Batch, Prediction
 from utilities.evaluation_record import record_run
 from utilities.files import write_json
 from utilities.question_record import question_records, write_json_lines, write_questions, write_trace
 from utilities.questions import Question
 from utilities.scores import score_answers
+from utilities.task_type import TaskType
 from utilities.traced_question import TracedQuestion
 
 HOSTILE = (

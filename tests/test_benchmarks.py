@@ -20,9 +20,9 @@ from models.engines.interface import Answer
 from models.engines.scripted import ScriptedEngine
 from models.settings import Settings, load_settings
 from models.shopbench_model import ShopBenchModel
-from prompts.task_type import TaskType
 from utilities.errors import UserError, exit_code
 from utilities.questions import Question
+from utilities.task_type import TaskType
 
 NAMES = (
     "compare_recipes",

@@ -16,11 +16,11 @@ from models.settings import CooperationSettings, EngineSettings, OfTaskTypes, Se
 from models.shopbench_model import ShopBenchModel
 from models.trace import start_trace
 from prompts.prompt import Prompt
-from prompts.task_type import TaskType
 from tests.conftest import TINY
 from tests.test_shopbench_model import CHOICE, FREE, RANKING, by_model
 from tests.tiny_adapter import save_tiny_adapter
 from utilities.errors import UserError
+from utilities.task_type import TaskType
 
 BESIDE = CooperationSettings(
     adapters=OfTaskTypes(ranking="some/adapter", generation="none"), models=OfTaskTypes(multiple_choice="phi-3-mini")

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from prompts.task_type import TaskType
 from tests.training_rows import thing, write_rows, written
 from tuning import select_data
 from tuning.selection.decontamination import UnseenContent
@@ -13,6 +12,7 @@ from tuning.selection.parts import Parts, read_parts
 from tuning.selection.rows import Usable
 from tuning.selection.sampling import Shares, select
 from utilities.questions import Question
+from utilities.task_type import TaskType
 
 WORDING = "please read the following question about our shop carefully and then write down your answer"
 STORY = "a small blue heron walked along the quiet river and caught seven silver fish before noon"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prompts.detection import FALLBACK, detect_task_type, explain_detection
-from prompts.task_type import TaskType
+from utilities.task_type import TaskType
 
 WORDINGS = [
     json.loads(line)

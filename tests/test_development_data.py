@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypedDict
 
-from prompts.task_type import TaskType
+from utilities.task_type import TaskType
 
 PATH = Path(__file__).parents[1] / "data" / "development.json"
 

@@ -22,11 +22,11 @@ from prompts.orders import reorderings
 from prompts.prompt import Prompt
 from prompts.registry import BUILDERS
 from prompts.settings import PromptSettings
-from prompts.task_type import TaskType
 from tests.test_shopbench_model import CHOICE, EVIDENCE, FREE, NAMED, QUESTIONS, RANKING, RATING, by_model
 from utilities.errors import UserError
 from utilities.knowledge import QUESTION_ALONE
 from utilities.questions import read_questions
+from utilities.task_type import TaskType
 
 DEFAULT = PromptSettings()
 FIXED = fixed_exemplars(DEFAULT)

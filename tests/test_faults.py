@@ -21,9 +21,9 @@ from prompts.answer_space import Choice, Text, admits
 from prompts.prompt import Prompt
 from prompts.registry import BUILDERS
 from prompts.settings import PromptSettings
-from prompts.task_type import TaskType
 from utilities.errors import UserError
 from utilities.knowledge import QUESTION_ALONE
+from utilities.task_type import TaskType
 
 SCRIPTED = EngineSettings(name="scripted")
 SECONDS_A_SAMPLE = 1.0

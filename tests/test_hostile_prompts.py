@@ -11,8 +11,8 @@ from models.engines.transformers_engine import TransformersEngine
 from models.settings import Settings
 from models.shopbench_model import ShopBenchModel
 from prompts.detection import detect_task_type
-from prompts.task_type import TaskType
 from utilities.parsers import parse
+from utilities.task_type import TaskType
 
 Detect = Callable[[str, bool], TaskType]
 PROMPTS = 5_000  # for each value of the flag

@@ -12,7 +12,7 @@ from utilities.catalog.exclusion import Guard
 from utilities.catalog.index import NEAREST, Catalog, shared
 from utilities.catalog.near_queries import NearQueries
 from utilities.errors import UserError
-from utilities.pypi_wheel import sha256
+from utilities.wheels import sha256
 
 LONG = "Wasserli Expanding Garden Hose with Brass Fittings and Ten Function Spray Nozzle"
 RANKING = {

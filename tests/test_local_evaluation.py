@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import local_evaluation
-from prompts.task_type import TaskType
 from utilities.errors import UserError
 from utilities.evaluation import Batch, Prediction, predict
 from utilities.evaluation_record import record_run
 from utilities.questions import Question
+from utilities.task_type import TaskType
 
 ROWS: Sequence[Mapping[str, object]] = [
     {"task": "options", "task_type": "multiple-choice", "metric": "accuracy", "output_field": 2},

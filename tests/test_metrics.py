@@ -10,7 +10,6 @@ from nltk.translate.bleu_score import sentence_bleu  # type: ignore[import-untyp
 from numpy.typing import NDArray
 from sklearn.metrics import ndcg_score  # type: ignore[import-untyped]
 
-from prompts.task_type import TaskType
 from utilities import embeddings, metrics
 from utilities.embeddings import (
     DEFAULT_FOLDER,
@@ -32,6 +31,7 @@ from utilities.metrics import (
     ndcg,
     rouge_l,
 )
+from utilities.task_type import TaskType
 
 LETTERS = st.lists(st.sampled_from("ab"), min_size=4, max_size=9).map(" ".join)
 WEIGHTS = st.lists(st.sampled_from([0, 0.01, 0.1, 1]), min_size=5, max_size=5)

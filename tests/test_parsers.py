@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prompts.task_type import TaskType
 from utilities.parsers import MAX_CHARACTERS, parse
+from utilities.task_type import TaskType
 
 CHOICE = TaskType.MULTIPLE_CHOICE
 RANKING = TaskType.RANKING

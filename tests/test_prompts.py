@@ -11,10 +11,10 @@ from prompts.plain import plain_prompt
 from prompts.prompt import Prompt
 from prompts.registry import BUILDERS
 from prompts.settings import PromptSettings
-from prompts.task_type import TaskType
 from tests.regenerate_goldens import DEVELOPMENT_FILE, MODULES
 from utilities.knowledge import QUESTION_ALONE
 from utilities.parsers import parse
+from utilities.task_type import TaskType
 
 QUESTIONS = [json.loads(line) for line in DEVELOPMENT_FILE.read_text(encoding="utf-8").splitlines()]
 VARIANTS = [(task_type, name) for task_type, module in MODULES.items() for name in module.VARIANTS]

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prompts.task_type import TaskType
 from utilities.errors import UserError
 from utilities.questions import Question, read_questions
+from utilities.task_type import TaskType
 
 MISSING = object()
 RATING: Mapping[str, object] = {

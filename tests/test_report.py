@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prompts.task_type import TaskType
 from tests.report_runs import FIRST, HOSTILE, QUESTIONS, SECOND, choice, make_run
 from utilities.embeddings import NotScorableError
 from utilities.errors import UserError, exit_code
@@ -27,6 +26,7 @@ from utilities.report.runs import read_run, read_runs
 from utilities.report.score_tables import score_tables
 from utilities.report.time_use import batch_times, share_of_limit, slowest, track_times
 from utilities.scores import score_answers
+from utilities.task_type import TaskType
 
 
 class Page(HTMLParser):

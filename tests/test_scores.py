@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prompts.task_type import TaskType
 from utilities import scores as scores_module
 from utilities.embeddings import NotScorableError
 from utilities.metrics import METRICS, Metric
 from utilities.questions import Question
 from utilities.score_table import console_for, print_scores
 from utilities.scores import Scores, join_answers, score_answers
+from utilities.task_type import TaskType
 
 MISSING_MODEL = "the multilingual model is missing: put it there"
 

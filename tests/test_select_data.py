@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prompts.settings import PromptSettings
-from prompts.task_type import TaskType
 from tests.training_rows import all_kinds, choice, entity, ranking, retrieval, write_rows, written
 from tuning import select_data
 from tuning.selection.letters import with_numbers
@@ -20,6 +19,7 @@ from tuning.selection.sampling import Shares, interleaved, select
 from tuning.training_form import TrainingForm, training_form
 from utilities.errors import UserError, exit_code
 from utilities.questions import Question, read_questions
+from utilities.task_type import TaskType
 
 
 def run(tmp_path: Path, *arguments: str, rows: list[dict[str, Any]] | None = None) -> Path:

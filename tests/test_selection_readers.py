@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from prompts.settings import PromptSettings
-from prompts.task_type import TaskType
 from tests.training_rows import choice, thing, write_rows, written
 from tuning.selection import esci, reviews
 from tuning.selection.cleaning import Cleaner, Rules
@@ -14,6 +13,7 @@ from tuning.selection.options import ReadingOptions
 from tuning.selection.registry import FORMATS, format_of
 from tuning.selection.rows import Corrupt, Dropped, Row
 from utilities.errors import UserError
+from utilities.task_type import TaskType
 
 LETTERS = {"A": "wood", "B": "metal", "C": "wool"}
 

@@ -26,8 +26,8 @@ from models.settings import (
 from models.shopbench_model import ShopBenchModel
 from prompts import generation, multiple_choice, named_entity_recognition, ranking, retrieval
 from prompts.settings import PromptSettings
-from prompts.task_type import TaskType
 from utilities.errors import UserError
+from utilities.task_type import TaskType
 
 MODULES: dict[str, ModuleType] = {
     "multiple_choice": multiple_choice,

@@ -18,9 +18,9 @@ from models.shopbench_model import ShopBenchModel
 from prompts.answer_space import Choice, Selection, admits
 from prompts.prompt import Prompt
 from prompts.registry import BUILDERS
-from prompts.task_type import TaskType
 from utilities.fusion import KINDS
 from utilities.parsers import parse
+from utilities.task_type import TaskType
 
 RANKING = (
     "Rank the following products by their relevance to the query, the most relevant one first.\nQuery: steel bottle\n"

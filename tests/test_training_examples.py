@@ -13,13 +13,13 @@ from models.engines.solvers import SOLVERS
 from models.settings import EngineSettings
 from prompts.answer_space import Choice, Selection, Spans, Text
 from prompts.settings import PromptSettings
-from prompts.task_type import TaskType
 from tests.tiny_model import save_tiny_model
 from tuning.examples import Example, Limits, Term, example
 from tuning.objective import AnswerHead, candidate_scores, collate, example_losses, example_values
 from tuning.training_form import TrainingForm, training_form
 from utilities.errors import UserError
 from utilities.questions import Question
+from utilities.task_type import TaskType
 
 LARGE = Limits(prompt=2048, option=128, options=4096, text=256, phrases=100)
 OPTIONS = "Which category fits a desk lamp?\n0. Lighting\n1. Shoes\n2. Garden tools\nAnswer:"

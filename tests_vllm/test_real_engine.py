@@ -13,9 +13,9 @@ from models.settings import EngineSettings, Settings
 from models.shopbench_model import ShopBenchModel
 from prompts.answer_space import Choice, Selection, Text, admits
 from prompts.prompt import Prompt
-from prompts.task_type import TaskType
 from tests.test_architectures import QUESTIONS
 from tests.test_engine import HOSTILE, MIXED, ask
+from utilities.task_type import TaskType
 
 TOLERANCE = 2e-3  # float32, summed in another order
 SCORED = (LABEL, TEXT, PMI)

@@ -11,9 +11,9 @@ from models.settings import ROOT
 from utilities.errors import UserError
 from utilities.files import write_text
 from utilities.fingerprint import fingerprint, fingerprint_of_adapter
-from utilities.pypi_wheel import sha256
 from utilities.questions import json_lines
 from utilities.typed_yaml import build, read_mapping
+from utilities.wheels import sha256
 
 _FINISHED, _BEGUN = "finished.jsonl", "begun.jsonl"
 

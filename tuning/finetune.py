@@ -35,8 +35,8 @@ from tuning.unseen_rows import check_unseen
 from utilities.errors import UserError, exit_code
 from utilities.files import write_json
 from utilities.fingerprint import fingerprint
-from utilities.pypi_wheel import sha256
 from utilities.questions import Question, read_questions
+from utilities.wheels import sha256
 
 EXAMPLES = """\
 examples:

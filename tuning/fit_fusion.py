@@ -18,7 +18,6 @@ import yaml
 
 from models.knowledge import weights_name
 from models.settings import Settings, engine_identity, load_settings
-from prompts.task_type import TaskType
 from tuning.fusion_fit import alone, cross_validated, fitted_kind
 from tuning.scored_rows import ScoredRow, scored_rows
 from utilities.errors import UserError, exit_code
@@ -27,6 +26,7 @@ from utilities.files import write_text
 from utilities.fusion import KINDS, LEXICAL, MODEL, RELATED, VECTORS
 from utilities.questions import Question, read_questions
 from utilities.sampling import Overlap, draw_sample
+from utilities.task_type import TaskType
 
 EXAMPLES = """\
 examples:

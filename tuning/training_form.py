@@ -9,9 +9,9 @@ from prompts.phrases import phrases
 from prompts.prompt import Prompt
 from prompts.registry import BUILDERS
 from prompts.settings import PromptSettings
-from prompts.task_type import TaskType
 from utilities.knowledge import QUESTION_ALONE
 from utilities.questions import Question
+from utilities.task_type import TaskType
 
 
 @dataclass(frozen=True)

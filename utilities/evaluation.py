@@ -7,9 +7,9 @@ from typing import NoReturn, Protocol, TypeVar, runtime_checkable
 
 from tqdm import tqdm
 
-from prompts.task_type import TaskType
 from utilities.errors import UserError
 from utilities.questions import Question
+from utilities.task_type import TaskType
 
 T = TypeVar("T")
 MAX_BATCH_SIZE = 16

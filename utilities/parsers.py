@@ -7,7 +7,7 @@ import ast
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 
-from prompts.task_type import TaskType
+from utilities.task_type import TaskType
 
 Prediction = int | list[int] | list[str] | str
 

@@ -7,11 +7,11 @@ from typing import NamedTuple, cast
 
 import numpy as np
 
-from prompts.task_type import TaskType
 from utilities.embeddings import NotScorableError
 from utilities.metrics import METRICS, MICRO_F1, Counts, Score, micro_f1
 from utilities.parsers import parse
 from utilities.questions import Question
+from utilities.task_type import TaskType
 
 
 class Row(NamedTuple):

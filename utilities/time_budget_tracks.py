@@ -8,8 +8,8 @@ from tqdm import tqdm
 
 from models.settings import EngineSettings, Settings
 from prompts.prompt import Prompt
-from prompts.task_type import TaskType
 from utilities.questions import Question
+from utilities.task_type import TaskType
 from utilities.time_budget_counting import count_work, prompts_of
 from utilities.time_budget_model import Machine
 from utilities.time_budget_tokens import Counting

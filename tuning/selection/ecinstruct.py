@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import NamedTuple
 
-from prompts.task_type import TaskType
 from tuning.selection.json_files import json_objects
 from tuning.selection.options import ReadingOptions
 from tuning.selection.rows import Dropped, Reading, Row, from_records, text_field
 from utilities.errors import UserError
+from utilities.task_type import TaskType
 
 NAME = "ecinstruct"
 WORDS = "split, task, setting, instruction, input, options, output: one --split and one --setting are read"

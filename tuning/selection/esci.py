@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import NamedTuple
 
-from prompts.task_type import TaskType
 from tuning.selection.options import ReadingOptions
 from tuning.selection.rows import Corrupt, Dropped, Reading, Row
 from tuning.selection.tables import table_rows
 from utilities.catalog.columns import JUDGEMENT_COLUMNS, PRODUCT_COLUMNS, Columns
 from utilities.errors import UserError
+from utilities.task_type import TaskType
 
 NAME = "esci"
 WORDS = "query, product_id, esci_label, split (Shopping Queries), with --products FILE for titles: Parquet, CSV or JSON"

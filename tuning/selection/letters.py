@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from prompts.reading import read_numbered_list
-from prompts.task_type import TaskType
+from utilities.task_type import TaskType
 
 _LETTER = re.compile(r"\(?([A-Z])(?:[).:].*)?\s*", re.DOTALL)
 _NUMBER = re.compile(r"\(?(\d{1,3})(?:[).:](?!\d).*)?\s*", re.DOTALL)

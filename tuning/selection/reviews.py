@@ -5,12 +5,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 
-from prompts.task_type import TaskType
 from tuning.selection.options import ReadingOptions
 from tuning.selection.rows import Dropped, Reading, Row, from_records
 from tuning.selection.tables import table_rows
 from utilities.catalog.columns import Columns
 from utilities.errors import UserError
+from utilities.task_type import TaskType
 
 NAME = "reviews"
 WORDS = "a text and its stars, 1 to 5; --columns text=COLUMN,stars=COLUMN names others: JSON, CSV or Parquet"

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from prompts.task_type import TaskType
 from tuning.selection.parts import Parts
 from utilities.errors import UserError
 from utilities.questions import Question
+from utilities.task_type import TaskType
 
 
 @dataclass(frozen=True)

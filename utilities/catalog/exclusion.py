@@ -12,8 +12,8 @@ from prompts.reading import read_actions, read_numbered_list, read_query
 from utilities.catalog.index import LONGEST_QUERY, query_key, query_words
 from utilities.catalog.near_queries import NearQueries
 from utilities.catalog.strict_words import strict_words
-from utilities.pypi_wheel import sha256
 from utilities.questions import Question, read_questions
+from utilities.wheels import sha256
 
 Hashes = npt.NDArray[np.uint64]
 

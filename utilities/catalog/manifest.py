@@ -14,9 +14,9 @@ from pathlib import Path
 
 from utilities.errors import UserError
 from utilities.files import write_json
-from utilities.pypi_wheel import sha256
 from utilities.tokens import words
 from utilities.typed_yaml import build
+from utilities.wheels import sha256
 
 FORMAT = 1
 """Raised whenever folders made before cannot be read any more."""

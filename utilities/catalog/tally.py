@@ -5,7 +5,7 @@ from pathlib import Path
 
 from utilities.catalog.exclusion import Guard
 from utilities.catalog.manifest import Dropped, Excluded, Source
-from utilities.pypi_wheel import sha256
+from utilities.wheels import sha256
 
 
 class Tally:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from utilities.preflight_checks.repository import evaluators_environment
-from utilities.process_tree import ProcessTree
+from utilities.processes import ProcessTree
 
 SECONDS_PER_SAMPLE = 10.0
 # Loading is not counted by the evaluator's limits; a load that takes longer than this is taken for a hang.

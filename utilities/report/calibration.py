@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from prompts.task_type import TaskType
 from utilities.parsers import parse
 from utilities.report.runs import Run
+from utilities.task_type import TaskType
 
 BINS = 10
 

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from prompts.task_type import TaskType
 from utilities.report.runs import Run
+from utilities.task_type import TaskType
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from prompts.task_type import TaskType
 from utilities.errors import UserError
 from utilities.files import write_text
 from utilities.report.calibration import calibrations
@@ -21,6 +20,7 @@ from utilities.report.plots import MARKS, reliability_plot, score_plot, time_plo
 from utilities.report.runs import MOST_RUNS, Run
 from utilities.report.score_tables import SEED, Tables, score_tables
 from utilities.report.time_use import batch_times, share_of_limit, slowest, track_times
+from utilities.task_type import TaskType
 
 _PAGE = Path(__file__).resolve().parent / "page"
 _SCRIPTS = ("data.js", "question.js", "browser.js")
