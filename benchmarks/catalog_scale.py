@@ -36,7 +36,7 @@ EXAMPLES = """\
 Titles are made by joining the beginning of one title to the end of another. Both engines run in processes
 of their own, on one thread. Memory is what is resident, pages of mapped files included.
 """
-SOURCES = ("utilities/catalog/*.py", "utilities/tokens.py", "utilities/units.py", "benchmarks/catalog_scale.py")
+SOURCES = ("retrieval/products/*.py", "retrieval/words.py", "retrieval/units.py", "benchmarks/catalog_scale.py")
 CATALOG = "catalogue"
 RANK_BM25 = "rank-bm25"
 MEGABYTE = 1e6
@@ -44,7 +44,7 @@ _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH"
 
 _BUILD = """\
 import sys
-from utilities.catalog.__main__ import main
+from retrieval.products.__main__ import main
 from utilities.errors import exit_code
 
 code = exit_code(lambda: main(["build", "--output", *sys.argv[1:]]))
@@ -76,7 +76,7 @@ def measure(begin, queries):
 """
 _SEARCH_CATALOG = """
 from pathlib import Path
-from utilities.catalog.index import Catalog
+from retrieval.products.catalogue import Catalog
 
 def begin():
     catalog = Catalog.open(Path(sys.argv[1]))
@@ -87,7 +87,7 @@ measure(begin, json.load(sys.stdin))
 _SEARCH_RANK_BM25 = """
 import numpy
 from rank_bm25 import BM25Okapi
-from utilities.tokens import words
+from retrieval.words import words
 
 def begin():
     with open(sys.argv[1], encoding="utf-8") as file:

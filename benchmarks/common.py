@@ -28,13 +28,11 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 DEVELOPMENT = ROOT / "data" / "development.json"
 PACKAGE = (
-    "models/*.py",
-    "models/engines/*.py",
-    "models/fusion_weights/*.yaml",
-    "prompts/*.py",
-    "prompts/reading/*.py",
+    "models/**/*.py",
+    "prompts/**/*.py",
+    "retrieval/**/*.py",
+    "retrieval/fitted_weights/*.yaml",
     "utilities/*.py",
-    "utilities/catalog/*.py",
 )
 
 Json = dict[str, Any]

@@ -35,14 +35,14 @@ from benchmarks.common import (
     weights_of,
 )
 from benchmarks.intervals import Scored, draw, interval, resampled
-from models.knowledge import open_knowledge, weights_file
 from models.settings import Settings, engine_identity, load_settings
 from prompts.reading import read_numbered_list
+from retrieval.fusion import LEXICAL, MODEL, VECTORS, Combiner, FittedSum, ReciprocalRank
+from retrieval.fusion_weights import read_weights
+from retrieval.sources import open_knowledge, weights_file
 from tuning.scored_rows import ScoredRow, scored_rows
 from utilities.errors import exit_code
 from utilities.evaluation_record import describe_data
-from utilities.fusion import LEXICAL, MODEL, VECTORS, Combiner, FittedSum, ReciprocalRank
-from utilities.fusion_weights import read_weights
 from utilities.questions import Question, read_questions
 from utilities.task_type import TaskType
 
@@ -52,7 +52,7 @@ EXAMPLES = """\
   python -m benchmarks.evidence --external 0,1,3,5           and the model by labels with [External information]
 
 The model's scores are kept beside the results, so an interrupted run goes on where it stopped. The weights are those of
-models/fusion_weights or of `knowledge.weights`; they were fitted on other rows.
+retrieval/fitted_weights or of `knowledge.weights`; they were fitted on other rows.
 """
 _DRAWS = 200
 _TIMED = 100

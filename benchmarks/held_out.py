@@ -31,7 +31,7 @@ from benchmarks.intervals import Drawn, Interval, Scored, draw, mean_over_tasks,
 from benchmarks.overrides import with_overrides
 from models.settings import Settings, load_settings
 from models.shopbench_model import ShopBenchModel
-from utilities.embeddings import NotScorableError
+from retrieval.embeddings import NotScorableError
 from utilities.errors import UserError, exit_code
 from utilities.evaluation_record import describe_data
 from utilities.metrics import METRICS

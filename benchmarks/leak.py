@@ -18,20 +18,20 @@ from typing import Any
 
 from benchmarks.common import Json, Results, conditions, make_parser, print_table, source_digest
 from prompts.reading import read_numbered_list, read_query
-from utilities.catalog.build import Request, build
-from utilities.catalog.columns import JUDGEMENT_COLUMNS, PRODUCT_COLUMNS, read_columns
-from utilities.catalog.index import Catalog
-from utilities.catalog.manifest import BuildSettings
+from retrieval.bm25 import best_first
+from retrieval.fusion import LEXICAL, RELATED, FittedSum
+from retrieval.knowledge import QUESTION_ALONE
+from retrieval.products.build import Request, build
+from retrieval.products.catalogue import Catalog
+from retrieval.products.columns import JUDGEMENT_COLUMNS, PRODUCT_COLUMNS, read_columns
+from retrieval.products.manifest import BuildSettings
+from retrieval.words import PLURAL
 from utilities.errors import UserError, exit_code
 from utilities.evaluation_record import describe_data
 from utilities.files import write_text
-from utilities.fusion import LEXICAL, RELATED, FittedSum
-from utilities.knowledge import QUESTION_ALONE
 from utilities.metrics import ndcg
 from utilities.options import positive
 from utilities.questions import read_questions
-from utilities.retrieval import best_first
-from utilities.tokens import PLURAL
 
 EXAMPLES = """\
   python -m benchmarks.leak --titles catalog.jsonl --rows ranking_train.jsonl --data ranking_dev.jsonl

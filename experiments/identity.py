@@ -7,20 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from models.cooperation import engine_settings, identities
-from models.knowledge import FITTED, weights_file
 from models.settings import ROOT, Settings, engine_identity
-from utilities.catalog.manifest import MANIFEST
-from utilities.embeddings import ENGLISH, at_hand
+from retrieval.embeddings import ENGLISH, at_hand
+from retrieval.products.manifest import MANIFEST
+from retrieval.sources import FITTED, weights_file
+from retrieval.vectors import PACKAGED
 from utilities.evaluation_record import versions
 from utilities.fingerprint import fingerprint
-from utilities.vectors import PACKAGED
 
 _CODE = ("models", "prompts", "utilities", "local_evaluation.py")
 _SOURCES = (".py", ".yaml", ".json", ".jinja")
 # Tools that run beside the model change no answer; weights, adapters and fitted weights are told by their content.
 _NO_ANSWERS = (
     "models/adapters/",
-    "models/fusion_weights/",
+    "retrieval/fitted_weights/",
     "models/weights/",
     "utilities/preflight",
     "utilities/report",

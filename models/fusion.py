@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from models.engines.interface import Answer
 from prompts.answer_space import Choice, Selection
 from prompts.prompt import Prompt
-from utilities.fusion import MODEL, Combiner
-from utilities.retrieval import best_first
+from retrieval.bm25 import best_first
+from retrieval.fusion import MODEL, Combiner
 
 
 def fused_answer(prompt: Prompt, answer: Answer, combiner: Combiner) -> str:

@@ -10,9 +10,9 @@ from typing import Any
 from models.catalogue import DEFAULT_MODEL, OWN_TEMPLATE, CatalogueEntry, catalogue_entry
 from models.engines.adapter_config import holds_adapter
 from models.engines.vllm_settings import VllmSettings
-from models.knowledge import KnowledgeSettings
 from prompts.chain_of_thought import CHOICE, KINDS
 from prompts.settings import PromptSettings
+from retrieval.sources import KnowledgeSettings
 from utilities.errors import UserError
 from utilities.fingerprint import fingerprint_of_both
 from utilities.task_type import TaskType

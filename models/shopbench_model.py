@@ -13,7 +13,6 @@ from models.engines.interface import Answer, Engine
 from models.exemplars import Exemplars
 from models.failures import FailureLog
 from models.fusion import fused_answer
-from models.knowledge import combiner_for, open_knowledge
 from models.reasoning import Reasoning
 from models.settings import ROOT, ClockSettings, Settings, engine_identity, load_settings
 from models.trace import Trace
@@ -24,9 +23,10 @@ from prompts.plain import plain_prompt
 from prompts.prompt import Prompt
 from prompts.registry import BUILDERS
 from prompts.settings import PromptSettings
+from retrieval.fusion import Combiner
+from retrieval.knowledge import QUESTION_ALONE, Knowledge
+from retrieval.sources import combiner_for, open_knowledge
 from utilities.errors import UserError
-from utilities.fusion import Combiner
-from utilities.knowledge import QUESTION_ALONE, Knowledge
 from utilities.task_type import TaskType
 from utilities.tracks import TRACKS, track_of
 

@@ -11,7 +11,7 @@ from models.fusion import fused_answer
 from models.settings import EngineSettings
 from prompts.answer_space import Choice, Selection, admits
 from prompts.prompt import Prompt
-from utilities.fusion import MODEL, Combiner
+from retrieval.fusion import MODEL, Combiner
 from utilities.task_type import TaskType
 from utilities.traced_question import TracedQuestion
 

@@ -12,7 +12,7 @@ from prompts.clipping import clipped
 from prompts.prompt import Prompt
 from prompts.sections import ANSWER, QUESTION, THOUGHT, keeps_list, without_marks
 from prompts.statement import without_marker
-from utilities.tokens import CJK
+from retrieval.words import CJK
 
 CHOICE, RATING = "choice", "rating"
 KINDS = (CHOICE, RATING)

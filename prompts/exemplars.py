@@ -14,8 +14,8 @@ from prompts.registry import BUILDERS
 from prompts.sections import EXAMPLE, QUESTION, keeps_list
 from prompts.settings import PromptSettings
 from prompts.statement import without_marker
+from retrieval.knowledge import QUESTION_ALONE
 from utilities.errors import UserError
-from utilities.knowledge import QUESTION_ALONE
 from utilities.task_type import TaskType
 from utilities.typed_yaml import build, read_mapping
 

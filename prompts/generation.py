@@ -18,7 +18,7 @@ from prompts.reading import (
 from prompts.settings import PromptSettings
 from prompts.trimming import trim
 from prompts.wording import ASSISTANT, PREVIOUS_KNOWLEDGE, variant
-from utilities.knowledge import QUESTION_ALONE, Knowledge
+from retrieval.knowledge import QUESTION_ALONE, Knowledge
 
 VARIANTS: Mapping[str, str] = {
     "base": "{assistant}",

@@ -11,8 +11,8 @@ from prompts.reading import NumberedList, read_numbered_list, read_rating_range
 from prompts.settings import PromptSettings
 from prompts.statement import without_list, without_marker
 from prompts.wording import ASSISTANT, variant
-from utilities.knowledge import QUESTION_ALONE, Knowledge
-from utilities.retrieval import best_first
+from retrieval.bm25 import best_first
+from retrieval.knowledge import QUESTION_ALONE, Knowledge
 from utilities.task_type import TaskType
 
 VARIANTS: Mapping[str, str] = {

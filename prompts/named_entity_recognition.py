@@ -9,7 +9,7 @@ from prompts.prompt import Prompt
 from prompts.reading import read_entity_type, read_query, read_source_text
 from prompts.settings import PromptSettings
 from prompts.wording import ASSISTANT, variant
-from utilities.knowledge import QUESTION_ALONE, Knowledge
+from retrieval.knowledge import QUESTION_ALONE, Knowledge
 from utilities.task_type import TaskType
 
 VARIANTS: Mapping[str, str] = {

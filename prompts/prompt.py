@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from prompts.answer_space import AnswerSpace
-from utilities.fusion import Scores
+from retrieval.fusion import Scores
 
 
 class Message(NamedTuple):
@@ -28,7 +28,7 @@ class Prompt:
         neutral_cue: a cue that asks for nothing special, for what a phrase of the question is worth in any case.
         neutral_share: how much of that is taken off, 0 to 1.
         as_statement: show `bare` and `cue` as running text that the answer continues, not as a turn of a chat.
-        kind: the kind of question, one of `utilities.fusion.KINDS`, for how its evidence is weighed.
+        kind: the kind of question, one of `retrieval.fusion.KINDS`, for how its evidence is weighed.
         evidence: a source's name to its score for each label of the space, higher is better.
         model: what answers it, by a name of `models/catalogue.yaml`; empty for the model of the settings.
         adapter: the folder of the LoRA adapter that it is answered with, empty for none; None for the model's own.

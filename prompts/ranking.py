@@ -9,8 +9,8 @@ from prompts.prompt import Prompt
 from prompts.reading import read_numbered_list, read_query
 from prompts.settings import PromptSettings
 from prompts.wording import ASSISTANT, PREVIOUS_KNOWLEDGE, variant
-from utilities.knowledge import QUESTION_ALONE, Knowledge
-from utilities.retrieval import best_first
+from retrieval.bm25 import best_first
+from retrieval.knowledge import QUESTION_ALONE, Knowledge
 from utilities.task_type import TaskType
 
 _TASK = (

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from prompts import generation, multiple_choice, named_entity_recognition, ranking, retrieval
 from prompts.prompt import Prompt
 from prompts.settings import PromptSettings
-from utilities.knowledge import Knowledge
+from retrieval.knowledge import Knowledge
 from utilities.task_type import TaskType
 
 BUILDERS: Mapping[TaskType, Callable[[str, PromptSettings, Knowledge], Prompt]] = {

@@ -12,8 +12,8 @@ from prompts.reading.session import PRODUCT
 from prompts.settings import PromptSettings
 from prompts.statement import without_form, without_list
 from prompts.wording import ASSISTANT, PREVIOUS_KNOWLEDGE, variant
-from utilities.knowledge import QUESTION_ALONE, Knowledge
-from utilities.retrieval import best_first
+from retrieval.bm25 import best_first
+from retrieval.knowledge import QUESTION_ALONE, Knowledge
 from utilities.task_type import TaskType
 
 _EXPERT = "You are a product retrieval expert. You help consumers to find the products that meet their specific needs."

@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from utilities.catalog.build import Request, build
-from utilities.catalog.columns import JUDGEMENT_COLUMNS, PRODUCT_COLUMNS, read_columns
-from utilities.catalog.index import Catalog
-from utilities.catalog.manifest import BuildSettings
+from retrieval.products.build import Request, build
+from retrieval.products.catalogue import Catalog
+from retrieval.products.columns import JUDGEMENT_COLUMNS, PRODUCT_COLUMNS, read_columns
+from retrieval.products.manifest import BuildSettings
 
 PRODUCTS = (
     {"id": "p1", "title": "Cordless Drill 18 V with two batteries", "locale": "us", "brand": "Borex"},

@@ -15,11 +15,11 @@ from models.shopbench_model import ShopBenchModel
 from prompts.answer_space import admits
 from prompts.detection import detect_task_type
 from prompts.registry import BUILDERS
+from retrieval.knowledge import QUESTION_ALONE
 from tests.conftest import TINY
 from tests.test_causal_lm import CONTINUATIONS, assert_scores_equal_plain, plain, written
 from tests.tiny_awq import save_tiny_awq
 from tests.tiny_model import ARCHITECTURES, WINDOW, save_tiny_model
-from utilities.knowledge import QUESTION_ALONE
 from utilities.task_type import TaskType
 
 CHECKPOINTS = [(architecture, form) for architecture in ARCHITECTURES for form in ("dense", "awq")]

@@ -16,13 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tantivy import Index
 
+from retrieval.products import search_engine as engine
+from retrieval.products.__main__ import main
+from retrieval.products.catalogue import Catalog, Related
+from retrieval.products.search_engine import EngineError, engine_errors
+from retrieval.words import words
 from tests.catalog_samples import opened, request, sample, titles, write_lines
-from utilities.catalog import engine
-from utilities.catalog.__main__ import main
-from utilities.catalog.engine import EngineError, engine_errors
-from utilities.catalog.index import Catalog, Related
 from utilities.errors import exit_code
-from utilities.tokens import words
 
 
 @pytest.fixture(scope="module")

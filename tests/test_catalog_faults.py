@@ -16,12 +16,13 @@ from typing import Any
 
 import pytest
 
+from retrieval.products import search_engine as engine
+from retrieval.products import staging
+from retrieval.products.__main__ import main
+from retrieval.products.build import Request, build
+from retrieval.products.catalogue import Catalog
+from retrieval.products.manifest import MANIFEST, _checksum, check_files, read_manifest
 from tests.catalog_samples import opened, request, sample, titles, write_lines
-from utilities.catalog import engine, staging
-from utilities.catalog.__main__ import main
-from utilities.catalog.build import Request, build
-from utilities.catalog.index import Catalog
-from utilities.catalog.manifest import MANIFEST, _checksum, check_files, read_manifest
 from utilities.errors import UserError, exit_code
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -254,7 +255,7 @@ import signal, sys, time
 from functools import partial
 from pathlib import Path
 from tests.catalog_samples import request
-from utilities.catalog import build, products
+from retrieval.products import build, products
 
 def slowly(self, *_):
     # A shell's background processes begin with this signal ignored.

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from retrieval.products.__main__ import main
+from retrieval.products.build import build
+from retrieval.products.catalogue import Catalog
+from retrieval.products.manifest import MANIFEST, check_files
 from tests.catalog_samples import opened, request, sample, titles, write_lines
-from utilities.catalog.__main__ import main
-from utilities.catalog.build import build
-from utilities.catalog.index import Catalog
-from utilities.catalog.manifest import MANIFEST, check_files
 from utilities.errors import UserError, exit_code
 
 

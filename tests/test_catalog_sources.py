@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from retrieval.products.build import build
+from retrieval.products.catalogue import Catalog, Related
+from retrieval.products.columns import LONGEST_TITLE
 from tests.catalog_samples import JUDGEMENTS, PRODUCTS, opened, request, sample, titles, write_lines
-from utilities.catalog.build import build
-from utilities.catalog.columns import LONGEST_TITLE
-from utilities.catalog.index import Catalog, Related
 from utilities.errors import UserError
 
 ESCI_PRODUCT = {

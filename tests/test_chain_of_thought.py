@@ -26,8 +26,8 @@ from prompts.orders import reorderings
 from prompts.prompt import Prompt
 from prompts.registry import BUILDERS
 from prompts.settings import PromptSettings
+from retrieval.knowledge import QUESTION_ALONE
 from tests.test_shopbench_model import CHOICE, EVIDENCE, FREE, RANKING, RATING, by_model
-from utilities.knowledge import QUESTION_ALONE
 from utilities.task_type import TaskType
 
 INLINE = "Which of these holds water? 0. a fork 1. a bottle 2. a lamp 3. a book"

@@ -22,9 +22,9 @@ from prompts.orders import reorderings
 from prompts.prompt import Prompt
 from prompts.registry import BUILDERS
 from prompts.settings import PromptSettings
+from retrieval.knowledge import QUESTION_ALONE
 from tests.test_shopbench_model import CHOICE, EVIDENCE, FREE, NAMED, QUESTIONS, RANKING, RATING, by_model
 from utilities.errors import UserError
-from utilities.knowledge import QUESTION_ALONE
 from utilities.questions import read_questions
 from utilities.task_type import TaskType
 

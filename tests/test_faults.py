@@ -14,15 +14,15 @@ import pytest
 from benchmarks.faulty_worker import POISON, command
 from models.engines.interface import Answer, EngineError, GoneEngineError, LostEngineError, StartingEngineError
 from models.engines.supervised import SupervisedEngine
-from models.knowledge import KnowledgeSettings
 from models.settings import ClockSettings, EngineSettings, Settings
 from models.shopbench_model import ShopBenchModel
 from prompts.answer_space import Choice, Text, admits
 from prompts.prompt import Prompt
 from prompts.registry import BUILDERS
 from prompts.settings import PromptSettings
+from retrieval.knowledge import QUESTION_ALONE
+from retrieval.sources import KnowledgeSettings
 from utilities.errors import UserError
-from utilities.knowledge import QUESTION_ALONE
 from utilities.task_type import TaskType
 
 SCRIPTED = EngineSettings(name="scripted")

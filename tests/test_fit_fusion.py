@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from retrieval.fusion_weights import read_weights
 from tuning import fit_fusion
 from tuning.fusion_fit import cross_validated, fit, subsets, value
 from tuning.scored_rows import ScoredRow
 from utilities.errors import exit_code
-from utilities.fusion_weights import read_weights
 
 QUERIES = ("copper kettle", "garden hose", "desk lamp", "red mug", "wool scarf", "steel bottle")
 

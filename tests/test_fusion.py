@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.knowledge import FOLDER, FuseSettings, KnowledgeSettings, SwitchedFusion, open_knowledge, weights_file
+from retrieval.fusion import FittedSum, ReciprocalRank, key_of, ranks
+from retrieval.fusion_weights import read_weights
+from retrieval.sources import FOLDER, FuseSettings, KnowledgeSettings, SwitchedFusion, open_knowledge, weights_file
 from utilities.errors import UserError
-from utilities.fusion import FittedSum, ReciprocalRank, key_of, ranks
-from utilities.fusion_weights import read_weights
 
 WEIGHTS = "kinds:\n  ranking:\n    weights:\n      lexical+model: {lexical: 0.25, model: 0.75}\n"
 
@@ -147,7 +147,7 @@ def test_weights_fitted_for_another_model_or_way_are_not_used_and_that_is_counte
     fitted = "fitted: {weights_sha256: abc, choice: pmi, selection: pmi}\n"
     given = WEIGHTS.replace("0.25", "1").replace("0.75", "0") + "      lexical+vectors: {lexical: 1, vectors: 0}\n"
     (tmp_path / "mine.yaml").write_text(fitted + given, encoding="utf-8")
-    monkeypatch.setattr("models.knowledge.weights_file", lambda *_: tmp_path / "mine.yaml")
+    monkeypatch.setattr("retrieval.sources.weights_file", lambda *_: tmp_path / "mine.yaml")
     scores = {"lexical": (9.0, 1.0), "model": (-2.0, -1.0)}
     used = open_knowledge(KnowledgeSettings(), identity)
     assert used.combiner.combine("ranking", scores)[0] > 0

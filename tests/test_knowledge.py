@@ -9,17 +9,17 @@ from numpy.typing import NDArray
 
 from models.engines.interface import Answer
 from models.engines.scripted import ScriptedEngine
-from models.knowledge import KnowledgeSettings, open_knowledge
 from models.settings import Settings
 from models.shopbench_model import ShopBenchModel
 from prompts import ranking, retrieval
 from prompts.external_information import external_blocks, token_estimate
 from prompts.settings import PromptSettings
+from retrieval.bm25 import relevance
+from retrieval.fusion import FittedSum
+from retrieval.knowledge import QUESTION_ALONE, Knowledge
+from retrieval.sources import KnowledgeSettings, open_knowledge
+from retrieval.vectors import PACKAGED, Vectors, load_vectors
 from utilities.errors import UserError
-from utilities.fusion import FittedSum
-from utilities.knowledge import QUESTION_ALONE, Knowledge
-from utilities.retrieval import relevance
-from utilities.vectors import PACKAGED, Vectors, load_vectors
 
 ITEMS = ("Copper teapot", "Steel water bottle", "Garden hose")
 LISTED = "\n".join(f"{number}. {item}" for number, item in enumerate(ITEMS, start=1))

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from retrieval.products.__main__ import main
+from retrieval.products.catalogue import NEAREST, Catalog, shared
+from retrieval.products.exclusion import Guard
+from retrieval.products.near_queries import NearQueries
 from tests.catalog_samples import opened, request, sample, titles, write_lines
-from utilities.catalog.__main__ import main
-from utilities.catalog.exclusion import Guard
-from utilities.catalog.index import NEAREST, Catalog, shared
-from utilities.catalog.near_queries import NearQueries
 from utilities.errors import UserError
 from utilities.wheels import sha256
 

@@ -10,8 +10,8 @@ from nltk.translate.bleu_score import sentence_bleu  # type: ignore[import-untyp
 from numpy.typing import NDArray
 from sklearn.metrics import ndcg_score  # type: ignore[import-untyped]
 
-from utilities import embeddings, metrics
-from utilities.embeddings import (
+from retrieval import embeddings
+from retrieval.embeddings import (
     DEFAULT_FOLDER,
     ENGLISH,
     MULTILINGUAL,
@@ -19,6 +19,7 @@ from utilities.embeddings import (
     NotScorableError,
     load_encoder,
 )
+from utilities import metrics
 from utilities.metrics import (
     METRICS,
     Counts,

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from retrieval.products.__main__ import main
 from tests.submission_copies import (
     ROOT,
     WEIGHTS,
@@ -22,7 +23,6 @@ from tests.submission_copies import (
     write_sparse_tensor,
 )
 from utilities import preflight
-from utilities.catalog.__main__ import main
 from utilities.errors import exit_code
 from utilities.preflight_checks import image, metadata, weights
 from utilities.preflight_checks.dockerfile import copied_sources, installed_requirements, read_instructions

@@ -11,8 +11,8 @@ from prompts.plain import plain_prompt
 from prompts.prompt import Prompt
 from prompts.registry import BUILDERS
 from prompts.settings import PromptSettings
+from retrieval.knowledge import QUESTION_ALONE
 from tests.regenerate_goldens import DEVELOPMENT_FILE, MODULES
-from utilities.knowledge import QUESTION_ALONE
 from utilities.parsers import parse
 from utilities.task_type import TaskType
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from retrieval.embeddings import NotScorableError
 from tests.report_runs import FIRST, HOSTILE, QUESTIONS, SECOND, choice, make_run
-from utilities.embeddings import NotScorableError
 from utilities.errors import UserError, exit_code
 from utilities.files import write_json
 from utilities.question_record import question_records, read_question_records, write_questions

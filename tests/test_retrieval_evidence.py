@@ -12,9 +12,9 @@ from prompts import ranking, retrieval
 from prompts.answer_space import Choice, Selection, Spans, Text
 from prompts.prompt import Prompt
 from prompts.settings import PromptSettings
-from utilities.fusion import FittedSum, standardised
-from utilities.retrieval import best_first, relevance
-from utilities.tokens import words
+from retrieval.bm25 import best_first, relevance
+from retrieval.fusion import FittedSum, standardised
+from retrieval.words import words
 
 ITEMS = ("Copper teapot", "Steel water bottle", "Garden hose", "Water bottle brush", "Insulated steel bottle, water")
 INSTRUCTION = "Give the numbers from best to worst, with commas between them.\nAnswer:"

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from retrieval.embeddings import NotScorableError
 from utilities import scores as scores_module
-from utilities.embeddings import NotScorableError
 from utilities.metrics import METRICS, Metric
 from utilities.questions import Question
 from utilities.score_table import console_for, print_scores

@@ -12,13 +12,13 @@ from models.engines.scripted import ScriptedEngine
 from models.engines.transformers_engine import TransformersEngine
 from models.engines.usage import Usage
 from models.failures import FailureLog
-from models.knowledge import FuseSettings, KnowledgeSettings
 from models.settings import Settings
 from models.shopbench_model import ShopBenchModel
 from prompts.answer_space import Choice, Selection, admits
 from prompts.prompt import Prompt
 from prompts.registry import BUILDERS
-from utilities.fusion import KINDS
+from retrieval.fusion import KINDS
+from retrieval.sources import FuseSettings, KnowledgeSettings
 from utilities.parsers import parse
 from utilities.task_type import TaskType
 

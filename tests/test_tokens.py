@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from retrieval.words import STEMMINGS, words
 from utilities.errors import UserError
-from utilities.tokens import STEMMINGS, words
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,9 @@ from models.settings import EngineSettings
 from models.trace import Asked, Trace, start_trace
 from prompts.answer_space import Choice
 from prompts.prompt import Prompt
+from retrieval.fusion import FittedSum
 from tests.report_runs import QUESTIONS
 from utilities.evaluation import Batch, Prediction
-from utilities.fusion import FittedSum
 from utilities.question_record import question_records, write_questions
 from utilities.report.runs import read_run
 from utilities.task_type import TaskType

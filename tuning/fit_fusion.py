@@ -1,6 +1,6 @@
 """Fit how the model's scores and the evidence are weighed, for each kind of question, on training rows.
 
-The result is a small YAML file, by default `models/fusion_weights/<model>.yaml`, or `<model>+<adapter>.yaml` for a
+The result is a small YAML file, by default `retrieval/fitted_weights/<model>.yaml`, or `<model>+<adapter>.yaml` for a
 model with an adapter; what lies there is used for the weights that it was fitted for, by their fingerprint. Rows are
 drawn with a seed, so many of each task; rows that share eight words in a row with a file of --against are left out. The
 model's scores are kept in a file while they are made, so that an interrupted run goes on where it stopped. The model is
@@ -16,14 +16,14 @@ from typing import Any
 
 import yaml
 
-from models.knowledge import weights_name
 from models.settings import Settings, engine_identity, load_settings
+from retrieval.fusion import KINDS, LEXICAL, MODEL, RELATED, VECTORS
+from retrieval.sources import weights_name
 from tuning.fusion_fit import alone, cross_validated, fitted_kind
 from tuning.scored_rows import ScoredRow, scored_rows
 from utilities.errors import UserError, exit_code
 from utilities.evaluation_record import describe_data, versions
 from utilities.files import write_text
-from utilities.fusion import KINDS, LEXICAL, MODEL, RELATED, VECTORS
 from utilities.questions import Question, read_questions
 from utilities.sampling import Overlap, draw_sample
 from utilities.task_type import TaskType
@@ -77,7 +77,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
         help="rows of each task, and of each task of a task type (default: 100)",
     )
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the sample (default: 0)")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="default: the model's in models/fusion_weights")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="default: the model's in retrieval/fitted_weights")
     parser.add_argument("--scores", type=Path, metavar="FILE", help="where the model's scores are kept meanwhile")
     return parser.parse_args(argv)
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
 
+from retrieval.fusion import MODEL, key_of, standardised, weighted_sum
 from tuning.scored_rows import ScoredRow
-from utilities.fusion import MODEL, key_of, standardised, weighted_sum
 
 _DIGITS = 3
 

@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from models.engines.token_tree import TokenTree, pack_trees
+from retrieval.bm25 import best_first
 from tuning.examples import Example, Term
 from utilities.metrics import ndcg
-from utilities.retrieval import best_first
 
 
 class AnswerHead:

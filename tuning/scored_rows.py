@@ -12,18 +12,18 @@ from tqdm import tqdm
 from models.engines.interface import Answer, Engine
 from models.engines.registry import start_engine
 from models.engines.ways import way_of
-from models.knowledge import open_knowledge
 from models.settings import Settings, engine_identity
 from prompts.answer_space import Choice, Selection
 from prompts.detection import detect_task_type
 from prompts.prompt import Prompt
 from prompts.registry import BUILDERS
+from retrieval.bm25 import best_first
+from retrieval.fusion import MODEL
+from retrieval.knowledge import Knowledge
+from retrieval.sources import open_knowledge
 from utilities.errors import UserError
-from utilities.fusion import MODEL
-from utilities.knowledge import Knowledge
 from utilities.metrics import hit_rate_at_3, ndcg
 from utilities.questions import Question
-from utilities.retrieval import best_first
 
 _BATCH = 16
 _NO_LIMIT = 1e6

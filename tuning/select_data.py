@@ -15,6 +15,7 @@ from typing import Any
 from tqdm import tqdm
 
 from prompts.settings import PromptSettings
+from retrieval.products.columns import read_columns
 from tuning.selection import reviews
 from tuning.selection.cleaning import Cleaner, Rules
 from tuning.selection.options import ReadingOptions
@@ -22,7 +23,6 @@ from tuning.selection.registry import FORMATS, Format, format_of
 from tuning.selection.report import all_drops, file_record, print_report, record
 from tuning.selection.sampling import Selected, Shares, select
 from tuning.selection.writing import HELD_OUT, Places, check_inputs_stay, write_selection
-from utilities.catalog.columns import read_columns
 from utilities.errors import UserError, exit_code
 from utilities.questions import read_questions
 from utilities.score_table import console_for

@@ -9,7 +9,7 @@ from prompts.phrases import phrases
 from prompts.prompt import Prompt
 from prompts.registry import BUILDERS
 from prompts.settings import PromptSettings
-from utilities.knowledge import QUESTION_ALONE
+from retrieval.knowledge import QUESTION_ALONE
 from utilities.questions import Question
 from utilities.task_type import TaskType
 

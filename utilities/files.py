@@ -9,6 +9,9 @@ from tempfile import TemporaryFile
 
 from utilities.errors import UserError
 
+ROOT = Path(__file__).resolve().parent.parent
+"""The root folder of the repository."""
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:

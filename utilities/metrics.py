@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from utilities.embeddings import ENGLISH, MULTILINGUAL, NotScorableError, load_encoder
+from retrieval.embeddings import ENGLISH, MULTILINGUAL, NotScorableError, load_encoder
 from utilities.parsers import RETRIEVED_ITEMS
 from utilities.reference_shapes import NUMBER, NUMBERS, PHRASES, TEXT, TEXTS, WEIGHTS, Shape
 from utilities.task_type import TaskType

@@ -7,7 +7,7 @@ from typing import NamedTuple, cast
 
 import numpy as np
 
-from utilities.embeddings import NotScorableError
+from retrieval.embeddings import NotScorableError
 from utilities.metrics import METRICS, MICRO_F1, Counts, Score, micro_f1
 from utilities.parsers import parse
 from utilities.questions import Question

@@ -22,7 +22,7 @@ from prompts.detection import detect_task_type
 from prompts.prompt import Prompt
 from prompts.registry import BUILDERS
 from prompts.settings import PromptSettings
-from utilities.knowledge import QUESTION_ALONE
+from retrieval.knowledge import QUESTION_ALONE
 from utilities.questions import Question
 from utilities.time_budget_work import Head, Pass, Work, make_pass
 

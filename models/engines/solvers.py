@@ -14,7 +14,7 @@ from models.engines.text_decoding import write_texts
 from models.engines.ways import COPY, DECODE, LABEL, PMI, SPANS, TEXT, WRITE
 from prompts.answer_space import AnswerSpace, Choice, Selection
 from prompts.prompt import Prompt
-from utilities.retrieval import best_first
+from retrieval.bm25 import best_first
 
 Solver = Callable[[LanguageModel, Sequence[Prompt], ScoringSettings], list[Answer]]
 Scorer = Callable[[LanguageModel, Sequence[Prompt], ScoringSettings], list[tuple[float, ...]]]

@@ -13,7 +13,7 @@ from models.engines.scoring import ScoringSettings
 from prompts.answer_space import Spans
 from prompts.phrases import phrases, without_overlap
 from prompts.prompt import Prompt
-from utilities.retrieval import best_first
+from retrieval.bm25 import best_first
 
 _MOST_STARTS = 16  # of a review's hundred words, those that could begin the phrase by their first token
 _MOST_PHRASES = 2000  # five hundred words; the tail of a longer text is not read

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import NamedTuple
 
+from retrieval.products.columns import JUDGEMENT_COLUMNS, PRODUCT_COLUMNS, Columns
 from tuning.selection.options import ReadingOptions
 from tuning.selection.rows import Corrupt, Dropped, Reading, Row
 from tuning.selection.tables import table_rows
-from utilities.catalog.columns import JUDGEMENT_COLUMNS, PRODUCT_COLUMNS, Columns
 from utilities.errors import UserError
 from utilities.task_type import TaskType
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from prompts.reading import read_numbered_list
 from prompts.reading.labels import QUOTE_MARK, own_words
+from retrieval import words as tokens
 from tuning.selection.letters import with_numbered_lines
-from utilities import tokens
 
 Words = tuple[str, ...]
 

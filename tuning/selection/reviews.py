@@ -5,10 +5,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 
+from retrieval.products.columns import Columns
 from tuning.selection.options import ReadingOptions
 from tuning.selection.rows import Dropped, Reading, Row, from_records
 from tuning.selection.tables import table_rows
-from utilities.catalog.columns import Columns
 from utilities.errors import UserError
 from utilities.task_type import TaskType
 

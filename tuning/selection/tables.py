@@ -4,10 +4,10 @@ import itertools
 from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 
+from retrieval.products.columns import Columns
+from retrieval.products.readers import Reading, read_batches, row_name
 from tuning.selection.json_files import Record, json_objects
 from tuning.selection.rows import Corrupt
-from utilities.catalog.columns import Columns
-from utilities.catalog.readers import Reading, read_batches, row_name
 from utilities.errors import UserError
 
 _BATCH = 10_000

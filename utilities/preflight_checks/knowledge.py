@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-from utilities.catalog.index import Catalog
-from utilities.catalog.manifest import MANIFEST
+from retrieval.products.catalogue import Catalog
+from retrieval.products.manifest import MANIFEST
 from utilities.errors import UserError
 from utilities.preflight_checks.repository import Repository
 from utilities.preflight_checks.verdict import FailedError, listed

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from utilities.catalog.index import Hit, Related
-from utilities.catalog.manifest import Manifest, Source
+from retrieval.products.catalogue import Hit, Related
+from retrieval.products.manifest import Manifest, Source
 
 NOTHING_LEFT_OUT = "nothing was left out: scores on questions made from the same data may contain their own answers"
 

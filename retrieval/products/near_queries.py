@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable
 
-from utilities.catalog.index import NEAREST, shared
+from retrieval.products.catalogue import NEAREST, shared
 
 # A product of two numbers may come out a little above the whole number that it is.
 _ROUNDING = 1e-9

@@ -6,16 +6,17 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from retrieval.bm25 import relevance
+from retrieval.fusion import LEXICAL, MODEL, VECTORS, Combiner, FittedSum, ReciprocalRank, Scores
+from retrieval.fusion_weights import read_fitted_for, read_weights, without_model
+from retrieval.knowledge import Knowledge, Similarity
+from retrieval.vectors import PACKAGED, load_vectors
 from utilities.errors import UserError
-from utilities.fusion import LEXICAL, MODEL, VECTORS, Combiner, FittedSum, ReciprocalRank, Scores
-from utilities.fusion_weights import read_fitted_for, read_weights, without_model
-from utilities.knowledge import Knowledge, Similarity
-from utilities.retrieval import relevance
-from utilities.vectors import PACKAGED, load_vectors
+from utilities.files import ROOT
 
 _LOG = logging.getLogger("shopalign")
-_ROOT = Path(__file__).resolve().parent.parent
-FOLDER = _ROOT / "models" / "fusion_weights"
+
+FOLDER = ROOT / "retrieval" / "fitted_weights"
 """Where the files of fitted weights lie."""
 SIMILARITIES = (LEXICAL, VECTORS)
 FITTED, RECIPROCAL_RANK = "fitted", "reciprocal_rank"
@@ -40,9 +41,9 @@ class KnowledgeSettings:
 
     `similarity` names what compares texts: `lexical` (BM25), `vectors`, or both joined by "+". `vectors` is
     all-MiniLM-L6-v2 from its package, or the folder of another sentence-transformers model. `catalog` is a folder that
-    `python -m utilities.catalog build` made, empty for none, and `related` the number of its products that a ranking
+    `python -m retrieval.products build` made, empty for none, and `related` the number of its products that a ranking
     question shows. `combine` is `fitted`, by the weights of a file, or `reciprocal_rank`. `weights` is that file; empty
-    for the one in `models/fusion_weights` that was fitted for the model. Folders and files are relative to the
+    for the one in `retrieval/fitted_weights` that was fitted for the model. Folders and files are relative to the
     repository.
     """
 
@@ -92,7 +93,7 @@ def open_knowledge(settings: KnowledgeSettings, identity: Mapping[str, str]) -> 
     similarities: dict[str, Similarity] = {LEXICAL: relevance} if LEXICAL in named else {}
     if VECTORS in named:
         packaged = settings.vectors == PACKAGED
-        similarities[VECTORS] = load_vectors(PACKAGED if packaged else str(_ROOT / settings.vectors)).similarity
+        similarities[VECTORS] = load_vectors(PACKAGED if packaged else str(ROOT / settings.vectors)).similarity
     events: Counter[str] = Counter()
     combiner = combiner_for(settings, identity, events)
     knowledge = Knowledge(similarities, combiner, events=events)
@@ -105,7 +106,7 @@ def weights_name(settings: KnowledgeSettings, identity: Mapping[str, str]) -> Pa
     A model with an adapter has a file of its own.
     """
     name = "+".join(filter(None, (identity["model"], Path(identity.get("adapter", "")).name)))
-    return _ROOT / settings.weights if settings.weights else FOLDER / f"{name}.yaml"
+    return ROOT / settings.weights if settings.weights else FOLDER / f"{name}.yaml"
 
 
 def weights_file(settings: KnowledgeSettings, identity: Mapping[str, str], folder: Path = FOLDER) -> Path | None:
@@ -118,7 +119,7 @@ def weights_file(settings: KnowledgeSettings, identity: Mapping[str, str], folde
         UserError: a file of the folder cannot be read.
     """
     if settings.weights:
-        return _ROOT / settings.weights
+        return ROOT / settings.weights
     known = identity.get("weights_sha256")
     for path in sorted(folder.glob("*.yaml")):
         if known and read_fitted_for(path).get("weights_sha256") == known:
@@ -159,9 +160,9 @@ def _combiner(settings: KnowledgeSettings, identity: Mapping[str, str], events: 
 
 def _with_catalogue(knowledge: Knowledge, settings: KnowledgeSettings) -> Knowledge:
     try:
-        from utilities.catalog.index import Catalog
+        from retrieval.products.catalogue import Catalog
 
-        catalog = Catalog.open(_ROOT / Path(settings.catalog).expanduser())
+        catalog = Catalog.open(ROOT / Path(settings.catalog).expanduser())
     except (UserError, OSError, ImportError) as error:
         _LOG.warning("no catalogue: %s", error)
         knowledge.events["catalogue refused"] += 1

@@ -4,7 +4,7 @@ import html
 import re
 import unicodedata
 
-from utilities.tokens import words
+from retrieval.words import words
 
 _VOICING = "\u3099\u309a"
 _DASHES = re.compile("[\u2010-\u2015\u2212]")
@@ -15,7 +15,7 @@ _JOINT = re.compile(r"(?<=[^\W\d_])[.\-/]|[.\-/](?=[^\W\d_])|(?<=\d)-(?=\d+(?![\
 def strict_words(text: str, stemming: str) -> list[str]:
     """Return folded words: entities of HTML read, accents dropped, joined words by their parts only.
 
-    `utilities.tokens.words` does the rest. The whole of a joined word, which it gives beside the parts, would break a
+    `retrieval.words.words` does the rest. The whole of a joined word, which it gives beside the parts, would break a
     run of words: "garden-hose" and "garden hose" are the same two words here.
     """
     plain = _DASHES.sub("-", _without_accents(html.unescape(text)))

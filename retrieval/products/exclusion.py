@@ -9,9 +9,9 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from prompts.reading import read_actions, read_numbered_list, read_query
-from utilities.catalog.index import LONGEST_QUERY, query_key, query_words
-from utilities.catalog.near_queries import NearQueries
-from utilities.catalog.strict_words import strict_words
+from retrieval.products.catalogue import LONGEST_QUERY, query_key, query_words
+from retrieval.products.near_queries import NearQueries
+from retrieval.products.strict_words import strict_words
 from utilities.questions import Question, read_questions
 from utilities.wheels import sha256
 

@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from utilities.catalog.engine import EngineError
-from utilities.catalog.manifest import MANIFEST
+from retrieval.products.manifest import MANIFEST
+from retrieval.products.search_engine import EngineError
 from utilities.errors import UserError
 
 _LOCK = "build.lock"

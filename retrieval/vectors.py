@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from utilities.embeddings import ENGLISH, Encode, NotScorableError, load_encoder, load_folder
+from retrieval.embeddings import ENGLISH, Encode, NotScorableError, load_encoder, load_folder
 from utilities.errors import UserError
 
 PACKAGED = ENGLISH

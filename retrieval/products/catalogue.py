@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from utilities.catalog.engine import EngineError, Reader, engine_errors
-from utilities.catalog.manifest import PRODUCTS, QUERIES, REBUILD, Manifest, check_files, read_manifest
+from retrieval.products.manifest import PRODUCTS, QUERIES, REBUILD, Manifest, check_files, read_manifest
+from retrieval.products.search_engine import EngineError, Reader, engine_errors
+from retrieval.words import words
 from utilities.errors import UserError
-from utilities.tokens import words
 
 NEAREST = 0.6
 """The smallest share of common words, of all words of two queries, at which one stands for the other.

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from rank_bm25 import BM25Plus
 
-from utilities.tokens import words
+from retrieval.words import words
 
 
 def relevance(query: str, candidates: Sequence[str]) -> tuple[float, ...]:

@@ -11,7 +11,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import BinaryIO
 
-from utilities.catalog.columns import Columns, Row
+from retrieval.products.columns import Columns, Row
 from utilities.errors import UserError
 
 _GZIP = b"\x1f\x8b"

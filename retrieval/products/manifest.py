@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from retrieval.words import words
 from utilities.errors import UserError
-from utilities.files import write_json
-from utilities.tokens import words
+from utilities.files import ROOT, write_json
 from utilities.typed_yaml import build
 from utilities.wheels import sha256
 
@@ -24,9 +24,9 @@ FORMAT = 1
 MANIFEST = "catalog.json"
 PRODUCTS = "products"
 QUERIES = "queries"
-REBUILD = "build it again with `python -m utilities.catalog build`"
+REBUILD = "build it again with `python -m retrieval.products build`"
 
-_PYPROJECT = Path(__file__).resolve().parents[2] / "pyproject.toml"
+_PYPROJECT = ROOT / "pyproject.toml"
 _NAME = re.compile(rf"(?:{PRODUCTS}|{QUERIES})/\.?\w[\w.-]*", re.ASCII)
 _PIECE = 1 << 20
 _PROBE = "12 x 57 g XT-30 2.5\" screws, children's batteries, Größe, años, chevaux, città, 電子レンジ 1½ in."

@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from utilities.files import ROOT
+
 ENGLISH = "all-MiniLM-L6-v2"
 MULTILINGUAL = "paraphrase-multilingual-MiniLM-L12-v2"
 VARIABLE = "SHOPALIGN_MULTILINGUAL_EMBEDDINGS"
-DEFAULT_FOLDER = Path(__file__).resolve().parent.parent / "models" / "weights" / MULTILINGUAL
+DEFAULT_FOLDER = ROOT / "models" / "weights" / MULTILINGUAL
 
 Encode = Callable[[Sequence[str]], NDArray[np.float32]]
 """Texts to their embeddings, one row each: [texts, dimensions]."""

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import pairwise
 
+from retrieval.units import CHAIN, fold_marks, quantities
 from utilities.errors import UserError
-from utilities.units import CHAIN, fold_marks, quantities
 
 PLURAL = "plural"
 STEMMINGS = ("none", PLURAL, "english", "spanish", "german", "french", "italian")

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from utilities.catalog.columns import Columns, Row
-from utilities.catalog.exclusion import Guard
-from utilities.catalog.index import query_key, query_words
-from utilities.catalog.manifest import BuildSettings, Source
-from utilities.catalog.products import HELD_BACK, Batches
-from utilities.catalog.readers import row_name
-from utilities.catalog.staging import Staging
-from utilities.catalog.tally import Exclusions, Tally
+from retrieval.products.catalogue import query_key, query_words
+from retrieval.products.columns import Columns, Row
+from retrieval.products.exclusion import Guard
+from retrieval.products.manifest import BuildSettings, Source
+from retrieval.products.product_pass import HELD_BACK, Batches
+from retrieval.products.readers import row_name
+from retrieval.products.staging import Staging
+from retrieval.products.tally import Exclusions, Tally
 
 RELEVANT = 0.1
 """The smallest gain of a relevant product: that of a substitute, which does part of what was searched for."""

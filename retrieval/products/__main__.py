@@ -6,27 +6,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from utilities.catalog.build import Request, build
-from utilities.catalog.columns import JUDGEMENT_COLUMNS, PRODUCT_COLUMNS, read_columns
-from utilities.catalog.engine import EngineError
-from utilities.catalog.index import Catalog
-from utilities.catalog.manifest import REBUILD, BuildSettings, check_files
-from utilities.catalog.report import describe, print_found
+from retrieval.products.build import Request, build
+from retrieval.products.catalogue import Catalog
+from retrieval.products.columns import JUDGEMENT_COLUMNS, PRODUCT_COLUMNS, read_columns
+from retrieval.products.description import describe, print_found
+from retrieval.products.manifest import REBUILD, BuildSettings, check_files
+from retrieval.products.search_engine import EngineError
+from retrieval.words import PLURAL, STEMMINGS
 from utilities.errors import UserError, exit_code
 from utilities.files import write_json
 from utilities.options import positive
-from utilities.tokens import PLURAL, STEMMINGS
 
 EXAMPLES = """\
 examples:
-  python -m utilities.catalog build --output esci --locales us shopping_queries_dataset_products.parquet \\
+  python -m retrieval.products build --output esci --locales us shopping_queries_dataset_products.parquet \\
       --judgements shopping_queries_dataset_examples.parquet
-  python -m utilities.catalog build --output shop shop.csv more.jsonl.gz --map title=name,id=sku
-  python -m utilities.catalog build --output esci --force products.parquet --exclude data/development.json
+  python -m retrieval.products build --output shop shop.csv more.jsonl.gz --map title=name,id=sku
+  python -m retrieval.products build --output esci --force products.parquet --exclude data/development.json
                                            leave out what occurs in these questions
-  python -m utilities.catalog info esci    what it holds, and what was left out
-  python -m utilities.catalog query esci "cordless drill" --related -k 5
-  python -m utilities.catalog verify esci  read every byte again
+  python -m retrieval.products info esci    what it holds, and what was left out
+  python -m retrieval.products query esci "cordless drill" --related -k 5
+  python -m retrieval.products verify esci  read every byte again
 
 exit code: 0, or 2 for input that cannot be used or a catalogue that is damaged
 """
@@ -99,7 +99,7 @@ def _names(text: str) -> tuple[str, ...]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m utilities.catalog",
+        prog="python -m retrieval.products",
         description=__doc__,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,

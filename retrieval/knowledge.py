@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from utilities.fusion import LEXICAL, RELATED, Combiner, FittedSum, Scores
-from utilities.retrieval import relevance
+from retrieval.bm25 import relevance
+from retrieval.fusion import LEXICAL, RELATED, Combiner, FittedSum, Scores
 
 _LOG = logging.getLogger("shopalign")
 Similarity = Callable[[str, Sequence[str]], Sequence[float]]

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from retrieval.fusion import KINDS, LEXICAL, MODEL, RELATED, VECTORS, key_of
 from utilities.errors import UserError
-from utilities.fusion import KINDS, LEXICAL, MODEL, RELATED, VECTORS, key_of
 from utilities.typed_yaml import read_mapping
 
 Weights = Mapping[str, Mapping[str, Mapping[str, float]]]

@@ -6,12 +6,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from utilities.catalog.columns import INDEXABLE, Columns
-from utilities.catalog.engine import Writer, writing
-from utilities.catalog.exclusion import Guard
-from utilities.catalog.index import query_words, stored_query
-from utilities.catalog.judgements import JudgementPass
-from utilities.catalog.manifest import (
+from retrieval.products.catalogue import query_words, stored_query
+from retrieval.products.columns import INDEXABLE, Columns
+from retrieval.products.exclusion import Guard
+from retrieval.products.judgement_pass import JudgementPass
+from retrieval.products.manifest import (
     FORMAT,
     PRODUCTS,
     QUERIES,
@@ -25,13 +24,14 @@ from utilities.catalog.manifest import (
     versions,
     write_manifest,
 )
-from utilities.catalog.products import ProductPass
-from utilities.catalog.readers import Batch, Reading, read_batches
-from utilities.catalog.staging import Staging, staging
-from utilities.catalog.tally import Exclusions
-from utilities.catalog.workspace import workspace
+from retrieval.products.product_pass import ProductPass
+from retrieval.products.readers import Batch, Reading, read_batches
+from retrieval.products.search_engine import Writer, writing
+from retrieval.products.staging import Staging, staging
+from retrieval.products.tally import Exclusions
+from retrieval.products.workspace import workspace
+from retrieval.words import stemmer
 from utilities.errors import UserError
-from utilities.tokens import stemmer
 
 MOST_TITLES = 10
 """How many relevant titles are kept of a known query."""

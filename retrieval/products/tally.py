@@ -3,8 +3,8 @@
 from collections import Counter
 from pathlib import Path
 
-from utilities.catalog.exclusion import Guard
-from utilities.catalog.manifest import Dropped, Excluded, Source
+from retrieval.products.exclusion import Guard
+from retrieval.products.manifest import Dropped, Excluded, Source
 from utilities.wheels import sha256
 
 

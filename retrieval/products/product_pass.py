@@ -4,14 +4,14 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from utilities.catalog.columns import Columns, Row
-from utilities.catalog.engine import Writer
-from utilities.catalog.exclusion import Guard
-from utilities.catalog.manifest import BuildSettings, Source
-from utilities.catalog.readers import Batch, row_name
-from utilities.catalog.staging import Staging
-from utilities.catalog.tally import Exclusions, Tally
-from utilities.tokens import words
+from retrieval.products.columns import Columns, Row
+from retrieval.products.exclusion import Guard
+from retrieval.products.manifest import BuildSettings, Source
+from retrieval.products.readers import Batch, row_name
+from retrieval.products.search_engine import Writer
+from retrieval.products.staging import Staging
+from retrieval.products.tally import Exclusions, Tally
+from retrieval.words import words
 
 Batches = Callable[[Path, Columns, Sequence[tuple[str, ...]]], Iterator[Batch]]
 HELD_BACK = "words of an evaluation file"
