@@ -28,7 +28,7 @@ test: $(INSTALLED_AWQ) ## lint, format check, types, tests; needs no weights
 	$(BIN)/python -m pytest
 
 evaluate: $(INSTALLED) ## fetch the default model's weights once, then score data/development.json
-	$(BIN)/python -m utilities.weights fetch
+	$(BIN)/python -m models.engines.weights fetch
 	$(BIN)/python local_evaluation.py
 
 tune-demo: $(INSTALLED_AWQ) ## select, tune two parents, hybridise, quantise, score: the whole chain on a tiny model

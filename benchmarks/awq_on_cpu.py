@@ -22,11 +22,11 @@ from benchmarks.common import (
     set_threads,
     shown,
 )
+from models.engines.weights import holds_model
 from models.settings import DTYPES
 from utilities.errors import UserError, exit_code
 from utilities.fingerprint import fingerprint
 from utilities.options import positive
-from utilities.weights import holds_model
 
 EXAMPLES = """\
   python -m benchmarks.awq_on_cpu --model models/weights/smollm2-135m-instruct-awq
@@ -85,7 +85,7 @@ def measure(folder: Path, way: str, inputs: Json) -> Json:
     """Load the model one way and time one prefill and the decoding behind it; in a process of its own."""
     import torch
 
-    from models.engines.loading import load_causal_lm
+    from models.engines.transformers_engine.loading import load_causal_lm
 
     set_threads(inputs["threads"])
     started = time.perf_counter()

@@ -15,6 +15,7 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
+from models.engines.weights import holds_model, missing_weights_message
 from models.settings import EngineSettings, Settings, adapter_folders, weights_folder
 from utilities.errors import UserError
 from utilities.evaluation_record import versions
@@ -22,7 +23,6 @@ from utilities.files import write_json
 from utilities.fingerprint import fingerprint_of_both
 from utilities.options import positive
 from utilities.score_table import console_for
-from utilities.weights import holds_model, missing_weights_message
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"

@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.common import Json, model_folder, set_threads, unhurried
 from models.engines.interface import Engine
-from models.engines.warm_up import warm_up
+from models.engines.process.warm_up import warm_up
 from models.settings import EngineSettings, Settings, load_settings
 from models.shopbench_model import ShopBenchModel
 from utilities.evaluation import predict
@@ -57,7 +57,7 @@ def run_engine(name: str, way: str, data: Path, limit: int | None, threads: int,
 
 
 def _transformers(settings: EngineSettings, _: Mapping[str, Any]) -> Engine:
-    from models.engines.transformers_engine import TransformersEngine
+    from models.engines.transformers_engine.engine import TransformersEngine
 
     return TransformersEngine(model_folder(settings), replace(settings, name="transformers"))
 
@@ -65,7 +65,7 @@ def _transformers(settings: EngineSettings, _: Mapping[str, Any]) -> Engine:
 def _vllm(settings: EngineSettings, _: Mapping[str, Any]) -> Engine:
     import torch
 
-    from models.engines.vllm_engine import VllmEngine
+    from models.engines.vllm_engine.engine import VllmEngine
 
     vllm = settings.vllm
     if not torch.cuda.is_available():

@@ -34,7 +34,7 @@ from benchmarks.common import (
 )
 from benchmarks.faulty_worker import POISON, command
 from benchmarks.hostile_prompts import flaw_of
-from models.engines.supervised import SupervisedEngine
+from models.engines.process.supervised import SupervisedEngine
 from models.settings import Settings, load_settings
 from models.shopbench_model import ShopBenchModel
 from utilities.errors import exit_code

@@ -14,9 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 from models.engines.interface import NO_LIMIT, Answer, Engine
+from models.engines.process.worker import main
 from models.engines.registry import create_engine
 from models.engines.usage import Usage
-from models.engines.worker import main
 from models.settings import EngineSettings
 from prompts.prompt import Prompt
 

@@ -9,14 +9,14 @@ from typing import Any
 import torch
 from transformers import GenerationConfig
 
-from models.engines.decoding import constrained
+from models.engines.answering.language_model import LogProbabilities, ScoringRow, WritingRow
+from models.engines.answering.scoring import ScoringSettings
+from models.engines.answering.solvers import solve
+from models.engines.answering.ways import way_of
 from models.engines.interface import NO_LIMIT, Answer
-from models.engines.language_model import LogProbabilities, ScoringRow, WritingRow
-from models.engines.scoring import ScoringSettings
-from models.engines.solvers import solve
-from models.engines.tokens import TextCoder
+from models.engines.tokenizer import TextCoder
+from models.engines.transformers_engine.decoding import constrained
 from models.engines.usage import Usage
-from models.engines.ways import way_of
 from models.settings import EngineSettings
 from prompts.prompt import Prompt
 from utilities.errors import UserError

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from transformers import Trainer
 
-from models.engines.rendering import question_tokens
-from models.engines.tokens import TextCoder
+from models.engines.answering.rendering import question_tokens
+from models.engines.tokenizer import TextCoder
 from tuning.examples import Limits
 from tuning.training_form import TrainingForm
 

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.common import Json
-from models.catalogue import AWQ_GROUP, CatalogueEntry, ModelShape
+from models.engines.model_registry import AWQ_GROUP, CatalogueEntry, ModelShape
 from utilities.errors import UserError
 from utilities.files import write_json
 

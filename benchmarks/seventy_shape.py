@@ -23,9 +23,9 @@ from benchmarks.common import (
     source_digest,
 )
 from benchmarks.random_awq import write_random_checkpoint
-from models.catalogue import CatalogueEntry, catalogue_entry
 from models.engines.interface import Engine
-from models.engines.vllm_settings import VllmSettings
+from models.engines.model_registry import CatalogueEntry, catalogue_entry
+from models.engines.vllm_engine.settings import VllmSettings
 from models.settings import EngineSettings, load_settings, weights_folder
 from prompts.answer_space import Choice, Text
 from prompts.prompt import Prompt
@@ -120,8 +120,8 @@ class _LazyEngine:
         return {**row, "used_gb": (total - free) / 1e9}
 
     def _loaded(self) -> Engine:
+        from models.engines.process.warm_up import warm_up
         from models.engines.registry import create_engine
-        from models.engines.warm_up import warm_up
 
         write_random_checkpoint(ROOT / self._entry.weights, self._entry, model_folder(load_settings().engine))
         engine = create_engine(engine_settings(self._entry, self._count))

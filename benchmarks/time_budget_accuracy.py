@@ -27,8 +27,8 @@ from benchmarks.common import (
     source_digest,
     weights_of,
 )
-from models.catalogue import catalogue_entry
 from models.engines.interface import Engine
+from models.engines.model_registry import catalogue_entry
 from models.settings import Settings, load_settings
 from prompts.prompt import Prompt
 from utilities.devices import CPU, Device, device_named, read_devices
@@ -116,8 +116,8 @@ class _LazyEngine:
 
 
 def _warm(settings: Settings) -> Engine:
+    from models.engines.process.warm_up import warm_up
     from models.engines.registry import create_engine
-    from models.engines.warm_up import warm_up
 
     engine = create_engine(settings.engine)
     warm_up(engine)

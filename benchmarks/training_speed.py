@@ -31,7 +31,7 @@ from benchmarks.common import (
     shown,
 )
 from benchmarks.plain_trainer import Chats, plain_trainer
-from models.engines.tokens import TextCoder
+from models.engines.tokenizer import TextCoder
 from models.settings import load_settings
 from tuning.answer_trainer import AnswerTrainer, Rows
 from tuning.base_model import adapted, load_base

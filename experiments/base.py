@@ -6,17 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from models.catalogue import DEFAULT_MODEL
-from models.settings import (
-    ADAPTER_VARIABLE,
-    FILE_VARIABLE,
-    MODEL_VARIABLE,
-    NO_ADAPTER,
-    ROOT,
-    WEIGHTS_VARIABLE,
-    settings_file,
-)
+from models.engines.model_registry import DEFAULT_MODEL
+from models.settings import ADAPTER_VARIABLE, FILE_VARIABLE, MODEL_VARIABLE, NO_ADAPTER, WEIGHTS_VARIABLE, settings_file
 from utilities.errors import UserError
+from utilities.files import ROOT
 from utilities.typed_yaml import read_mapping
 
 _OF_ONE_MODEL = ("weights", "adapter", "adapters", "name", "dtype", "chat_template", "choice", "selection", "spans")

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from models.cooperation import engine_settings, identities
-from models.settings import ROOT, Settings, engine_identity
+from models.settings import Settings, engine_identity
 from retrieval.embeddings import ENGLISH, at_hand
 from retrieval.products.manifest import MANIFEST
 from retrieval.sources import FITTED, weights_file
 from retrieval.vectors import PACKAGED
 from utilities.evaluation_record import versions
+from utilities.files import ROOT
 from utilities.fingerprint import fingerprint
 
 _CODE = ("models", "prompts", "utilities", "local_evaluation.py")

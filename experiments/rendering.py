@@ -14,7 +14,7 @@ from rich.table import Table as Ruled
 from experiments.planning import Planned
 from experiments.results import Cell, Result
 from experiments.table import PUBLISHED, Row, Table
-from models.settings import ROOT
+from utilities.files import ROOT
 from utilities.report.runs import MOST_RUNS
 
 _ABSENT = "-"

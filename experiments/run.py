@@ -21,9 +21,8 @@ from experiments.rendering import Filled, markdown, show
 from experiments.results import readable, results
 from experiments.running import run_rows
 from experiments.table import read_table, tables_of
-from models.settings import ROOT
 from utilities.errors import UserError, exit_code
-from utilities.files import check_folder, write_json, write_text
+from utilities.files import ROOT, check_folder, write_json, write_text
 from utilities.options import positive, whole
 
 EXAMPLES = """\

@@ -14,8 +14,8 @@ from tqdm import tqdm
 
 from experiments.identity import code_digest
 from experiments.planning import SCORES, SETTINGS, Planned
-from models.settings import ADAPTER_VARIABLE, FILE_VARIABLE, MODEL_VARIABLE, ROOT, WEIGHTS_VARIABLE
-from utilities.files import write_json
+from models.settings import ADAPTER_VARIABLE, FILE_VARIABLE, MODEL_VARIABLE, WEIGHTS_VARIABLE
+from utilities.files import ROOT, write_json
 from utilities.questions import json_lines
 
 CODE = "code.json"

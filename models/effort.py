@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from models.engines.ways import COPY, DECODE, LABEL, PMI, SPANS, TEXT, WRITE, way_of
+from models.engines.answering.ways import COPY, DECODE, LABEL, PMI, SPANS, TEXT, WRITE, way_of
 from models.settings import ClockSettings, EngineSettings
 from prompts.answer_space import AnswerSpace, Choice, Selection, Spans, Text
 from prompts.orders import reorderings

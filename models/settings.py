@@ -7,18 +7,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from models.catalogue import DEFAULT_MODEL, OWN_TEMPLATE, CatalogueEntry, catalogue_entry
 from models.engines.adapter_config import holds_adapter
-from models.engines.vllm_settings import VllmSettings
+from models.engines.model_registry import DEFAULT_MODEL, OWN_TEMPLATE, CatalogueEntry, catalogue_entry
+from models.engines.vllm_engine.settings import VllmSettings
 from prompts.chain_of_thought import CHOICE, KINDS
 from prompts.settings import PromptSettings
 from retrieval.sources import KnowledgeSettings
 from utilities.errors import UserError
+from utilities.files import ROOT
 from utilities.fingerprint import fingerprint_of_both
 from utilities.task_type import TaskType
 from utilities.typed_yaml import build, read_mapping
 
-ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_FILE = ROOT / "models" / "settings.yaml"
 FILE_VARIABLE = "SHOPALIGN_SETTINGS"
 MODEL_VARIABLE = "SHOPALIGN_MODEL"
@@ -49,9 +49,9 @@ class EngineSettings:
     log-probability of their texts, `pmi` by what the question adds to that, `decode` by writing the numbers under the
     constraint. `spans` says whether phrases of the question are compared by their probabilities (`score`), or written
     and looked up in it (`write`). `token_budget` is the most tokens in a padded batch, `max_prompt_tokens` the most of
-    one prompt. `chat_template` is `own` for the tokenizer's, else the name of a file of `models/chat_templates`. `awq`
-    is how 4-bit weights are computed with: packed by `kernels`, made `dense` when they are loaded, or `auto`, whichever
-    is faster on the device.
+    one prompt. `chat_template` is `own` for the tokenizer's, else the name of a file of
+    `models/engines/chat_templates`. `awq` is how 4-bit weights are computed with: packed by `kernels`, made `dense`
+    when they are loaded, or `auto`, whichever is faster on the device.
     """
 
     model: str = DEFAULT_MODEL

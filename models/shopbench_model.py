@@ -14,7 +14,7 @@ from models.exemplars import Exemplars
 from models.failures import FailureLog
 from models.fusion import fused_answer
 from models.reasoning import Reasoning
-from models.settings import ROOT, ClockSettings, Settings, engine_identity, load_settings
+from models.settings import ClockSettings, Settings, engine_identity, load_settings
 from models.trace import Trace
 from prompts.answer_space import admits
 from prompts.clipping import clipped
@@ -27,6 +27,7 @@ from retrieval.fusion import Combiner
 from retrieval.knowledge import QUESTION_ALONE, Knowledge
 from retrieval.sources import combiner_for, open_knowledge
 from utilities.errors import UserError
+from utilities.files import ROOT
 from utilities.task_type import TaskType
 from utilities.tracks import TRACKS, track_of
 

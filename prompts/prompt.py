@@ -30,7 +30,7 @@ class Prompt:
         as_statement: show `bare` and `cue` as running text that the answer continues, not as a turn of a chat.
         kind: the kind of question, one of `retrieval.fusion.KINDS`, for how its evidence is weighed.
         evidence: a source's name to its score for each label of the space, higher is better.
-        model: what answers it, by a name of `models/catalogue.yaml`; empty for the model of the settings.
+        model: what answers it, by a name of `models/engines/model_registry.yaml`; empty for the model of the settings.
         adapter: the folder of the LoRA adapter that it is answered with, empty for none; None for the model's own.
     """
 

@@ -8,8 +8,8 @@ import pytest
 from models.settings import EngineSettings
 
 if TYPE_CHECKING:
-    from models.engines.causal_lm import CausalLM
-    from models.engines.transformers_engine import TransformersEngine
+    from models.engines.transformers_engine.causal_lm import CausalLM
+    from models.engines.transformers_engine.engine import TransformersEngine
 
 TINY = EngineSettings(device="cpu", token_budget=4096, max_prompt_tokens=256)
 
@@ -36,7 +36,7 @@ def tiny_folder(_one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> 
 def tiny_model(tiny_folder: Path) -> "CausalLM":
     import torch
 
-    from models.engines.causal_lm import CausalLM
+    from models.engines.transformers_engine.causal_lm import CausalLM
 
     return CausalLM(tiny_folder, torch.float32, "cpu")
 
@@ -45,7 +45,7 @@ def tiny_model(tiny_folder: Path) -> "CausalLM":
 def templateless_model(_one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> "CausalLM":
     import torch
 
-    from models.engines.causal_lm import CausalLM
+    from models.engines.transformers_engine.causal_lm import CausalLM
     from tests.tiny_model import save_tiny_model
 
     folder = tmp_path_factory.mktemp("templateless")
@@ -56,7 +56,7 @@ def templateless_model(_one_thread: None, tmp_path_factory: pytest.TempPathFacto
 @pytest.fixture(scope="session")
 def tiny_engine(tiny_folder: Path) -> "Callable[[str], TransformersEngine]":
     """Make the tiny model's engine, one for each way of answering options."""
-    from models.engines.transformers_engine import TransformersEngine
+    from models.engines.transformers_engine.engine import TransformersEngine
 
     made: dict[str, TransformersEngine] = {}
 

@@ -47,7 +47,7 @@ def make_copy(folder: Path, weights: Path) -> None:
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)
-    catalogue = folder / "models" / "catalogue.yaml"
+    catalogue = folder / "models" / "engines" / "model_registry.yaml"
     catalogue.write_text(re.sub(r"\n +adapter: .*", "", catalogue.read_text(encoding="utf-8")), encoding="utf-8")
     git(folder.parent, "init", "--quiet", str(folder))
     commit(folder)

@@ -9,10 +9,10 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
-from models.engines.causal_lm import CausalLM
 from models.engines.interface import EngineError
 from models.engines.registry import create_engine
-from models.engines.transformers_engine import TransformersEngine
+from models.engines.transformers_engine.causal_lm import CausalLM
+from models.engines.transformers_engine.engine import TransformersEngine
 from models.settings import engine_identity
 from prompts.prompt import Prompt
 from tests.conftest import TINY

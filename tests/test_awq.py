@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-from models.engines.awq import dequantise
-from models.engines.causal_lm import CausalLM
-from models.engines.loading import load_causal_lm
+from models.engines.transformers_engine.awq import dequantise
+from models.engines.transformers_engine.causal_lm import CausalLM
+from models.engines.transformers_engine.loading import load_causal_lm
 from tests.tiny_awq import quantised, save_tiny_awq
 from tests.tiny_model import save_tiny_model
 from utilities.errors import UserError
@@ -223,13 +223,13 @@ def test_a_dense_checkpoint_that_lacks_a_tensor_is_refused(tmp_path: Path) -> No
 
 
 def test_kernels_without_gptqmodel_are_refused_with_the_way_to_get_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("models.engines.loading.find_spec", lambda _: None)
+    monkeypatch.setattr("models.engines.transformers_engine.loading.find_spec", lambda _: None)
     with pytest.raises(UserError, match=r"gptqmodel.*pip install .* requirements-gpu.txt.*engine.awq to dense"):
         load_causal_lm(AUTOAWQ, torch.float32, "cpu", "kernels")
 
 
 def test_the_kernels_are_chosen_on_a_gpu_and_dense_weights_on_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("models.engines.loading.find_spec", lambda _: None)
+    monkeypatch.setattr("models.engines.transformers_engine.loading.find_spec", lambda _: None)
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     with pytest.raises(UserError, match="gptqmodel"):
         load_causal_lm(AUTOAWQ, torch.float32, "auto")

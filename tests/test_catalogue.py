@@ -8,7 +8,7 @@ import yaml
 from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.utils.chat_template_utils import render_jinja_template
 
-from models.catalogue import (
+from models.engines.model_registry import (
     AWQ_GROUP,
     DEFAULT_CATALOGUE,
     DEFAULT_MODEL,

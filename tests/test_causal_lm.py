@@ -7,11 +7,11 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from models.engines.causal_lm import CausalLM, PrefixCache
-from models.engines.decoding import Row, decode
-from models.engines.rendering import fit, head, question_tokens, render
-from models.engines.scoring import ScoringSettings, by_head, score_behind_head
-from models.engines.token_tree import grow_tree
+from models.engines.answering.rendering import fit, head, question_tokens, render
+from models.engines.answering.scoring import ScoringSettings, by_head, score_behind_head
+from models.engines.answering.token_tree import grow_tree
+from models.engines.transformers_engine.causal_lm import CausalLM, PrefixCache
+from models.engines.transformers_engine.decoding import Row, decode
 from prompts.answer_space import Text
 from prompts.prompt import Message, Prompt
 

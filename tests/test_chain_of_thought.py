@@ -14,7 +14,7 @@ from models.clock import Allowance
 from models.cooperation import Team, engine_settings, reasoning_model
 from models.engines.interface import Answer, EngineError
 from models.engines.scripted import ScriptedEngine
-from models.engines.transformers_engine import TransformersEngine
+from models.engines.transformers_engine.engine import TransformersEngine
 from models.engines.usage import Usage
 from models.reasoning import Reasoning
 from models.settings import CooperationSettings, EngineSettings, OfTaskTypes, ReasoningSettings, Settings

@@ -10,7 +10,7 @@ from models import cooperation
 from models.clock import Allowance
 from models.cooperation import Team, answerer, engine_settings, identities, part_of
 from models.engines.interface import Answer, EngineError
-from models.engines.transformers_engine import TransformersEngine
+from models.engines.transformers_engine.engine import TransformersEngine
 from models.engines.usage import Usage
 from models.settings import CooperationSettings, EngineSettings, OfTaskTypes, Settings, load_settings
 from models.shopbench_model import ShopBenchModel

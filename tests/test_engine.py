@@ -4,16 +4,16 @@ from dataclasses import replace
 
 import pytest
 
-from models.engines.causal_lm import CausalLM
+from models.engines.answering.label_scoring import score_labels
+from models.engines.answering.option_scoring import score_pmi, score_texts
+from models.engines.answering.rendering import question_tokens
+from models.engines.answering.scoring import ScoringSettings
+from models.engines.answering.span_scoring import answer_spans
+from models.engines.answering.text_decoding import write_texts
 from models.engines.interface import Answer, EngineError
-from models.engines.label_scoring import score_labels
-from models.engines.option_scoring import score_pmi, score_texts
-from models.engines.rendering import question_tokens
-from models.engines.scoring import ScoringSettings
 from models.engines.scripted import ScriptedEngine
-from models.engines.span_scoring import answer_spans
-from models.engines.text_decoding import write_texts
-from models.engines.transformers_engine import TransformersEngine
+from models.engines.transformers_engine.causal_lm import CausalLM
+from models.engines.transformers_engine.engine import TransformersEngine
 from models.settings import SCORINGS
 from prompts.answer_space import Choice, Selection, Spans, Text, admits
 from prompts.prompt import Prompt

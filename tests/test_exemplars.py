@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from models import exemplars as kept
 from models.engines.interface import Answer, EngineError
 from models.engines.scripted import ScriptedEngine
-from models.engines.transformers_engine import TransformersEngine
+from models.engines.transformers_engine.engine import TransformersEngine
 from models.settings import EngineSettings, ReasoningSettings, Settings
 from models.shopbench_model import ShopBenchModel
 from prompts.answer_space import Choice, admits

@@ -18,9 +18,10 @@ from experiments import run
 from experiments.planning import Planned, selected
 from experiments.running import asked, run_rows
 from experiments.table import PUBLISHED, read_table, settings_of, tables_of
-from models.settings import DEFAULT_FILE, ROOT, load_settings
+from models.settings import DEFAULT_FILE, load_settings
 from tests.report_runs import FIRST, QUESTIONS, SECOND, make_run
 from utilities.errors import UserError
+from utilities.files import ROOT
 from utilities.report.__main__ import main as report
 from utilities.typed_yaml import read_mapping
 

@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks.faulty_worker import POISON, command
 from models.engines.interface import Answer, EngineError, GoneEngineError, LostEngineError, StartingEngineError
-from models.engines.supervised import SupervisedEngine
+from models.engines.process.supervised import SupervisedEngine
 from models.settings import ClockSettings, EngineSettings, Settings
 from models.shopbench_model import ShopBenchModel
 from prompts.answer_space import Choice, Text, admits
@@ -183,7 +183,7 @@ def test_a_closed_engine_leaves_no_process(engines: list[SupervisedEngine]) -> N
 def test_an_engine_ends_with_the_package_even_if_that_is_killed() -> None:
     code = (
         "from benchmarks.faulty_worker import command\n"
-        "from models.engines.supervised import SupervisedEngine\n"
+        "from models.engines.process.supervised import SupervisedEngine\n"
         "from models.settings import EngineSettings\n"
         "engine = SupervisedEngine(EngineSettings(name='scripted'), command('hang', 1))\n"
         "print(engine.pid, flush=True)\n"

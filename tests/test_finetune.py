@@ -10,7 +10,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from models.engines.causal_lm import CausalLM
+from models.engines.transformers_engine.causal_lm import CausalLM
 from tests.tiny_model import save_tiny_model
 from tuning import finetune
 from tuning.answer_trainer import AnswerTrainer

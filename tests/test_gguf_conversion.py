@@ -7,8 +7,8 @@ from gguf import MODEL_ARCH, GGUFWriter, TokenType, get_tensor_name_map
 from tokenizers import pre_tokenizers
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
+from models.engines.gguf_conversion import SAMPLES, check_tokenizer, convert
 from utilities.errors import UserError
-from utilities.gguf_conversion import SAMPLES, check_tokenizer, convert
 
 WIDTH, HEADS, KEY_HEADS = 32, 4, 2
 MARKS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]

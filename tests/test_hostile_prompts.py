@@ -7,7 +7,7 @@ import pytest
 
 from models import shopbench_model
 from models.engines.scripted import ScriptedEngine
-from models.engines.transformers_engine import TransformersEngine
+from models.engines.transformers_engine.engine import TransformersEngine
 from models.settings import Settings
 from models.shopbench_model import ShopBenchModel
 from prompts.detection import detect_task_type

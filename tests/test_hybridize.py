@@ -14,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from models.engines.loading import load_causal_lm
+from models.engines.transformers_engine.loading import load_causal_lm
 from tests.hybridizing import Make, assert_refused, child_of
 from tests.tiny_model import save_tiny_model
 from tuning import hybridize

@@ -160,7 +160,11 @@ def test_a_rank_that_vllm_lacks_is_no_matter_without_vllm(copy: Path) -> None:
 
 
 def test_the_adapter_of_a_catalogues_entry_is_checked(copy: Path) -> None:
-    edit(copy, "models/catalogue.yaml", lambda text: text.replace("\n  dtype:", f"\n  adapter: {ADAPTER}\n  dtype:", 1))
+    edit(
+        copy,
+        "models/engines/model_registry.yaml",
+        lambda text: text.replace("\n  dtype:", f"\n  adapter: {ADAPTER}\n  dtype:", 1),
+    )
     commit(copy)
     assert f"{ADAPTER}: adapter_config.json and" in failing(copy)["adapters"]
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from models.catalogue import read_catalogue
+from models.engines.model_registry import read_catalogue
 from models.engines.registry import ENGINES, create_engine
 from models.engines.scripted import ScriptedEngine
 from models.settings import (

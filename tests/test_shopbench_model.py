@@ -9,7 +9,7 @@ import pytest
 from models import shopbench_model
 from models.engines.interface import Answer, EngineError
 from models.engines.scripted import ScriptedEngine
-from models.engines.transformers_engine import TransformersEngine
+from models.engines.transformers_engine.engine import TransformersEngine
 from models.engines.usage import Usage
 from models.failures import FailureLog
 from models.settings import Settings

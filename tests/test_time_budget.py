@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from benchmarks import seventy_shape, time_budget_accuracy
 from benchmarks.random_awq import write_random_checkpoint
-from models.catalogue import DEFAULT_MODEL, CatalogueEntry, ModelShape, catalogue_entry
-from models.engines.language_model import WritingRow
-from models.engines.transformers_engine import TransformersEngine
+from models.engines.answering.language_model import WritingRow
+from models.engines.model_registry import DEFAULT_MODEL, CatalogueEntry, ModelShape, catalogue_entry
+from models.engines.transformers_engine.engine import TransformersEngine
 from models.settings import WEIGHTS_VARIABLE, EngineSettings, load_settings
 from prompts.answer_space import Text
 from prompts.prompt import Prompt

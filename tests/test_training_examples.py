@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from models.engines.causal_lm import CausalLM
-from models.engines.scoring import ScoringSettings
-from models.engines.solvers import SOLVERS
+from models.engines.answering.scoring import ScoringSettings
+from models.engines.answering.solvers import SOLVERS
+from models.engines.transformers_engine.causal_lm import CausalLM
 from models.settings import EngineSettings
 from prompts.answer_space import Choice, Selection, Spans, Text
 from prompts.settings import PromptSettings
@@ -164,7 +164,7 @@ def test_values_are_accuracy_share_of_right_ones_or_ndcg(model: CausalLM) -> Non
 
 
 def test_the_gradient_reaches_a_candidates_tokens_with_its_weight() -> None:
-    from models.engines.token_tree import grow_tree
+    from models.engines.answering.token_tree import grow_tree
 
     each = Example((grow_tree([5], [[6, 7], [8]]),), (Term(0, 1.0, 1), Term(0, -0.5)), (1.0,))
     batch = collate([each], 0)

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import torch
 
-from models.engines.causal_lm import CausalLM
+from models.engines.answering.ways import way_of
 from models.engines.interface import EngineError
-from models.engines.transformers_engine import TransformersEngine
-from models.engines.vllm_adapters import RANKS, adapter_fields, numbered
-from models.engines.vllm_changes import change_fields
-from models.engines.vllm_engine import VllmEngine
-from models.engines.ways import way_of
+from models.engines.transformers_engine.causal_lm import CausalLM
+from models.engines.transformers_engine.engine import TransformersEngine
+from models.engines.vllm_engine.adapters import RANKS, adapter_fields, numbered
+from models.engines.vllm_engine.changes import change_fields
+from models.engines.vllm_engine.engine import VllmEngine
 from prompts.prompt import Prompt
 from tests.conftest import TINY
 from tests.fake_vllm import FakeVllm, install

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from models.engines.causal_lm import CausalLM
+from models.engines.answering.ways import WRITE, way_of
 from models.engines.interface import EngineError, LostEngineError
-from models.engines.transformers_engine import TransformersEngine
-from models.engines.vllm_engine import VllmEngine
-from models.engines.vllm_settings import VllmSettings
-from models.engines.ways import WRITE, way_of
+from models.engines.transformers_engine.causal_lm import CausalLM
+from models.engines.transformers_engine.engine import TransformersEngine
+from models.engines.vllm_engine.engine import VllmEngine
+from models.engines.vllm_engine.settings import VllmSettings
 from prompts.answer_space import Choice, Selection, Text, admits
 from prompts.prompt import Prompt
 from tests.conftest import TINY

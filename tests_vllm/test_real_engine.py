@@ -5,10 +5,10 @@ from itertools import pairwise
 import psutil
 import pytest
 
+from models.engines.answering.ways import DECODE, LABEL, PMI, TEXT, WRITE, way_of
 from models.engines.interface import Answer, LostEngineError
-from models.engines.supervised import SupervisedEngine
-from models.engines.transformers_engine import TransformersEngine
-from models.engines.ways import DECODE, LABEL, PMI, TEXT, WRITE, way_of
+from models.engines.process.supervised import SupervisedEngine
+from models.engines.transformers_engine.engine import TransformersEngine
 from models.settings import EngineSettings, Settings
 from models.shopbench_model import ShopBenchModel
 from prompts.answer_space import Choice, Selection, Text, admits

@@ -10,12 +10,12 @@ import torch
 from tqdm import tqdm
 
 from models.engines.adapter_config import TENSORS
-from models.engines.lora import Change
+from models.engines.transformers_engine.lora import Change
+from models.engines.weights import holds_model, missing_weights_message
 from tuning.merging.checkpoint import Checkpoint
 from tuning.merging.finite import read_finite
 from tuning.merging.folder import new_folder, write_tensors
 from utilities.errors import UserError, exit_code
-from utilities.weights import holds_model, missing_weights_message
 
 EXAMPLES = """\
 examples:

@@ -8,15 +8,15 @@ import transformers
 from peft import LoraConfig, TaskType, get_peft_model, get_peft_model_state_dict, prepare_model_for_kbit_training
 from safetensors.torch import save_file
 
-from models.catalogue import catalogue_entry, template_text
-from models.engines.loading import LOCAL
-from models.engines.tokens import TextCoder
+from models.engines.model_registry import catalogue_entry, template_text
+from models.engines.tokenizer import TextCoder
+from models.engines.transformers_engine.loading import LOCAL
+from models.engines.weights import holds_model, missing_weights_message
 from tuning.divergence import check_finite
 from tuning.finetune_recipe import FinetuneRecipe, engine_settings
 from tuning.objective import AnswerHead
 from utilities.errors import UserError
 from utilities.files import write_json
-from utilities.weights import holds_model, missing_weights_message
 
 _ATTENTION = ["q_proj", "k_proj", "v_proj", "o_proj", "qkv_proj"]
 

@@ -18,9 +18,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from models.settings import ROOT
 from tuning.chain_record import ChainRecord, Made, contents
 from utilities.errors import UserError, exit_code
+from utilities.files import ROOT
 from utilities.typed_yaml import build, read_mapping
 
 EXAMPLES = """\

@@ -7,9 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from models.settings import ROOT
 from utilities.errors import UserError
-from utilities.files import write_text
+from utilities.files import ROOT, write_text
 from utilities.fingerprint import fingerprint, fingerprint_of_adapter
 from utilities.questions import json_lines
 from utilities.typed_yaml import build, read_mapping

@@ -9,14 +9,14 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from models.engines.label_scoring import label_tokens
-from models.engines.language_model import Coder
-from models.engines.option_scoring import option_row, without_question
-from models.engines.rendering import question_tokens
-from models.engines.scoring import ScoringSettings
-from models.engines.span_scoring import phrase_tokens, span_row
-from models.engines.token_tree import TokenTree, grow_tree
-from models.engines.ways import COPY, DECODE, LABEL, PMI, SPANS, TEXT, WRITE, way_of
+from models.engines.answering.label_scoring import label_tokens
+from models.engines.answering.language_model import Coder
+from models.engines.answering.option_scoring import option_row, without_question
+from models.engines.answering.rendering import question_tokens
+from models.engines.answering.scoring import ScoringSettings
+from models.engines.answering.span_scoring import phrase_tokens, span_row
+from models.engines.answering.token_tree import TokenTree, grow_tree
+from models.engines.answering.ways import COPY, DECODE, LABEL, PMI, SPANS, TEXT, WRITE, way_of
 from models.settings import EngineSettings
 from prompts.answer_space import Choice, Selection, Spans
 from prompts.phrases import phrases

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch.distributed.tensor import DTensor
 
-from models.engines.tokens import TextCoder
+from models.engines.tokenizer import TextCoder
 from models.settings import EngineSettings, load_settings, weights_folder
 from tuning.answer_trainer import AnswerTrainer, Rows
 from tuning.base_model import adapted, load_base, save_adapter

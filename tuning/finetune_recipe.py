@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from models.catalogue import catalogue_entry
+from models.engines.model_registry import catalogue_entry
 from models.settings import FROM_CATALOGUE, EngineSettings, load_settings
 from tuning.examples import Limits
 from utilities.errors import UserError
@@ -48,11 +48,11 @@ class OptimiserSettings:
 class FinetuneRecipe:
     """A run: `batch` examples are computed at a time, `accumulate` batches make a step.
 
-    `model` is an entry of models/catalogue.yaml, whose ways of answering are trained. `base` is how its weights are
-    held: in `dtype`, or in 4 bits (`nf4`, QLoRA). Every `evaluate_every` steps the held-out rows, at most `held_out`
-    of them, are scored and the run can be gone on with from there. `keep` says whether the adapter of the end or the
-    one with the lowest held-out loss or the highest held-out score is kept. `size` is N where rows are given as the
-    folder that `python -m tuning.select_data` made: train_N.jsonl is taken.
+    `model` is an entry of models/engines/model_registry.yaml, whose ways of answering are trained. `base` is how its
+    weights are held: in `dtype`, or in 4 bits (`nf4`, QLoRA). Every `evaluate_every` steps the held-out rows, at most
+    `held_out` of them, are scored and the run can be gone on with from there. `keep` says whether the adapter of the
+    end or the one with the lowest held-out loss or the highest held-out score is kept. `size` is N where rows are given
+    as the folder that `python -m tuning.select_data` made: train_N.jsonl is taken.
     """
 
     model: str

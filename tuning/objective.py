@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from models.engines.token_tree import TokenTree, pack_trees
+from models.engines.answering.token_tree import TokenTree, pack_trees
 from retrieval.bm25 import best_first
 from tuning.examples import Example, Term
 from utilities.metrics import ndcg

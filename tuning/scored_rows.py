@@ -9,9 +9,9 @@ from typing import Any
 
 from tqdm import tqdm
 
+from models.engines.answering.ways import way_of
 from models.engines.interface import Answer, Engine
 from models.engines.registry import start_engine
-from models.engines.ways import way_of
 from models.settings import Settings, engine_identity
 from prompts.answer_space import Choice, Selection
 from prompts.detection import detect_task_type

@@ -12,7 +12,7 @@ def fingerprint(folder: Path) -> str:
 
     A safetensors file begins with its header: names, shapes and places of all tensors, which tells models and their
     quantisations apart. The blocks, spread evenly over the tensors, tell a tuned model from its base, whose header is
-    the same. A single tampered number is found by `python -m utilities.weights verify`.
+    the same. A single tampered number is found by `python -m models.engines.weights verify`.
     """
     digest = hashlib.sha256((folder / "config.json").read_bytes())
     for path in sorted(folder.glob("*.safetensors")):

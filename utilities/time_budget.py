@@ -23,8 +23,8 @@ examples:
       the default model on this machine, whose speed is measured first
 
 Sample questions come from --data; prompts are built as for an evaluation and their tokens counted. Models are those of
-models/catalogue.yaml, devices those of utilities/devices.yaml; every assumption is printed. docs/time_budget.md has the
-formulas.
+models/engines/model_registry.yaml, devices those of utilities/devices.yaml; every assumption is printed.
+docs/time_budget.md has the formulas.
 """
 
 
@@ -59,7 +59,7 @@ def _write(path: Path, prediction: "Prediction") -> None:
 
 
 def _predict(options: argparse.Namespace, named: dict[int, int]) -> "Prediction":
-    from models.catalogue import catalogue_entry
+    from models.engines.model_registry import catalogue_entry
     from models.settings import load_settings
     from utilities.devices import device_named
     from utilities.questions import read_questions
@@ -88,7 +88,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
         "--model",
         metavar="NAME",
         default="smollm2-135m-instruct",
-        help="a model of models/catalogue.yaml (default: %(default)s)",
+        help="a model of models/engines/model_registry.yaml (default: %(default)s)",
     )
     parser.add_argument(
         "--gpu",

@@ -8,14 +8,14 @@ from typing import Any
 import torch
 from transformers import DynamicCache
 
-from models.engines.causal_lm import CausalLM, PrefixCache
-from models.engines.language_model import LogProbabilities, ScoringRow, WritingRow
-from models.engines.scoring import ScoringSettings, by_head
-from models.engines.solvers import solve
-from models.engines.token_tree import TokenTree, grow_tree
+from models.engines.answering.language_model import LogProbabilities, ScoringRow, WritingRow
+from models.engines.answering.scoring import ScoringSettings, by_head
+from models.engines.answering.solvers import solve
+from models.engines.answering.token_tree import TokenTree, grow_tree
+from models.engines.answering.ways import way_of
+from models.engines.transformers_engine.causal_lm import CausalLM, PrefixCache
 from models.engines.usage import Usage
-from models.engines.vllm_probes import probes
-from models.engines.ways import way_of
+from models.engines.vllm_engine.probes import probes
 from models.settings import EngineSettings
 from prompts.clipping import clipped
 from prompts.detection import detect_task_type

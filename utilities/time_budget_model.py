@@ -9,7 +9,7 @@ bytes alone, at the peak and without padding.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from models.catalogue import CatalogueEntry
+from models.engines.model_registry import CatalogueEntry
 from utilities.devices import Assumptions, Device
 from utilities.errors import UserError
 from utilities.time_budget_work import Batch, Pass, Work, side_by_side

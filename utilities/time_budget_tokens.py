@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from models.catalogue import DEFAULT_MODEL, CatalogueEntry, template_text
-from models.settings import ROOT, load_settings, weights_folder
+from models.engines.model_registry import DEFAULT_MODEL, CatalogueEntry, template_text
+from models.engines.weights import missing_weights_message
+from models.settings import load_settings, weights_folder
 from utilities.errors import UserError
-from utilities.weights import missing_weights_message
+from utilities.files import ROOT
 
 # Characters a token of all prompts of data/development.json. The middle figure is that of a vocabulary of 32,768 tokens
 # of the same kind, the last that of one of 131,072: both stand in for vocabularies of about their size.

@@ -16,7 +16,7 @@ class TracedQuestion:
         bare: the question without its printed options, for scoring the options' texts.
         cue: the words that the answer follows.
         as_statement: whether `bare` and `cue` are shown as running text, not as a turn of a chat.
-        way: how the settings have it answered, one of `models.engines.ways`.
+        way: how the settings have it answered, one of `models.engines.answering.ways`.
         kind: the kind of question, for how its evidence is weighed.
         labels: the labels that may be answered, none for spans and text.
         texts: what the labels stand for, or none.

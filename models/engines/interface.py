@@ -47,8 +47,8 @@ class Engine(Protocol):
     ) -> Sequence[Answer | None]:
         """Answer every prompt, in order, from its own answer space.
 
-        `ways` says for each prompt how (`models.engines.ways`); without it the settings do. After `seconds` nobody
-        waits for the answers: texts end there, and what cannot be cut short is given up.
+        `ways` says for each prompt how (`models.engines.answering.ways`); without it the settings do. After `seconds`
+        nobody waits for the answers: texts end there, and what cannot be cut short is given up.
 
         Raises:
             EngineError: the engine cannot answer these prompts.

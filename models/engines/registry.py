@@ -2,25 +2,25 @@
 
 from collections.abc import Callable, Mapping
 
-from models.catalogue import catalogue_entry
 from models.engines.adapter_config import CONFIG, TENSORS, holds_adapter
 from models.engines.interface import Engine
+from models.engines.model_registry import catalogue_entry
+from models.engines.process.supervised import SupervisedEngine
 from models.engines.scripted import ScriptedEngine
-from models.engines.supervised import SupervisedEngine
+from models.engines.weights import holds_model, missing_weights_message
 from models.settings import EngineSettings, adapter_folders, weights_folder
 from utilities.errors import UserError
-from utilities.weights import holds_model, missing_weights_message
 
 
 def _transformers(settings: EngineSettings) -> Engine:
     # Loading torch takes seconds: a scripted engine must not wait for it.
-    from models.engines.transformers_engine import TransformersEngine
+    from models.engines.transformers_engine.engine import TransformersEngine
 
     return TransformersEngine(weights_folder(settings), settings)
 
 
 def _vllm(settings: EngineSettings) -> Engine:
-    from models.engines.vllm_engine import VllmEngine
+    from models.engines.vllm_engine.engine import VllmEngine
 
     return VllmEngine(weights_folder(settings), settings)
 

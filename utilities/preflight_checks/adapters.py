@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from models.engines.adapter_config import CONFIG, MATRIX, TENSORS, AdapterConfig, read_adapter_config
-from models.engines.vllm_adapters import UNCHANGED, room_for
+from models.engines.vllm_engine.adapters import UNCHANGED, room_for
 from utilities.errors import UserError
 from utilities.preflight_checks.repository import Repository, UsedAdapter
 from utilities.preflight_checks.tensors import FLOATS, Tensor, read_tensors

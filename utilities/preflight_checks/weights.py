@@ -53,7 +53,7 @@ def _relative(repository: Repository) -> str:
 
 def _require_model_files(folder: Path) -> None:
     remedy = (
-        "run `python -m utilities.weights fetch` for the default model, or copy a whole model folder there "
+        "run `python -m models.engines.weights fetch` for the default model, or copy a whole model folder there "
         "(docs/submission.md says where from)"
     )
     if not folder.is_dir():

@@ -11,11 +11,10 @@ import time
 from collections.abc import Sequence
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
-from pathlib import Path
 
-from models.engines.wire import Json, receive, send
+from models.engines.process.wire import Json, receive, send
+from utilities.files import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 _LOG = logging.getLogger("shopalign")
 _SECONDS_A_MESSAGE = 2  # within one message neither side has anything to wait for
 _SECONDS_TO_END = 0.3  # the evaluator's clock runs while a process is waited for

@@ -9,7 +9,7 @@ from utilities.errors import UserError
 from utilities.typed_yaml import build, read_mapping
 
 FOLDER = Path(__file__).resolve().parent
-DEFAULT_CATALOGUE = FOLDER / "catalogue.yaml"
+DEFAULT_CATALOGUE = FOLDER / "model_registry.yaml"
 DEFAULT_MODEL = "smollm2-135m-instruct"
 OWN_TEMPLATE = "own"
 AWQ_GROUP = 128
@@ -80,10 +80,10 @@ class CatalogueEntry:
     """One model: where it lies, how it is run and how it is asked.
 
     `weights` is a folder relative to the repository, `source` the hub's repository that it is filled from.
-    `chat_template` is `own` for the tokenizer's, else the name of a file of `models/chat_templates`. `context_length`
-    is in tokens, `tensor_parallel` the number of GPUs that share every matrix. `choice`, `selection` and `spans` say
-    how options and phrases of the question are answered (`EngineSettings`). `adapter` is the folder of a LoRA adapter
-    for these weights, relative to the repository, empty for none.
+    `chat_template` is `own` for the tokenizer's, else the name of a file of `models/engines/chat_templates`.
+    `context_length` is in tokens, `tensor_parallel` the number of GPUs that share every matrix. `choice`, `selection`
+    and `spans` say how options and phrases of the question are answered (`EngineSettings`). `adapter` is the folder of
+    a LoRA adapter for these weights, relative to the repository, empty for none.
 
     Raises:
         ValueError: a value is outside its range.

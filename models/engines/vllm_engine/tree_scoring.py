@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from models.engines.answering.token_tree import TokenTree
 from models.engines.interface import EngineError
-from models.engines.token_tree import TokenTree
-from models.engines.vllm_client import VllmClient
-from models.engines.vllm_probes import Probe, probes
-from models.engines.vllm_requests import Reply, Request
+from models.engines.vllm_engine.client import VllmClient
+from models.engines.vllm_engine.probes import Probe, probes
+from models.engines.vllm_engine.requests import Reply, Request
 
 
 def score_trees(client: VllmClient, trees: Sequence[TokenTree], deadline: float) -> tuple[list[list[float]], int]:

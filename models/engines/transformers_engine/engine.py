@@ -7,13 +7,13 @@ from pathlib import Path
 
 import torch
 
-from models.catalogue import template_text
-from models.engines.causal_lm import CausalLM
+from models.engines.answering.scoring import ScoringSettings
+from models.engines.answering.solvers import solve_by_adapter
+from models.engines.answering.ways import way_of
 from models.engines.interface import NO_LIMIT, Answer, EngineError
-from models.engines.scoring import ScoringSettings
-from models.engines.solvers import solve_by_adapter
+from models.engines.model_registry import template_text
+from models.engines.transformers_engine.causal_lm import CausalLM
 from models.engines.usage import Usage
-from models.engines.ways import way_of
 from models.settings import EngineSettings, adapter_folders
 from prompts.prompt import Prompt
 from utilities.fingerprint import fingerprint, fingerprints_of_adapters

@@ -2,16 +2,16 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from models.engines.constrained_decoding import decode_labels
+from models.engines.answering.constrained_decoding import decode_labels
+from models.engines.answering.label_scoring import score_labels
+from models.engines.answering.language_model import AdaptedModel, LanguageModel
+from models.engines.answering.option_scoring import score_pmi, score_texts
+from models.engines.answering.scoring import ScoringSettings
+from models.engines.answering.span_copying import copy_spans
+from models.engines.answering.span_scoring import answer_spans
+from models.engines.answering.text_decoding import write_texts
+from models.engines.answering.ways import COPY, DECODE, LABEL, PMI, SPANS, TEXT, WRITE
 from models.engines.interface import Answer
-from models.engines.label_scoring import score_labels
-from models.engines.language_model import AdaptedModel, LanguageModel
-from models.engines.option_scoring import score_pmi, score_texts
-from models.engines.scoring import ScoringSettings
-from models.engines.span_copying import copy_spans
-from models.engines.span_scoring import answer_spans
-from models.engines.text_decoding import write_texts
-from models.engines.ways import COPY, DECODE, LABEL, PMI, SPANS, TEXT, WRITE
 from prompts.answer_space import AnswerSpace, Choice, Selection
 from prompts.prompt import Prompt
 from retrieval.bm25 import best_first

@@ -8,15 +8,15 @@ from pathlib import Path
 
 from transformers import AutoConfig, GenerationConfig
 
-from models.engines.language_model import LogProbabilities, ScoringRow, WritingRow
-from models.engines.loading import LOCAL
-from models.engines.rendering import fit
-from models.engines.token_tree import grow_tree
-from models.engines.tokens import TextCoder
+from models.engines.answering.language_model import LogProbabilities, ScoringRow, WritingRow
+from models.engines.answering.rendering import fit
+from models.engines.answering.token_tree import grow_tree
+from models.engines.tokenizer import TextCoder
+from models.engines.transformers_engine.loading import LOCAL
 from models.engines.usage import Usage
-from models.engines.vllm_client import VllmClient
-from models.engines.vllm_scoring import score_trees
-from models.engines.vllm_writing import Line, batch_times, line_of
+from models.engines.vllm_engine.client import VllmClient
+from models.engines.vllm_engine.tree_scoring import score_trees
+from models.engines.vllm_engine.writing import Line, batch_times, line_of
 
 
 class VllmModel(TextCoder):

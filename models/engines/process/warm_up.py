@@ -2,8 +2,8 @@
 
 import logging
 
+from models.engines.answering.ways import LABEL, WRITE
 from models.engines.interface import Engine
-from models.engines.ways import LABEL, WRITE
 from prompts.answer_space import Choice, Text
 from prompts.prompt import Prompt
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from transformers import AutoTokenizer
 
-from models.engines.loading import LOCAL
+from models.engines.transformers_engine.loading import LOCAL
 
 
 class TextCoder:

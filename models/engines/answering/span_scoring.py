@@ -6,10 +6,10 @@ asking for this entity or aspect makes of a phrase that the text makes likely in
 
 from collections.abc import Sequence
 
+from models.engines.answering.language_model import Coder, LanguageModel, ScoringRow
+from models.engines.answering.rendering import fit
+from models.engines.answering.scoring import ScoringSettings
 from models.engines.interface import Answer
-from models.engines.language_model import Coder, LanguageModel, ScoringRow
-from models.engines.rendering import fit
-from models.engines.scoring import ScoringSettings
 from prompts.answer_space import Spans
 from prompts.phrases import phrases, without_overlap
 from prompts.prompt import Prompt

@@ -9,7 +9,7 @@ import torch
 import transformers
 from safetensors import SafetensorError
 
-from models.engines.awq import check_awq, dense_tensors
+from models.engines.transformers_engine.awq import check_awq, dense_tensors
 from utilities.errors import UserError
 
 LOCAL = {"local_files_only": True, "trust_remote_code": False}

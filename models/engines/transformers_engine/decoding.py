@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 import torch
 from transformers import DynamicCache
 
-from models.engines.constrained_decoding import LabelList
-from models.engines.language_model import LanguageModel, WritingRow
-from models.engines.scoring import by_head
-from models.engines.text_decoding import text_is_complete, text_of
-from models.engines.token_tree import batches_by_budget, grow_tree, pack_trees
+from models.engines.answering.constrained_decoding import LabelList
+from models.engines.answering.language_model import LanguageModel, WritingRow
+from models.engines.answering.scoring import by_head
+from models.engines.answering.text_decoding import text_is_complete, text_of
+from models.engines.answering.token_tree import batches_by_budget, grow_tree, pack_trees
 from prompts.answer_space import Text
 
 if TYPE_CHECKING:
-    from models.engines.causal_lm import CausalLM, PrefixCache
+    from models.engines.transformers_engine.causal_lm import CausalLM, PrefixCache
 
 _WIDER = 4
 _LOG = logging.getLogger("shopalign")

@@ -11,15 +11,15 @@ from typing import Any
 import torch
 from transformers import DynamicCache
 
-from models.engines.attention_window import windowed
-from models.engines.decoding import write
+from models.engines.answering.language_model import LogProbabilities, ScoringRow, WritingRow
+from models.engines.answering.scoring import by_head
+from models.engines.answering.token_tree import TokenTree, batches_by_budget, grow_tree, pack_trees
 from models.engines.interface import EngineError
-from models.engines.language_model import LogProbabilities, ScoringRow, WritingRow
-from models.engines.loading import AUTO, load_causal_lm
-from models.engines.lora import put_on
-from models.engines.scoring import by_head
-from models.engines.token_tree import TokenTree, batches_by_budget, grow_tree, pack_trees
-from models.engines.tokens import TextCoder
+from models.engines.tokenizer import TextCoder
+from models.engines.transformers_engine.attention_window import windowed
+from models.engines.transformers_engine.decoding import write
+from models.engines.transformers_engine.loading import AUTO, load_causal_lm
+from models.engines.transformers_engine.lora import put_on
 from models.engines.usage import Usage
 
 NO_ADAPTER: Mapping[str, Path | None] = MappingProxyType({"": None})
@@ -59,7 +59,7 @@ class CausalLM(TextCoder):
         awq: str = AUTO,
         adapters: Mapping[str, Path | None] = NO_ADAPTER,
     ) -> None:
-        """Load the model; `awq` says how AWQ weights are run (`models.engines.loading`).
+        """Load the model; `awq` says how AWQ weights are run (`models.engines.transformers_engine.loading`).
 
         `adapters` are the folders of LoRA adapters by name, None for the base without one; the first is put to work.
 

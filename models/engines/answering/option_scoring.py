@@ -8,9 +8,9 @@ of the text's tokens. Both are shown the question without its list, so that no o
 from collections.abc import Sequence
 from dataclasses import replace
 
-from models.engines.language_model import Coder, LanguageModel, LogProbabilities, ScoringRow
-from models.engines.rendering import question_tokens, statement_tokens
-from models.engines.scoring import ScoringSettings, score_behind_head
+from models.engines.answering.language_model import Coder, LanguageModel, LogProbabilities, ScoringRow
+from models.engines.answering.rendering import question_tokens, statement_tokens
+from models.engines.answering.scoring import ScoringSettings, score_behind_head
 from prompts.answer_space import Choice, Selection
 from prompts.prompt import Prompt
 

@@ -16,14 +16,14 @@ from models.engines.interface import (
     LostEngineError,
     StartingEngineError,
 )
+from models.engines.process.wire import Json, answer_from_json, fields_from_json, prompt_to_json
+from models.engines.process.worker_process import WorkerGoneError, WorkerProcess
 from models.engines.usage import Usage
-from models.engines.wire import Json, answer_from_json, fields_from_json, prompt_to_json
-from models.engines.worker_process import WorkerGoneError, WorkerProcess
 from models.settings import EngineSettings
 from prompts.prompt import Prompt
 from utilities.errors import UserError
 
-WORKER = (sys.executable, "-m", "models.engines.worker")
+WORKER = (sys.executable, "-m", "models.engines.process.worker")
 _MOST_LOSSES_IN_A_ROW = 5
 _MOST_FAILURES_IN_A_ROW = 4
 _BROKEN, _OUT_OF_MEMORY = ("CUDA error", "AcceleratorError"), ("out of memory", "OutOfMemory", "MemoryError")

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from models.engines.language_model import Coder
+from models.engines.answering.language_model import Coder
 from prompts.prompt import Message, Prompt
 
 

@@ -1,9 +1,9 @@
 """An engine in a process of its own, so that it can be stopped when it hangs and replaced when it dies.
 
-    python -m models.engines.worker FD
+    python -m models.engines.process.worker FD
 
 FD is the number of an open socket to the package that started the process. The first message that comes in are the
-engine's settings. There is nothing to be typed here: `models.engines.supervised` starts it.
+engine's settings. There is nothing to be typed here: `models.engines.process.supervised` starts it.
 """
 
 import logging
@@ -17,9 +17,9 @@ from dataclasses import asdict
 from multiprocessing.connection import Connection
 
 from models.engines.interface import Engine, LostEngineError
+from models.engines.process.warm_up import warm_up
+from models.engines.process.wire import Json, answer_to_json, prompt_from_json, receive, send
 from models.engines.registry import create_engine
-from models.engines.warm_up import warm_up
-from models.engines.wire import Json, answer_to_json, prompt_from_json, receive, send
 from models.settings import EngineSettings
 from utilities.errors import UserError
 from utilities.typed_yaml import build

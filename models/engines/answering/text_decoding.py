@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+from models.engines.answering.language_model import LanguageModel, WritingRow
+from models.engines.answering.rendering import question_tokens
+from models.engines.answering.scoring import ScoringSettings
 from models.engines.interface import Answer
-from models.engines.language_model import LanguageModel, WritingRow
-from models.engines.rendering import question_tokens
-from models.engines.scoring import ScoringSettings
 from prompts.answer_space import Text
 from prompts.prompt import Prompt
 from prompts.trimming import trim

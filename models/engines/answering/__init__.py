@@ -1,0 +1,1 @@
+"""Ways to answer a prompt with any language model."""
