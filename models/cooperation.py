@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from models.asking import Asking, Missing
-from models.clock import Allowance
 from models.engines.interface import Answer, Engine
 from models.engines.registry import start_engine
 from models.engines.usage import Usage
+from models.scheduling.asking import Asking, Missing
+from models.scheduling.clock import Allowance
 from models.settings import (
     NO_REASONING,
     OWN_REASONING,

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from models.asking import Missing
 from models.cooperation import Team
 from models.engines.interface import Answer
+from models.scheduling.asking import Missing
 from prompts.exemplars import Exemplar, Likeness, exemplar, fixed_exemplars, likeness, likest, with_exemplars
 from prompts.external_information import token_estimate
 from prompts.prompt import Prompt

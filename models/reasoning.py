@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from models.asking import Missing
-from models.clock import Allowance
 from models.cooperation import Team, part_of, reasoning_model
 from models.engines.interface import Answer
+from models.scheduling.asking import Missing
+from models.scheduling.clock import Allowance
 from models.settings import NO_REASONING, Settings
 from prompts.chain_of_thought import kind_of, reasoning_of, reasoning_prompt, with_reasoning
 from prompts.prompt import Prompt

@@ -5,15 +5,15 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 
-from models.asking import Missing
 from models.base_model import ShopBenchBaseModel
-from models.clock import Allowance, Clock
 from models.cooperation import Answerer, Team, identities
 from models.engines.interface import Answer, Engine
 from models.exemplars import Exemplars
 from models.failures import FailureLog
 from models.fusion import fused_answer
 from models.reasoning import Reasoning
+from models.scheduling.asking import Missing
+from models.scheduling.clock import Allowance, Clock
 from models.settings import ClockSettings, Settings, engine_identity, load_settings
 from models.trace import Trace
 from prompts.answer_space import admits

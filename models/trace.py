@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol, runtime_checkable
 
-from models.asking import Missing
 from models.engines.answering.ways import way_of
 from models.engines.interface import Answer
 from models.engines.usage import Usage
 from models.fusion import fused_answer
+from models.scheduling.asking import Missing
 from models.settings import EngineSettings
 from prompts.answer_space import Choice, Selection, admits
 from prompts.prompt import Prompt

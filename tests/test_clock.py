@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.clock import Clock
+from models.scheduling.clock import Clock
 from models.settings import ClockSettings
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 import local_evaluation
-from models.asking import Missing
 from models.engines.interface import Answer
 from models.engines.usage import Usage
+from models.scheduling.asking import Missing
 from models.settings import EngineSettings
 from models.trace import Asked, Trace, start_trace
 from prompts.answer_space import Choice

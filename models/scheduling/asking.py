@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from models.clock import Allowance
-from models.effort import EVIDENCE, Effort, efforts
 from models.engines.interface import Answer, Engine, EngineError, GoneEngineError, LostEngineError, StartingEngineError
-from models.order_averaging import combined
-from models.planning import Efforts, plan, together
+from models.scheduling.clock import Allowance
+from models.scheduling.effort import EVIDENCE, Effort, efforts
+from models.scheduling.order_averaging import combined
+from models.scheduling.planning import Efforts, plan, together
+from models.scheduling.speed import Speed
 from models.settings import ClockSettings, EngineSettings
-from models.speed import Speed
 from prompts.prompt import Prompt
 
 _LOG = logging.getLogger("shopalign")

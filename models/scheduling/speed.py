@@ -3,8 +3,8 @@
 import math
 from dataclasses import dataclass, replace
 
-from models.effort import Work
 from models.engines.usage import Usage
+from models.scheduling.effort import Work
 
 _KEPT = 0.5
 """Of everything older at each measurement: an engine that becomes ten times slower is believed at once."""

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from models.effort import EVIDENCE, Effort, Work
-from models.speed import Speed
+from models.scheduling.effort import EVIDENCE, Effort, Work
+from models.scheduling.speed import Speed
 
 _SPARE_SHARE = 0.5
 """Spare work is begun only where all of it is expected to end in half of the time."""

@@ -1,0 +1,1 @@
+"""Planning: what is done for each prompt in the seconds that there are."""
