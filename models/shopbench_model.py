@@ -7,10 +7,10 @@ from dataclasses import asdict
 
 from models.base_model import ShopBenchBaseModel
 from models.cooperation import Answerer, Team, identities
+from models.decision import fused_answer
 from models.engines.interface import Answer, Engine
-from models.exemplars import Exemplars
+from models.example_memory import Exemplars
 from models.failures import FailureLog
-from models.fusion import fused_answer
 from models.reasoning import Reasoning
 from models.scheduling.asking import Missing
 from models.scheduling.clock import Allowance, Clock

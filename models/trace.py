@@ -3,17 +3,17 @@
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol, runtime_checkable
 
+from models.decision import fused_answer
 from models.engines.answering.ways import way_of
 from models.engines.interface import Answer
 from models.engines.usage import Usage
-from models.fusion import fused_answer
 from models.scheduling.asking import Missing
 from models.settings import EngineSettings
+from models.traced_question import TracedQuestion
 from prompts.answer_space import Choice, Selection, admits
 from prompts.prompt import Prompt
 from retrieval.fusion import MODEL, Combiner
 from utilities.task_type import TaskType
-from utilities.traced_question import TracedQuestion
 
 Asked = tuple[TaskType, Prompt, Answer | Missing]
 """The detected task type, the prompt made of the question, and what came back for it."""

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from models.traced_question import TracedQuestion
 from utilities.evaluation import Batch, Prediction
 from utilities.evaluation_record import record_run
 from utilities.files import write_json
@@ -12,7 +13,6 @@ from utilities.question_record import question_records, write_json_lines, write_
 from utilities.questions import Question
 from utilities.scores import score_answers
 from utilities.task_type import TaskType
-from utilities.traced_question import TracedQuestion
 
 HOSTILE = (
     "</script><script>document.title='owned'</script><img src=x onerror=alert(1)> \"'&amp; \u2028 <!-- 🛒 {{ 7*7 }} $x$"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models import exemplars as kept
+from models import example_memory as kept
 from models.engines.interface import Answer, EngineError
 from models.engines.scripted import ScriptedEngine
 from models.engines.transformers_engine.engine import TransformersEngine

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rank_bm25 import BM25Okapi
 
+from models.decision import fused_answer
 from models.engines.interface import Answer
-from models.fusion import fused_answer
 from prompts import ranking, retrieval
 from prompts.answer_space import Choice, Selection, Spans, Text
 from prompts.prompt import Prompt

@@ -13,6 +13,7 @@ from models.engines.usage import Usage
 from models.scheduling.asking import Missing
 from models.settings import EngineSettings
 from models.trace import Asked, Trace, start_trace
+from models.traced_question import read_traced
 from prompts.answer_space import Choice
 from prompts.prompt import Prompt
 from retrieval.fusion import FittedSum
@@ -21,7 +22,6 @@ from utilities.evaluation import Batch, Prediction
 from utilities.question_record import question_records, write_questions
 from utilities.report.runs import read_run
 from utilities.task_type import TaskType
-from utilities.traced_question import read_traced
 
 
 def prompt(**changes: Any) -> Prompt:

@@ -12,12 +12,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from models.traced_question import TracedQuestion, is_number, read_traced
 from utilities.errors import UserError
 from utilities.evaluation import Prediction
 from utilities.files import write_text
 from utilities.metrics import MICRO_F1, Counts, Score
 from utilities.questions import Question, json_lines, read_questions
-from utilities.traced_question import TracedQuestion, is_number, read_traced
 
 
 @dataclass(frozen=True)

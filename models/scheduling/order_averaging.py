@@ -4,8 +4,8 @@ import math
 import statistics
 from collections.abc import Sequence
 
+from models.decision import chosen_labels
 from models.engines.interface import Answer
-from models.fusion import chosen_labels
 from prompts.answer_space import Choice, Selection
 from prompts.orders import scores_in_order
 from prompts.prompt import Prompt

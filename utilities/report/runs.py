@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from models.traced_question import TracedQuestion
 from utilities.errors import UserError
 from utilities.metrics import Counts, Score
 from utilities.question_record import QuestionRecord, question_records, read_question_records, read_trace
 from utilities.questions import Question, json_lines, read_questions
 from utilities.report.scores_file import read_scores
-from utilities.traced_question import TracedQuestion
 
 MOST_RUNS = 6
 """So many runs a page can tell apart by colours and marks."""
