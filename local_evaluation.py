@@ -13,10 +13,10 @@ from utilities.files import write_json, write_text
 from utilities.options import positive
 
 if TYPE_CHECKING:
+    from evaluation.loop import Prediction
+    from evaluation.questions import Question
+    from evaluation.run_record import Run
     from models.trace import Trace
-    from utilities.evaluation import Prediction
-    from utilities.evaluation_record import Run
-    from utilities.questions import Question
 
 TRACE = "trace.jsonl"
 EXAMPLES = """\
@@ -33,7 +33,7 @@ files in the output folder:
   scores.json      scores, seconds, fallbacks, settings, weights, versions
   questions.jsonl  the questions in their own format, with what each answer scored and took
   trace.jsonl      what the model did with each question: prompt, evidence, scores of labels
-  report.html      all of it as a page to read; to compare runs: python -m utilities.report --help
+  report.html      all of it as a page to read; to compare runs: python -m evaluation.report --help
 
 exit code: 0 when scored, 2 when an input or the model breaks the evaluator's contract
 """
@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Evaluate by the options of the command line; print tables and return 0."""
     options = _options(argv)
     # Imported after the options are read: `--help` and a mistyped option answer at once.
-    from utilities.questions import read_questions
+    from evaluation.questions import read_questions
 
     questions = read_questions(options.data)[: options.limit]
     _make_folder(options.output)
@@ -68,7 +68,7 @@ def read_answers(path: Path, expected: int) -> list[str]:
     Raises:
         UserError: the file cannot be read, a line is no JSON string, or there are not `expected` of them.
     """
-    from utilities.questions import json_lines
+    from evaluation.questions import json_lines
 
     answers: list[str] = []
     for number, value in json_lines(path):
@@ -124,9 +124,9 @@ def _make_folder(folder: Path) -> None:
 
 def _run_user_model(questions: Sequence["Question"], kept: Path) -> "Run":
     """Answer all questions; whatever fails afterwards, the answers are kept."""
+    from evaluation.loop import predict
+    from evaluation.run_record import record_run
     from models.trace import start_trace
-    from utilities.evaluation import predict
-    from utilities.evaluation_record import record_run
 
     started = time.perf_counter()
     from models.user_config import UserModel
@@ -142,7 +142,7 @@ def _run_user_model(questions: Sequence["Question"], kept: Path) -> "Run":
 
 def _save_trace(path: Path, trace: "Trace | None", prediction: "Prediction") -> None:
     """Write what the model did with each question; a model that keeps no trace leaves none of an earlier run."""
-    from utilities.question_record import write_trace
+    from evaluation.question_record import write_trace
 
     path.unlink(missing_ok=True)
     if trace is not None and len(trace.questions) == len(prediction.answers):
@@ -165,10 +165,10 @@ def _score(
     answers: Sequence[str],
     run: "Run | None",
 ) -> None:
-    from utilities.evaluation_record import NO_RUN, describe_data, versions
-    from utilities.question_record import question_records, write_questions
-    from utilities.score_table import console_for, print_run, print_scores
-    from utilities.scores import score_answers
+    from evaluation.question_record import question_records, write_questions
+    from evaluation.run_record import NO_RUN, describe_data, versions
+    from evaluation.score_table import console_for, print_run, print_scores
+    from evaluation.scores import score_answers
 
     scores = score_answers(questions, answers)
     data = describe_data(options.data, len(questions))
@@ -192,8 +192,8 @@ def _report(folder: Path) -> None:
     """Write report.html; what goes wrong there takes nothing from a run that is scored and saved."""
     path = folder / "report.html"
     try:
-        from utilities.report.page import write_report
-        from utilities.report.runs import read_run
+        from evaluation.report.page import write_report
+        from evaluation.report.runs import read_run
 
         write_report([read_run(folder)], path)
     except (UserError, OSError) as error:

@@ -19,12 +19,12 @@ from benchmarks.common import (
 )
 from benchmarks.held_out import ask_tasks, summarise
 from benchmarks.overrides import with_overrides
+from evaluation.questions import Question, read_questions
+from evaluation.run_record import describe_data
+from evaluation.sampling import Overlap, draw_sample
 from models.engines.weights import holds_model
 from models.settings import Settings, load_settings
 from utilities.errors import UserError, exit_code
-from utilities.evaluation_record import describe_data
-from utilities.questions import Question, read_questions
-from utilities.sampling import Overlap, draw_sample
 
 EXAMPLES = """\
   python -m benchmarks.awq_against_dense --dense models/weights/smollm2-135m-instruct \\

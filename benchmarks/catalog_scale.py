@@ -22,10 +22,10 @@ from benchmarks.common import (
     shown,
     source_digest,
 )
+from evaluation.questions import json_lines, read_questions
 from prompts.reading import read_query
 from utilities.errors import UserError, exit_code
 from utilities.options import positive
-from utilities.questions import json_lines, read_questions
 from utilities.task_type import TaskType
 from utilities.wheels import sha256
 

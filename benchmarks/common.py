@@ -15,14 +15,14 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
+from evaluation.run_record import versions
+from evaluation.score_table import console_for
 from models.engines.weights import holds_model, missing_weights_message
 from models.settings import EngineSettings, Settings, adapter_folders, weights_folder
 from utilities.errors import UserError
-from utilities.evaluation_record import versions
 from utilities.files import write_json
 from utilities.fingerprint import fingerprint_of_both
 from utilities.options import positive
-from utilities.score_table import console_for
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"

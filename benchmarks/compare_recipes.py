@@ -29,13 +29,13 @@ from benchmarks.common import (
     unhurried,
     weights_of,
 )
+from evaluation.loop import DescribesItself, predict
+from evaluation.questions import Question, read_questions
+from evaluation.run_record import describe_data
+from evaluation.scores import score_answers
 from models.settings import Settings, load_settings
 from utilities.errors import exit_code
-from utilities.evaluation import DescribesItself, predict
-from utilities.evaluation_record import describe_data
 from utilities.options import positive
-from utilities.questions import Question, read_questions
-from utilities.scores import score_answers
 from utilities.task_type import TaskType
 
 EXAMPLES = """\

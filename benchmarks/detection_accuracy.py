@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.common import ROOT, Json, Results, add_questions, conditions, make_parser, print_table, source_digest
+from evaluation.questions import json_lines
+from evaluation.run_record import describe_data
 from prompts.detection import detect_task_type
 from utilities.errors import UserError, exit_code
-from utilities.evaluation_record import describe_data
-from utilities.questions import json_lines
 from utilities.task_type import TaskType
 
 EXAMPLES = """\

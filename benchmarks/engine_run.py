@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import Json, model_folder, set_threads, unhurried
+from evaluation.loop import predict
+from evaluation.questions import Question, read_questions
 from models.engines.interface import Engine
 from models.engines.process.warm_up import warm_up
 from models.settings import EngineSettings, Settings, load_settings
 from models.shopbench_model import ShopBenchModel
-from utilities.evaluation import predict
-from utilities.questions import Question, read_questions
 from utilities.task_type import TaskType
 
 OWN = "settings"

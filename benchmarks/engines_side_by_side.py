@@ -32,12 +32,12 @@ from benchmarks.common import (
     weights_of,
 )
 from benchmarks.engine_run import NAMES, OWN, asked, run_engine, settings_for
+from evaluation.questions import Question, read_questions
+from evaluation.run_record import describe_data
+from evaluation.scores import score_answers
 from models.settings import SCORINGS
 from utilities.errors import UserError, exit_code
-from utilities.evaluation_record import describe_data
 from utilities.files import write_json
-from utilities.questions import Question, read_questions
-from utilities.scores import score_answers
 from utilities.task_type import TaskType
 
 EXAMPLES = """\

@@ -35,6 +35,8 @@ from benchmarks.common import (
     weights_of,
 )
 from benchmarks.intervals import Scored, draw, interval, resampled
+from evaluation.questions import Question, read_questions
+from evaluation.run_record import describe_data
 from models.settings import Settings, engine_identity, load_settings
 from prompts.reading import read_numbered_list
 from retrieval.fusion import LEXICAL, MODEL, VECTORS, Combiner, FittedSum, ReciprocalRank
@@ -42,8 +44,6 @@ from retrieval.fusion_weights import read_weights
 from retrieval.sources import open_knowledge, weights_file
 from tuning.scored_rows import ScoredRow, scored_rows
 from utilities.errors import exit_code
-from utilities.evaluation_record import describe_data
-from utilities.questions import Question, read_questions
 from utilities.task_type import TaskType
 
 EXAMPLES = """\

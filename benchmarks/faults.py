@@ -34,13 +34,13 @@ from benchmarks.common import (
 )
 from benchmarks.faulty_worker import POISON, command
 from benchmarks.hostile_prompts import flaw_of
+from evaluation.loop import predict
+from evaluation.questions import Question, read_questions
+from evaluation.run_record import describe_data
 from models.engines.process.supervised import SupervisedEngine
 from models.settings import Settings, load_settings
 from models.shopbench_model import ShopBenchModel
 from utilities.errors import exit_code
-from utilities.evaluation import predict
-from utilities.evaluation_record import describe_data
-from utilities.questions import Question, read_questions
 
 EXAMPLES = """\
   python -m benchmarks.faults                       the default model, which is loaded again and again: a quarter hour

@@ -23,10 +23,10 @@ from benchmarks.common import (
     set_threads,
     weights_of,
 )
+from evaluation.questions import read_questions
+from evaluation.run_record import describe_data
 from models.settings import EngineSettings, load_settings
 from utilities.errors import exit_code
-from utilities.evaluation_record import describe_data
-from utilities.questions import read_questions
 
 if TYPE_CHECKING:
     import torch

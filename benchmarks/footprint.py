@@ -22,11 +22,11 @@ from benchmarks.common import (
     source_digest,
     weights_of,
 )
+from evaluation.questions import Question, read_questions
+from evaluation.run_record import describe_data
 from models.settings import load_settings
 from utilities.errors import UserError, exit_code
-from utilities.evaluation_record import describe_data
 from utilities.processes import ProcessTree
-from utilities.questions import Question, read_questions
 
 EXAMPLES = """\
   python -m benchmarks.footprint                    memory over all of data/development.json: takes minutes

@@ -29,16 +29,16 @@ from benchmarks.common import (
 )
 from benchmarks.intervals import Drawn, Interval, Scored, draw, mean_over_tasks, resampled, with_intervals
 from benchmarks.overrides import with_overrides
+from evaluation.metrics import METRICS
+from evaluation.parsers import parse
+from evaluation.questions import Question, read_questions
+from evaluation.run_record import describe_data
+from evaluation.sampling import Overlap, Sample, draw_sample
 from models.settings import Settings, load_settings
 from models.shopbench_model import ShopBenchModel
 from retrieval.embeddings import NotScorableError
 from utilities.errors import UserError, exit_code
-from utilities.evaluation_record import describe_data
-from utilities.metrics import METRICS
 from utilities.options import positive
-from utilities.parsers import parse
-from utilities.questions import Question, read_questions
-from utilities.sampling import Overlap, Sample, draw_sample
 
 EXAMPLES = """\
   python -m benchmarks.held_out --data FILE

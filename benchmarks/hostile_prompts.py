@@ -26,14 +26,14 @@ from benchmarks.common import (
     unhurried,
 )
 from benchmarks.hostile_text import KINDS, hostile_prompt
+from evaluation.loop import Model
+from evaluation.parsers import NO_CHOICE, parse
+from evaluation.questions import read_questions
 from models.settings import load_settings
 from models.shopbench_model import ShopBenchModel
 from prompts.detection import detect_task_type
 from utilities.errors import exit_code
-from utilities.evaluation import Model
 from utilities.options import positive
-from utilities.parsers import NO_CHOICE, parse
-from utilities.questions import read_questions
 from utilities.task_type import TaskType
 
 EXAMPLES = """\

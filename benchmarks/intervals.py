@@ -1,6 +1,6 @@
-"""Bootstrap intervals: see `utilities.intervals`."""
+"""Bootstrap intervals: see `evaluation.intervals`."""
 
-from utilities.intervals import (
+from evaluation.intervals import (
     RESAMPLES,
     Drawn,
     Interval,

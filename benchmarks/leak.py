@@ -17,6 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import Json, Results, conditions, make_parser, print_table, source_digest
+from evaluation.metrics import ndcg
+from evaluation.questions import read_questions
+from evaluation.run_record import describe_data
 from prompts.reading import read_numbered_list, read_query
 from retrieval.bm25 import best_first
 from retrieval.fusion import LEXICAL, RELATED, FittedSum
@@ -27,11 +30,8 @@ from retrieval.products.columns import JUDGEMENT_COLUMNS, PRODUCT_COLUMNS, read_
 from retrieval.products.manifest import BuildSettings
 from retrieval.words import PLURAL
 from utilities.errors import UserError, exit_code
-from utilities.evaluation_record import describe_data
 from utilities.files import write_text
-from utilities.metrics import ndcg
 from utilities.options import positive
-from utilities.questions import read_questions
 
 EXAMPLES = """\
   python -m benchmarks.leak --titles catalog.jsonl --rows ranking_train.jsonl --data ranking_dev.jsonl

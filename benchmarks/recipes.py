@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, LogitsProcessor, LogitsProcessorList
 
+from evaluation.loop import Model
 from models.settings import EngineSettings, Settings, weights_folder
 from models.shopbench_model import ShopBenchModel
 from prompts.detection import detect_task_type
-from utilities.evaluation import Model
 from utilities.task_type import TaskType
 
 BATCH_SIZE = 16

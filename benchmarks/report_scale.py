@@ -13,12 +13,12 @@ from pathlib import Path
 
 from benchmarks.chromium import CHROMIUM, Browser
 from benchmarks.common import Json, Results, conditions, make_parser, print_table, source_digest
+from evaluation.question_record import write_json_lines, write_questions, write_trace
+from evaluation.report.page import write_report
+from evaluation.report.runs import Run, read_run
 from utilities.errors import UserError, exit_code
 from utilities.files import write_json
 from utilities.options import positive
-from utilities.question_record import write_json_lines, write_questions, write_trace
-from utilities.report.page import write_report
-from utilities.report.runs import Run, read_run
 from utilities.wheels import sha256
 
 EXAMPLES = """\
@@ -28,7 +28,7 @@ EXAMPLES = """\
 The run's questions are repeated, the words of each copy in another order, so that no copy compresses well.
 Seconds to open are those of Chromium, from the address to the list of questions; without a Chromium they are left out.
 """
-SOURCES = ("utilities/report/*.py", "utilities/report/page/*", "benchmarks/report_scale.py")
+SOURCES = ("utilities/report/*.py", "evaluation/report/page/*", "benchmarks/report_scale.py")
 WIDTHS = (400, 1400)
 _SEED = 0
 

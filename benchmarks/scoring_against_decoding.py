@@ -29,14 +29,14 @@ from benchmarks.common import (
     unhurried,
     weights_of,
 )
+from evaluation.loop import predict
+from evaluation.questions import Question, read_questions
+from evaluation.run_record import describe_data
+from evaluation.scores import score_answers
 from models.settings import SCORINGS, Settings, load_settings
 from retrieval.fusion import KINDS
 from retrieval.sources import FuseSettings
 from utilities.errors import UserError, exit_code
-from utilities.evaluation import predict
-from utilities.evaluation_record import describe_data
-from utilities.questions import Question, read_questions
-from utilities.scores import score_answers
 from utilities.task_type import TaskType
 
 EXAMPLES = """\

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.common import Results, conditions, make_parser, print_table
+from evaluation.questions import Question, read_questions
 from tuning.selection.decontamination import UnseenContent
 from tuning.selection.parts import read_parts
 from utilities.errors import exit_code
-from utilities.questions import Question, read_questions
 from utilities.wheels import sha256
 
 EXAMPLES = """\

@@ -27,14 +27,14 @@ from benchmarks.common import (
     source_digest,
     weights_of,
 )
+from evaluation.questions import Question, read_questions
+from evaluation.run_record import describe_data
 from models.engines.interface import Engine
 from models.engines.model_registry import catalogue_entry
 from models.settings import Settings, load_settings
 from prompts.prompt import Prompt
 from utilities.devices import CPU, Device, device_named, read_devices
 from utilities.errors import exit_code
-from utilities.evaluation_record import describe_data
-from utilities.questions import Question, read_questions
 
 EXAMPLES = """\
   python -m benchmarks.time_budget_accuracy                   all of data/development.json: takes minutes

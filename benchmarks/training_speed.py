@@ -31,6 +31,7 @@ from benchmarks.common import (
     shown,
 )
 from benchmarks.plain_trainer import Chats, plain_trainer
+from evaluation.questions import read_questions
 from models.engines.tokenizer import TextCoder
 from models.settings import load_settings
 from tuning.answer_trainer import AnswerTrainer, Rows
@@ -43,7 +44,6 @@ from tuning.training_form import TrainingForm, training_form
 from utilities.errors import exit_code
 from utilities.fingerprint import fingerprint
 from utilities.options import positive
-from utilities.questions import read_questions
 from utilities.wheels import sha256
 
 EXAMPLES = """\

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from evaluation.run_record import versions
 from models.cooperation import engine_settings, identities
 from models.settings import Settings, engine_identity
 from retrieval.embeddings import ENGLISH, at_hand
 from retrieval.products.manifest import MANIFEST
 from retrieval.sources import FITTED, weights_file
 from retrieval.vectors import PACKAGED
-from utilities.evaluation_record import versions
 from utilities.files import ROOT
 from utilities.fingerprint import fingerprint
 

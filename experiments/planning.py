@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from evaluation.questions import json_lines, read_questions
 from experiments.base import Base
 from experiments.identity import code_digest, identity_of
 from experiments.table import Row, Table, settings_of
@@ -17,7 +18,6 @@ from models.engines.registry import check_engine
 from models.settings import Settings, load_settings
 from utilities.errors import UserError
 from utilities.files import write_text
-from utilities.questions import json_lines, read_questions
 
 SETTINGS = "settings.yaml"
 SCORES = "scores.json"

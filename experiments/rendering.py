@@ -11,11 +11,11 @@ from rich import box
 from rich.console import Console
 from rich.table import Table as Ruled
 
+from evaluation.report.runs import MOST_RUNS
 from experiments.planning import Planned
 from experiments.results import Cell, Result
 from experiments.table import PUBLISHED, Row, Table
 from utilities.files import ROOT
-from utilities.report.runs import MOST_RUNS
 
 _ABSENT = "-"
 _TOLD = ("unscored", "seconds", "fallbacks", "questions", "weights", "code", "date", "versions")
@@ -166,7 +166,7 @@ def _look_into(filled: Filled) -> list[str]:
     for name, result in filled.results.items():
         names.setdefault(result.folder, name)
     runs = shlex.join(f"{name}={folder}" for folder, name in list(names.items())[:MOST_RUNS])
-    return [f"single questions: python -m utilities.report {runs} --output report.html"] if runs else []
+    return [f"single questions: python -m evaluation.report {runs} --output report.html"] if runs else []
 
 
 def markdown(filled: Sequence[Filled], command: Sequence[str]) -> str:

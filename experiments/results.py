@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from evaluation.intervals import Interval
+from evaluation.report.runs import Run, read_run
+from evaluation.report.score_tables import Difference, Line, score_tables
 from experiments.planning import SCORES, Planned
 from experiments.running import CODE
 from experiments.table import COLUMNS, TYPE_OF
 from utilities.errors import UserError
-from utilities.intervals import Interval
-from utilities.report.runs import Run, read_run
-from utilities.report.score_tables import Difference, Line, score_tables
 
 
 @dataclass(frozen=True)

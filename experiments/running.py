@@ -12,11 +12,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from evaluation.questions import json_lines
 from experiments.identity import code_digest
 from experiments.planning import SCORES, SETTINGS, Planned
 from models.settings import ADAPTER_VARIABLE, FILE_VARIABLE, MODEL_VARIABLE, WEIGHTS_VARIABLE
 from utilities.files import ROOT, write_json
-from utilities.questions import json_lines
 
 CODE = "code.json"
 _LOG = "log.txt"

@@ -5,13 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from evaluation.loop import Batch, Prediction
+from evaluation.question_record import question_records, write_json_lines, write_questions, write_trace
+from evaluation.questions import Question
+from evaluation.run_record import record_run
+from evaluation.scores import score_answers
 from models.traced_question import TracedQuestion
-from utilities.evaluation import Batch, Prediction
-from utilities.evaluation_record import record_run
 from utilities.files import write_json
-from utilities.question_record import question_records, write_json_lines, write_questions, write_trace
-from utilities.questions import Question
-from utilities.scores import score_answers
 from utilities.task_type import TaskType
 
 HOSTILE = (

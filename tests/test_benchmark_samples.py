@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from benchmarks.intervals import Scored, draw, interval, mean_over_tasks, resampled, with_intervals
 from benchmarks.overrides import with_overrides
+from evaluation.intervals import score_of
+from evaluation.metrics import Counts, Score, micro_f1
+from evaluation.questions import Question
+from evaluation.sampling import Overlap, draw_sample
 from models.settings import Settings
 from utilities.errors import UserError
-from utilities.intervals import score_of
-from utilities.metrics import Counts, Score, micro_f1
-from utilities.questions import Question
-from utilities.sampling import Overlap, draw_sample
 from utilities.task_type import TaskType
 
 

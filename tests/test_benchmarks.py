@@ -16,12 +16,12 @@ from benchmarks.held_out import ask_questions
 from benchmarks.hostile_prompts import ask_hostile, flaw_of, merged
 from benchmarks.hostile_text import KINDS, hostile_prompt
 from benchmarks.scoring_against_decoding import agreement_of, answered_by, settings_in_use, with_options
+from evaluation.questions import Question
 from models.engines.interface import Answer
 from models.engines.scripted import ScriptedEngine
 from models.settings import Settings, load_settings
 from models.shopbench_model import ShopBenchModel
 from utilities.errors import UserError, exit_code
-from utilities.questions import Question
 from utilities.task_type import TaskType
 
 NAMES = (

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from evaluation.questions import Question
 from tests.training_rows import thing, write_rows, written
 from tuning import select_data
 from tuning.selection.decontamination import UnseenContent
 from tuning.selection.parts import Parts, read_parts
 from tuning.selection.rows import Usable
 from tuning.selection.sampling import Shares, select
-from utilities.questions import Question
 from utilities.task_type import TaskType
 
 WORDING = "please read the following question about our shop carefully and then write down your answer"

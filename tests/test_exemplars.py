@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evaluation.questions import read_questions
 from models import example_memory as kept
 from models.engines.interface import Answer, EngineError
 from models.engines.scripted import ScriptedEngine
@@ -25,7 +26,6 @@ from prompts.settings import PromptSettings
 from retrieval.knowledge import QUESTION_ALONE
 from tests.test_shopbench_model import CHOICE, EVIDENCE, FREE, NAMED, QUESTIONS, RANKING, RATING, by_model
 from utilities.errors import UserError
-from utilities.questions import read_questions
 from utilities.task_type import TaskType
 
 DEFAULT = PromptSettings()

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from evaluation.report.__main__ import main as report
 from experiments import run
 from experiments.planning import Planned, selected
 from experiments.running import asked, run_rows
@@ -22,7 +23,6 @@ from models.settings import DEFAULT_FILE, load_settings
 from tests.report_runs import FIRST, QUESTIONS, SECOND, make_run
 from utilities.errors import UserError
 from utilities.files import ROOT
-from utilities.report.__main__ import main as report
 from utilities.typed_yaml import read_mapping
 
 TABLES = Path(run.__file__).parent / "tables"
@@ -107,7 +107,7 @@ def test_the_command_below_a_table_makes_a_page_of_its_rows(
     monkeypatch.setattr("experiments.rendering.MOST_RUNS", most)
     run.main(arguments)
     [line] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("single questions: ")]
-    asked_for = shlex.split(line)[shlex.split(line).index("utilities.report") + 1 :]
+    asked_for = shlex.split(line)[shlex.split(line).index("evaluation.report") + 1 :]
     assert report([*asked_for[:-1], str(tmp_path / "report.html")]) == 0
     title = (tmp_path / "report.html").read_text(encoding="utf-8").partition("<title>")[2].partition("</title>")[0]
     assert title == ("ShopAlign report: label, text" if most > 1 else "ShopAlign report: label")

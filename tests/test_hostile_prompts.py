@@ -5,13 +5,13 @@ from typing import cast
 
 import pytest
 
+from evaluation.parsers import parse
 from models import shopbench_model
 from models.engines.scripted import ScriptedEngine
 from models.engines.transformers_engine.engine import TransformersEngine
 from models.settings import Settings
 from models.shopbench_model import ShopBenchModel
 from prompts.detection import detect_task_type
-from utilities.parsers import parse
 from utilities.task_type import TaskType
 
 Detect = Callable[[str, bool], TaskType]

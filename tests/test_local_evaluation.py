@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import local_evaluation
+from evaluation.loop import Batch, Prediction, predict
+from evaluation.questions import Question
+from evaluation.run_record import record_run
 from utilities.errors import UserError
-from utilities.evaluation import Batch, Prediction, predict
-from utilities.evaluation_record import record_run
-from utilities.questions import Question
 from utilities.task_type import TaskType
 
 ROWS: Sequence[Mapping[str, object]] = [
@@ -129,7 +129,7 @@ def test_an_exception_of_the_model_is_not_hidden() -> None:
 
 def test_every_batch_is_timed_without_the_time_between_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([0.0, 3.0, 10.0, 11.0])
-    monkeypatch.setattr("utilities.evaluation.time.perf_counter", lambda: next(clock))
+    monkeypatch.setattr("evaluation.loop.time.perf_counter", lambda: next(clock))
     prediction = predict(Echo(), [question("a"), question("b"), question("c")])
     assert prediction.batches == (Batch(2, 3.0), Batch(1, 1.0))
     assert prediction.seconds == 4.0
@@ -235,7 +235,7 @@ def test_answers_survive_although_scoring_fails(data: Path, tmp_path: Path, monk
     def fail(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("utilities.scores.score_answers", fail)
+    monkeypatch.setattr("evaluation.scores.score_answers", fail)
     with pytest.raises(MemoryError):
         local_evaluation.main(["--data", str(data), "--output", str(tmp_path)])
     assert local_evaluation.read_answers(tmp_path / "answers.jsonl", 4) == ANSWERS
@@ -251,7 +251,7 @@ def test_a_report_that_cannot_be_written_takes_nothing_from_a_scored_run(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr("utilities.report.page.write_report", fail)
+    monkeypatch.setattr("evaluation.report.page.write_report", fail)
     assert local_evaluation.main(["--data", str(data), "--output", str(tmp_path)]) == 0
     said = capsys.readouterr().err.splitlines()[-1]
     words = " ".join(str(error).split())

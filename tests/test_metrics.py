@@ -10,17 +10,8 @@ from nltk.translate.bleu_score import sentence_bleu  # type: ignore[import-untyp
 from numpy.typing import NDArray
 from sklearn.metrics import ndcg_score  # type: ignore[import-untyped]
 
-from retrieval import embeddings
-from retrieval.embeddings import (
-    DEFAULT_FOLDER,
-    ENGLISH,
-    MULTILINGUAL,
-    VARIABLE,
-    NotScorableError,
-    load_encoder,
-)
-from utilities import metrics
-from utilities.metrics import (
+from evaluation import metrics
+from evaluation.metrics import (
     METRICS,
     Counts,
     accuracy,
@@ -31,6 +22,15 @@ from utilities.metrics import (
     micro_f1,
     ndcg,
     rouge_l,
+)
+from retrieval import embeddings
+from retrieval.embeddings import (
+    DEFAULT_FOLDER,
+    ENGLISH,
+    MULTILINGUAL,
+    VARIABLE,
+    NotScorableError,
+    load_encoder,
 )
 from utilities.task_type import TaskType
 

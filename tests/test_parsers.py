@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from utilities.parsers import MAX_CHARACTERS, parse
+from evaluation.parsers import MAX_CHARACTERS, parse
 from utilities.task_type import TaskType
 
 CHOICE = TaskType.MULTIPLE_CHOICE

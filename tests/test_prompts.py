@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evaluation.parsers import parse
 from prompts.answer_space import Choice, Selection, Spans, Text, admits
 from prompts.plain import plain_prompt
 from prompts.prompt import Prompt
@@ -13,7 +14,6 @@ from prompts.registry import BUILDERS
 from prompts.settings import PromptSettings
 from retrieval.knowledge import QUESTION_ALONE
 from tests.regenerate_goldens import DEVELOPMENT_FILE, MODULES
-from utilities.parsers import parse
 from utilities.task_type import TaskType
 
 QUESTIONS = [json.loads(line) for line in DEVELOPMENT_FILE.read_text(encoding="utf-8").splitlines()]

@@ -16,16 +16,16 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoTokenizer
 
+from evaluation.questions import read_questions
 from models.engines.transformers_engine.loading import load_causal_lm
 from tests.tiny_awq import quantise_folder
 from tests.tiny_model import save_tiny_model
-from tuning.calibration import DEVELOPMENT, calibration_rows
+from tuning.calibration_texts import DEVELOPMENT, calibration_rows
 from tuning.quantize import main
 from tuning.shop_texts import shop_texts
 from tuning.source_model import check_source
 from utilities.errors import UserError, exit_code
 from utilities.files import ROOT
-from utilities.questions import read_questions
 
 needs_gptqmodel = pytest.mark.skipif(find_spec("gptqmodel") is None, reason="gptqmodel is not installed")
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evaluation.questions import Question, read_questions
 from utilities.errors import UserError
-from utilities.questions import Question, read_questions
 from utilities.task_type import TaskType
 
 MISSING = object()

@@ -12,20 +12,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evaluation.question_record import question_records, read_question_records, write_questions
+from evaluation.questions import Question
+from evaluation.report.__main__ import main
+from evaluation.report.calibration import calibration, softmax
+from evaluation.report.embedded import escaped_json, inserted
+from evaluation.report.page import write_report
+from evaluation.report.runs import read_run, read_runs
+from evaluation.report.score_tables import score_tables
+from evaluation.report.time_use import batch_times, share_of_limit, slowest, track_times
+from evaluation.scores import score_answers
 from retrieval.embeddings import NotScorableError
 from tests.report_runs import FIRST, HOSTILE, QUESTIONS, SECOND, choice, make_run
 from utilities.errors import UserError, exit_code
 from utilities.files import write_json
-from utilities.question_record import question_records, read_question_records, write_questions
-from utilities.questions import Question
-from utilities.report.__main__ import main
-from utilities.report.calibration import calibration, softmax
-from utilities.report.embedded import escaped_json, inserted
-from utilities.report.page import write_report
-from utilities.report.runs import read_run, read_runs
-from utilities.report.score_tables import score_tables
-from utilities.report.time_use import batch_times, share_of_limit, slowest, track_times
-from utilities.scores import score_answers
 from utilities.task_type import TaskType
 
 
@@ -72,7 +72,7 @@ def test_a_run_without_any_score_says_so_in_place_of_the_picture(
     def missing(_: str) -> None:
         raise NotScorableError("the model is missing: fetch it")
 
-    monkeypatch.setattr("utilities.metrics.load_encoder", missing)
+    monkeypatch.setattr("evaluation.metrics.load_encoder", missing)
     metric, task_type = "multilingual-sent-transformer", TaskType.GENERATION
     questions = [Question(f"Say {word}", word, "words", task_type, metric, False, "?") for word in "abc"]
     first, second = (make_run(tmp_path / name, list("abc"), questions) for name in "ab")

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from evaluation.report import page
+from evaluation.report.__main__ import main
+from evaluation.report.page import write_report
+from evaluation.report.runs import read_run, read_runs
 from tests.report_runs import make_run
 from utilities.errors import UserError, exit_code
-from utilities.report import page
-from utilities.report.__main__ import main
-from utilities.report.page import write_report
-from utilities.report.runs import read_run, read_runs
 
 ODD: tuple[Any, ...] = (
     None, True, "text\0", [1, "a"], {"a": None}, -1, 0.5, 10**400, 1e308, float("nan"), float("inf")

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.chromium import CHROMIUM, Browser
+from evaluation.report.page import write_report
+from evaluation.report.runs import read_runs
 from tests.report_runs import FIRST, HOSTILE, QUESTIONS, SECOND, choice, make_run
-from utilities.report.page import write_report
-from utilities.report.runs import read_runs
 
 IN_CHROMIUM = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine: apt-get install chromium")
 

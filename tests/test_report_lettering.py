@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from utilities.report.lettering import shortened, width_of
+from evaluation.report.lettering import shortened, width_of
 
 SIZE, WIDEST = 10, 160.0
 

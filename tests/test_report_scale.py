@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks import report_scale
+from evaluation.report.runs import read_run
 from tests.report_runs import QUESTIONS, make_run
 from utilities.errors import exit_code
-from utilities.report.runs import read_run
 
 
 def test_an_enlarged_run_holds_whole_copies_that_score_what_the_run_scored(tmp_path: Path) -> None:

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evaluation import scores as scores_module
+from evaluation.metrics import METRICS, Metric
+from evaluation.questions import Question
+from evaluation.score_table import console_for, print_scores
+from evaluation.scores import Scores, join_answers, score_answers
 from retrieval.embeddings import NotScorableError
-from utilities import scores as scores_module
-from utilities.metrics import METRICS, Metric
-from utilities.questions import Question
-from utilities.score_table import console_for, print_scores
-from utilities.scores import Scores, join_answers, score_answers
 from utilities.task_type import TaskType
 
 MISSING_MODEL = "the multilingual model is missing: put it there"

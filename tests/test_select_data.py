@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evaluation.questions import Question, read_questions
 from prompts.settings import PromptSettings
 from tests.training_rows import all_kinds, choice, entity, ranking, retrieval, write_rows, written
 from tuning import select_data
@@ -18,7 +19,6 @@ from tuning.selection.rows import Usable
 from tuning.selection.sampling import Shares, interleaved, select
 from tuning.training_form import TrainingForm, training_form
 from utilities.errors import UserError, exit_code
-from utilities.questions import Question, read_questions
 from utilities.task_type import TaskType
 
 

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import pytest
 
+from evaluation.parsers import parse
 from models import shopbench_model
 from models.engines.interface import Answer, EngineError
 from models.engines.scripted import ScriptedEngine
@@ -19,7 +20,6 @@ from prompts.prompt import Prompt
 from prompts.registry import BUILDERS
 from retrieval.fusion import KINDS
 from retrieval.sources import FuseSettings, KnowledgeSettings
-from utilities.parsers import parse
 from utilities.task_type import TaskType
 
 RANKING = (

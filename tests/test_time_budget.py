@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from benchmarks import seventy_shape, time_budget_accuracy
 from benchmarks.random_awq import write_random_checkpoint
+from evaluation.questions import read_questions
 from models.engines.answering.language_model import WritingRow
 from models.engines.model_registry import DEFAULT_MODEL, CatalogueEntry, ModelShape, catalogue_entry
 from models.engines.transformers_engine.engine import TransformersEngine
@@ -19,7 +20,6 @@ from prompts.answer_space import Text
 from prompts.prompt import Prompt
 from utilities.devices import Assumptions, Device, device_named, read_devices
 from utilities.errors import UserError, exit_code
-from utilities.questions import read_questions
 from utilities.time_budget import main
 from utilities.time_budget_counting import CountingVllm, count_work, prompts_of
 from utilities.time_budget_model import Machine

@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 
 import local_evaluation
+from evaluation.loop import Batch, Prediction
+from evaluation.question_record import question_records, write_questions
+from evaluation.report.runs import read_run
 from models.engines.interface import Answer
 from models.engines.usage import Usage
 from models.scheduling.asking import Missing
@@ -18,9 +21,6 @@ from prompts.answer_space import Choice
 from prompts.prompt import Prompt
 from retrieval.fusion import FittedSum
 from tests.report_runs import QUESTIONS
-from utilities.evaluation import Batch, Prediction
-from utilities.question_record import question_records, write_questions
-from utilities.report.runs import read_run
 from utilities.task_type import TaskType
 
 

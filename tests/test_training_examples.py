@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from evaluation.questions import Question
 from models.engines.answering.scoring import ScoringSettings
 from models.engines.answering.solvers import SOLVERS
 from models.engines.transformers_engine.causal_lm import CausalLM
@@ -18,7 +19,6 @@ from tuning.examples import Example, Limits, Term, example
 from tuning.objective import AnswerHead, candidate_scores, collate, example_losses, example_values
 from tuning.training_form import TrainingForm, training_form
 from utilities.errors import UserError
-from utilities.questions import Question
 from utilities.task_type import TaskType
 
 LARGE = Limits(prompt=2048, option=128, options=4096, text=256, phrases=100)

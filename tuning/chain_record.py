@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from evaluation.questions import json_lines
 from utilities.errors import UserError
 from utilities.files import ROOT, write_text
 from utilities.fingerprint import fingerprint, fingerprint_of_adapter
-from utilities.questions import json_lines
 from utilities.typed_yaml import build, read_mapping
 from utilities.wheels import sha256
 

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch.distributed.tensor import DTensor
 
+from evaluation.questions import Question, read_questions
 from models.engines.tokenizer import TextCoder
 from models.settings import EngineSettings, load_settings, weights_folder
 from tuning.answer_trainer import AnswerTrainer, Rows
@@ -35,7 +36,6 @@ from tuning.unseen_rows import check_unseen
 from utilities.errors import UserError, exit_code
 from utilities.files import write_json
 from utilities.fingerprint import fingerprint
-from utilities.questions import Question, read_questions
 from utilities.wheels import sha256
 
 EXAMPLES = """\

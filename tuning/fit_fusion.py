@@ -16,16 +16,16 @@ from typing import Any
 
 import yaml
 
+from evaluation.questions import Question, read_questions
+from evaluation.run_record import describe_data, versions
+from evaluation.sampling import Overlap, draw_sample
 from models.settings import Settings, engine_identity, load_settings
 from retrieval.fusion import KINDS, LEXICAL, MODEL, RELATED, VECTORS
 from retrieval.sources import weights_name
 from tuning.fusion_fit import alone, cross_validated, fitted_kind
 from tuning.scored_rows import ScoredRow, scored_rows
 from utilities.errors import UserError, exit_code
-from utilities.evaluation_record import describe_data, versions
 from utilities.files import write_text
-from utilities.questions import Question, read_questions
-from utilities.sampling import Overlap, draw_sample
 from utilities.task_type import TaskType
 
 EXAMPLES = """\

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from evaluation.metrics import ndcg
 from models.engines.answering.token_tree import TokenTree, pack_trees
 from retrieval.bm25 import best_first
 from tuning.examples import Example, Term
-from utilities.metrics import ndcg
 
 
 class AnswerHead:

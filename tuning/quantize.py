@@ -15,7 +15,7 @@ from typing import Any
 
 from tuning.awq_folder import finish_folder
 from tuning.awq_job import RESUMABLE, Job, StoppedError, check_device, failures_told, quantise
-from tuning.calibration import calibration_rows, digest
+from tuning.calibration_texts import calibration_rows, digest
 from tuning.source_model import check_source, load_tokenizer
 from utilities.errors import UserError, exit_code
 from utilities.files import write_json

@@ -9,6 +9,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from evaluation.metrics import hit_rate_at_3, ndcg
+from evaluation.questions import Question
 from models.engines.answering.ways import way_of
 from models.engines.interface import Answer, Engine
 from models.engines.registry import start_engine
@@ -22,8 +24,6 @@ from retrieval.fusion import MODEL
 from retrieval.knowledge import Knowledge
 from retrieval.sources import open_knowledge
 from utilities.errors import UserError
-from utilities.metrics import hit_rate_at_3, ndcg
-from utilities.questions import Question
 
 _BATCH = 16
 _NO_LIMIT = 1e6

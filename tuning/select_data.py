@@ -14,6 +14,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from evaluation.questions import read_questions
+from evaluation.score_table import console_for
 from prompts.settings import PromptSettings
 from retrieval.products.columns import read_columns
 from tuning.selection import reviews
@@ -24,8 +26,6 @@ from tuning.selection.report import all_drops, file_record, print_report, record
 from tuning.selection.sampling import Selected, Shares, select
 from tuning.selection.writing import HELD_OUT, Places, check_inputs_stay, write_selection
 from utilities.errors import UserError, exit_code
-from utilities.questions import read_questions
-from utilities.score_table import console_for
 
 SIZES = (2000, 4750, 6000, 6100, 10000, 20000)
 EXAMPLES = f"""\

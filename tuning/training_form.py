@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from evaluation.questions import Question
 from prompts.answer_space import Choice, Selection, Spans
 from prompts.detection import detect_task_type
 from prompts.phrases import phrases
@@ -10,7 +11,6 @@ from prompts.prompt import Prompt
 from prompts.registry import BUILDERS
 from prompts.settings import PromptSettings
 from retrieval.knowledge import QUESTION_ALONE
-from utilities.questions import Question
 from utilities.task_type import TaskType
 
 

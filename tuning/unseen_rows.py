@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from evaluation.questions import read_questions
 from tuning.selection.parts import folded
 from utilities.errors import UserError
-from utilities.questions import read_questions
 
 
 def check_unseen(rows: Path, held_out: Path) -> None:

@@ -59,10 +59,10 @@ def _write(path: Path, prediction: "Prediction") -> None:
 
 
 def _predict(options: argparse.Namespace, named: dict[int, int]) -> "Prediction":
+    from evaluation.questions import read_questions
     from models.engines.model_registry import catalogue_entry
     from models.settings import load_settings
     from utilities.devices import device_named
-    from utilities.questions import read_questions
     from utilities.time_budget_model import Machine
     from utilities.time_budget_report import Prediction
     from utilities.time_budget_tokens import counting_for

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from transformers import DynamicCache
 
+from evaluation.questions import Question
 from models.engines.answering.language_model import LogProbabilities, ScoringRow, WritingRow
 from models.engines.answering.scoring import ScoringSettings, by_head
 from models.engines.answering.solvers import solve
@@ -23,7 +24,6 @@ from prompts.prompt import Prompt
 from prompts.registry import BUILDERS
 from prompts.settings import PromptSettings
 from retrieval.knowledge import QUESTION_ALONE
-from utilities.questions import Question
 from utilities.time_budget_work import Head, Pass, Work, make_pass
 
 _VLLM = "vllm"

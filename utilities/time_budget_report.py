@@ -8,7 +8,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from utilities.score_table import console_for
+from evaluation.score_table import console_for
 from utilities.time_budget_model import Machine, Memory
 from utilities.time_budget_tokens import Counting
 from utilities.time_budget_tracks import Share, TrackBudget

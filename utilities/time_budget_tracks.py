@@ -6,9 +6,9 @@ from typing import Any
 
 from tqdm import tqdm
 
+from evaluation.questions import Question
 from models.settings import EngineSettings, Settings
 from prompts.prompt import Prompt
-from utilities.questions import Question
 from utilities.task_type import TaskType
 from utilities.time_budget_counting import count_work, prompts_of
 from utilities.time_budget_model import Machine

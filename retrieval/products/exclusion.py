@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
+from evaluation.questions import Question, read_questions
 from prompts.reading import read_actions, read_numbered_list, read_query
 from retrieval.products.catalogue import LONGEST_QUERY, query_key, query_words
 from retrieval.products.near_queries import NearQueries
 from retrieval.products.strict_words import strict_words
-from utilities.questions import Question, read_questions
 from utilities.wheels import sha256
 
 Hashes = npt.NDArray[np.uint64]

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from tqdm import tqdm
 
+from evaluation.metrics import METRICS, MICRO_F1
+from evaluation.questions import UNKNOWN_TRACK, Question
 from prompts.settings import PromptSettings
 from tuning.selection.decontamination import UnseenContent
 from tuning.selection.letters import with_numbers
@@ -13,8 +15,6 @@ from tuning.selection.parts import folded, read_parts
 from tuning.selection.rows import Corrupt, Dropped, Reading, Row, Usable, stratum_name
 from tuning.training_form import training_form
 from utilities.errors import UserError
-from utilities.metrics import METRICS, MICRO_F1
-from utilities.questions import UNKNOWN_TRACK, Question
 from utilities.task_type import TaskType
 
 ALL_EQUAL = "all candidates are worth the same"

@@ -9,9 +9,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from evaluation.run_record import describe_data, versions
 from tuning.selection.rows import Usable
 from tuning.selection.sampling import HELD_OUT, Selected, strata
-from utilities.evaluation_record import describe_data, versions
 
 Drops = Mapping[tuple[str, str], int]
 _VERSIONS = ("python", "shopalign")

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from evaluation.questions import Question
 from tuning.selection.parts import Parts
 from utilities.errors import UserError
-from utilities.questions import Question
 from utilities.task_type import TaskType
 
 

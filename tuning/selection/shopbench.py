@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Set
 from pathlib import Path
 
+from evaluation.metrics import METRICS
 from tuning.selection.json_files import json_objects
 from tuning.selection.options import ReadingOptions
 from tuning.selection.rows import Dropped, Reading, Row, from_records, text_field
 from utilities.errors import UserError
-from utilities.metrics import METRICS
 from utilities.task_type import TaskType
 
 NAME = "shopbench"

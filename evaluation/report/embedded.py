@@ -10,8 +10,8 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from utilities.metrics import Counts, Score
-from utilities.report.runs import Run, share_of
+from evaluation.metrics import Counts, Score
+from evaluation.report.runs import Run, share_of
 
 QUESTIONS_A_BLOCK = 250
 _LEVEL = 6

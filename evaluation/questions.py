@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from evaluation.metrics import METRICS, MICRO_F1
 from utilities.errors import UserError
-from utilities.metrics import METRICS, MICRO_F1
 from utilities.task_type import TaskType
 
 UNKNOWN_TRACK = "unknown"

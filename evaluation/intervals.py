@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from utilities.metrics import Counts, Score
+from evaluation.metrics import Counts, Score
 
 K = TypeVar("K")
 RESAMPLES = 2000

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from utilities.evaluation import CountsEvents, CountsFallbacks, DescribesItself, Model, Prediction
+from evaluation.loop import CountsEvents, CountsFallbacks, DescribesItself, Model, Prediction
+from utilities.files import ROOT
 
-_PYPROJECT = Path(__file__).resolve().parent.parent / "pyproject.toml"
+_PYPROJECT = ROOT / "pyproject.toml"
 _PACKAGES = (
     "torch",
     "transformers",

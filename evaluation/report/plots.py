@@ -6,12 +6,12 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.transforms import blended_transform_factory
 
-from utilities.evaluation import SECONDS_PER_SAMPLE
-from utilities.report.calibration import Calibration
-from utilities.report.lettering import shortened, width_of
-from utilities.report.score_tables import Line
-from utilities.report.svg import FAINT, GRID, INK, RUNS, markup
-from utilities.report.time_use import BatchTime
+from evaluation.loop import SECONDS_PER_SAMPLE
+from evaluation.report.calibration import Calibration
+from evaluation.report.lettering import shortened, width_of
+from evaluation.report.score_tables import Line
+from evaluation.report.svg import FAINT, GRID, INK, RUNS, markup
+from evaluation.report.time_use import BatchTime
 from utilities.task_type import TaskType
 from utilities.tracks import SECONDS_A_QUESTION
 

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluation.parsers import RETRIEVED_ITEMS
+from evaluation.reference_shapes import NUMBER, NUMBERS, PHRASES, TEXT, TEXTS, WEIGHTS, Shape
 from retrieval.embeddings import ENGLISH, MULTILINGUAL, NotScorableError, load_encoder
-from utilities.parsers import RETRIEVED_ITEMS
-from utilities.reference_shapes import NUMBER, NUMBERS, PHRASES, TEXT, TEXTS, WEIGHTS, Shape
 from utilities.task_type import TaskType
 
 

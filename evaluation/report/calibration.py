@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from utilities.parsers import parse
-from utilities.report.runs import Run
+from evaluation.parsers import parse
+from evaluation.report.runs import Run
 from utilities.task_type import TaskType
 
 BINS = 10

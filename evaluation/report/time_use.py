@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from utilities.evaluation import SECONDS_PER_SAMPLE
-from utilities.report.runs import Run
+from evaluation.loop import SECONDS_PER_SAMPLE
+from evaluation.report.runs import Run
 from utilities.tracks import SECONDS_A_QUESTION, TRACK_3_QUESTIONS, TRACKS, Track
 
 

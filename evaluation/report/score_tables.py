@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from utilities.intervals import Drawn, Interval, Scored, drawing, interval, mean_over_tasks, resampled
-from utilities.metrics import Score
-from utilities.question_record import QuestionRecord
-from utilities.report.runs import Run, by_task, rows_of, share_of
+from evaluation.intervals import Drawn, Interval, Scored, drawing, interval, mean_over_tasks, resampled
+from evaluation.metrics import Score
+from evaluation.question_record import QuestionRecord
+from evaluation.report.runs import Run, by_task, rows_of, share_of
 
 SEED = 0
 _SAME = 1e-9

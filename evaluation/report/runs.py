@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from evaluation.metrics import Counts, Score
+from evaluation.question_record import QuestionRecord, question_records, read_question_records, read_trace
+from evaluation.questions import Question, json_lines, read_questions
+from evaluation.report.scores_file import read_scores
 from models.traced_question import TracedQuestion
 from utilities.errors import UserError
-from utilities.metrics import Counts, Score
-from utilities.question_record import QuestionRecord, question_records, read_question_records, read_trace
-from utilities.questions import Question, json_lines, read_questions
-from utilities.report.scores_file import read_scores
 
 MOST_RUNS = 6
 """So many runs a page can tell apart by colours and marks."""
@@ -130,7 +130,7 @@ def _questions(
     questions = _of_data(folder, record, data)
     if len(questions) != len(answers):
         raise UserError(f"{folder}: {len(answers)} answers to {len(questions)} questions: {_AGAIN}")
-    from utilities.scores import score_answers
+    from evaluation.scores import score_answers
 
     return question_records(questions, score_answers(questions, answers).rows)
 
@@ -147,7 +147,7 @@ def _of_data(folder: Path, record: Mapping[str, Any], data: Path | None) -> list
 
 def _check_scores(run: Run) -> None:
     """Require that the questions' scores give those of scores.json: a folder may hold files of two runs."""
-    from utilities.intervals import score_of
+    from evaluation.intervals import score_of
 
     tasks = by_task(run)
     if set(tasks) != set(run.tasks):

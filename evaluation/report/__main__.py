@@ -9,13 +9,13 @@ from utilities.errors import UserError, exit_code
 
 EXAMPLES = """\
 examples:
-  python -m utilities.report outputs
+  python -m evaluation.report outputs
       scores with intervals, time, calibration, detection and every question of one run, as report.html
-  python -m utilities.report outputs/before outputs/after --output comparison.html
+  python -m evaluation.report outputs/before outputs/after --output comparison.html
       the same side by side; later runs are compared with the first, question by question
-  python -m utilities.report untuned=outputs/before tuned=outputs/after
+  python -m evaluation.report untuned=outputs/before tuned=outputs/after
       the same under names of one's own
-  python -m utilities.report old_run --data questions.json
+  python -m evaluation.report old_run --data questions.json
       a run that kept no questions.jsonl, made of a file that has since moved
 
 The page needs no network and no server. What questions it shows can be linked to, as in
@@ -29,8 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Write the page that the command line asks for and return 0."""
     options = _options(argv)
     # Imported after the options are read: `--help` and a mistyped option answer at once.
-    from utilities.report.page import write_report
-    from utilities.report.runs import read_runs
+    from evaluation.report.page import write_report
+    from evaluation.report.runs import read_runs
 
     runs = read_runs([folder for _, folder in options.runs], options.data, {run: name for name, run in options.runs})
     try:
@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m utilities.report",
+        prog="python -m evaluation.report",
         description=__doc__,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,

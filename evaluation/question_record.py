@@ -12,21 +12,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from evaluation.loop import Prediction
+from evaluation.metrics import MICRO_F1, Counts, Score
+from evaluation.questions import Question, json_lines, read_questions
 from models.traced_question import TracedQuestion, is_number, read_traced
 from utilities.errors import UserError
-from utilities.evaluation import Prediction
 from utilities.files import write_text
-from utilities.metrics import MICRO_F1, Counts, Score
-from utilities.questions import Question, json_lines, read_questions
 
 
 @dataclass(frozen=True)
 class QuestionRecord:
     """One question of a run.
 
-    `scores` are those of the rows that the evaluator makes of it (`utilities.scores.join_answers`), one unless its text
-    occurs more often; `own` is the score of its own answer. `batch` and `seconds`, an equal share of the batch's, are
-    None where saved answers were scored.
+    `scores` are those of the rows that the evaluator makes of it (`evaluation.scores.join_answers`), one unless its
+    text occurs more often; `own` is the score of its own answer. `batch` and `seconds`, an equal share of the batch's,
+    are None where saved answers were scored.
     """
 
     question: Question

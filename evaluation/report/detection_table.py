@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from utilities.report.runs import Run
+from evaluation.report.runs import Run
 from utilities.task_type import TaskType
 
 

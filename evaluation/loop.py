@@ -7,8 +7,8 @@ from typing import NoReturn, Protocol, TypeVar, runtime_checkable
 
 from tqdm import tqdm
 
+from evaluation.questions import Question
 from utilities.errors import UserError
-from utilities.questions import Question
 from utilities.task_type import TaskType
 
 T = TypeVar("T")

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from evaluation.questions import json_lines
 from tuning.shop_texts import shop_texts
 from utilities.errors import UserError
-from utilities.questions import json_lines
 
 DEVELOPMENT = Path(__file__).resolve().parent.parent / "data" / "development.json"
 _FEWEST_TOKENS = 10  # less than any of the own texts has, whatever the tokenizer

@@ -7,10 +7,10 @@ from typing import NamedTuple, cast
 
 import numpy as np
 
+from evaluation.metrics import METRICS, MICRO_F1, Counts, Score, micro_f1
+from evaluation.parsers import parse
+from evaluation.questions import Question
 from retrieval.embeddings import NotScorableError
-from utilities.metrics import METRICS, MICRO_F1, Counts, Score, micro_f1
-from utilities.parsers import parse
-from utilities.questions import Question
 from utilities.task_type import TaskType
 
 

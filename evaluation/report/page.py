@@ -11,15 +11,15 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from evaluation.report.calibration import calibrations
+from evaluation.report.detection_table import confusions
+from evaluation.report.embedded import Numbered, blocks, escaped_json, index, packed
+from evaluation.report.plots import MARKS, reliability_plot, score_plot, time_plot
+from evaluation.report.runs import MOST_RUNS, Run
+from evaluation.report.score_tables import SEED, Tables, score_tables
+from evaluation.report.time_use import batch_times, share_of_limit, slowest, track_times
 from utilities.errors import UserError
 from utilities.files import write_text
-from utilities.report.calibration import calibrations
-from utilities.report.detection import confusions
-from utilities.report.embedded import Numbered, blocks, escaped_json, index, packed
-from utilities.report.plots import MARKS, reliability_plot, score_plot, time_plot
-from utilities.report.runs import MOST_RUNS, Run
-from utilities.report.score_tables import SEED, Tables, score_tables
-from utilities.report.time_use import batch_times, share_of_limit, slowest, track_times
 from utilities.task_type import TaskType
 
 _PAGE = Path(__file__).resolve().parent / "page"

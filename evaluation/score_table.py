@@ -7,8 +7,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from utilities.evaluation_record import Run
-from utilities.scores import Scores
+from evaluation.run_record import Run
+from evaluation.scores import Scores
 
 NOT_SCORED = "not scored"
 # A pipe has no width; rich would assume 80 columns and fold.

@@ -5,8 +5,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from evaluation.questions import Question
 from retrieval.words import words
-from utilities.questions import Question
 
 WORDS = 8
 

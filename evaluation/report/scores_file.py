@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from evaluation.reference_shapes import TEXT, Shape
 from models.traced_question import is_number
 from utilities.errors import UserError
-from utilities.reference_shapes import TEXT, Shape
 
 _AGAIN = "run local_evaluation.py again"
 _DEEPEST = 50

@@ -1,0 +1,1 @@
+"""The evaluator: its questions, parsers, metrics, loop, scores and report."""
