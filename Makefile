@@ -45,7 +45,7 @@ test-vllm: ## the vLLM engine on its CPU build, in .venv-vllm; needs no weights 
 	else exit 2; fi
 
 preflight: $(INSTALLED) ## what would make the evaluator reject or kill a submission
-	$(BIN)/python -m utilities.preflight
+	$(BIN)/python -m submission.preflight
 
 format: $(INSTALLED) ## rewrite the code in the project's format
 	$(BIN)/ruff check --fix-only .

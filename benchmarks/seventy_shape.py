@@ -1,8 +1,8 @@
 """A Llama of 70B's shape with random 4-bit weights on a GPU: tokens a second, and what share of the floor that is.
 
-The floor is the time of the same passes at the GPU's peak and full bandwidth (utilities/time_budget_model.py). Weights
-are random because only their shape and format decide the speed. With fewer layers than 80 speeds are divided by the
-ratio, which leaves embedding and vocabulary projection, about a layer's worth, out of account.
+The floor is the time of the same passes at the GPU's peak and full bandwidth (submission/time_budget/prediction.py).
+Weights are random because only their shape and format decide the speed. With fewer layers than 80 speeds are divided by
+the ratio, which leaves embedding and vocabulary projection, about a layer's worth, out of account.
 """
 
 import argparse
@@ -29,12 +29,12 @@ from models.engines.vllm_engine.settings import VllmSettings
 from models.settings import EngineSettings, load_settings, weights_folder
 from prompts.answer_space import Choice, Text
 from prompts.prompt import Prompt
-from utilities.devices import read_devices
+from submission.time_budget.devices import read_devices
 from utilities.errors import UserError, exit_code
 from utilities.options import positive
 
 if TYPE_CHECKING:
-    from utilities.time_budget_model import Machine
+    from submission.time_budget.prediction import Machine
 
 EXAMPLES = """\
   python -m benchmarks.seventy_shape --gpu h200
@@ -145,7 +145,7 @@ def engine_settings(entry: CatalogueEntry, count: int) -> EngineSettings:
 
 def machine_of(entry: CatalogueEntry, gpu: str, count: int) -> "Machine":
     """Return the entry's model on these GPUs, with all that is assumed of them."""
-    from utilities.time_budget_model import Machine
+    from submission.time_budget.prediction import Machine
 
     devices, assumptions = read_devices()
     return Machine(entry, devices[gpu], count, assumptions)
@@ -175,8 +175,8 @@ def floors(
     machine: "Machine", settings: EngineSettings, read: Sequence[Prompt], written: Sequence[Prompt]
 ) -> tuple[float, float]:
     """Return the least seconds of reading the first prompts, and of one step of writing the second ones' texts."""
-    from utilities.time_budget_counting import count_work
-    from utilities.time_budget_tokens import load_tokenizer
+    from submission.time_budget.token_counting import count_work
+    from submission.time_budget.token_figures import load_tokenizer
 
     work = count_work(load_tokenizer(weights_folder(settings), machine.entry), [read, written], settings)
     first, second = (machine.passes(batch) for batch in work.batches)

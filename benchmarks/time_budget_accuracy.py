@@ -33,13 +33,13 @@ from models.engines.interface import Engine
 from models.engines.model_registry import catalogue_entry
 from models.settings import Settings, load_settings
 from prompts.prompt import Prompt
-from utilities.devices import CPU, Device, device_named, read_devices
+from submission.time_budget.devices import CPU, Device, device_named, read_devices
 from utilities.errors import exit_code
 
 EXAMPLES = """\
-  python -m benchmarks.time_budget_accuracy                   all of data/development.json: takes minutes
-  python -m benchmarks.time_budget_accuracy --limit 8
-  python -m benchmarks.time_budget_accuracy --gpu l4          on a GPU: its figures of utilities/devices.yaml
+  python -m benchmarks.time_budget_accuracy                   all of data/development.json: takes minutes python -m
+  benchmarks.time_budget_accuracy --limit 8 python -m benchmarks.time_budget_accuracy --gpu l4          on a GPU: its
+  figures of submission/time_budget/devices.yaml
 
 The CPU's arithmetic and bandwidth are measured first. Run nothing beside it.
 """
@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     results = Results(options.results, conditions(threads, None), fresh=options.fresh)
     data = describe_data(options.data, len(questions))
     inputs = {"settings": dataclasses.asdict(settings), "weights": weights_of(settings.engine), "data": data}
-    inputs["sources"] = source_digest((*PACKAGE, "utilities/devices.yaml"))
+    inputs["sources"] = source_digest((*PACKAGE, "submission/time_budget/devices.yaml"))
     device = Device(**results.part({**inputs, "device": options.gpu}, partial(_measured_device, options.gpu)))
     batches = batches_of(questions, settings)
     engine = _LazyEngine(settings)
@@ -83,7 +83,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def batches_of(questions: Sequence[Question], settings: Settings) -> Batches:
     """Return the evaluator's batches as prompts, by task type."""
-    from utilities.time_budget_counting import prompts_of
+    from submission.time_budget.token_counting import prompts_of
 
     groups: dict[str, list[Question]] = {}
     for question in sorted(questions, key=lambda each: each.task_type):
@@ -128,9 +128,9 @@ def predicted(
     batches: Sequence[Sequence[Prompt]], settings: Settings, device: Device, measured: Mapping[str, Any]
 ) -> Json:
     """Return predicted tokens, steps and seconds, and the seconds for as many steps as were taken."""
-    from utilities.time_budget_counting import count_work
-    from utilities.time_budget_model import Machine
-    from utilities.time_budget_tokens import counting_for
+    from submission.time_budget.prediction import Machine
+    from submission.time_budget.token_counting import count_work
+    from submission.time_budget.token_figures import counting_for
 
     # The engine of the settings, which loaded the model, is one that the entry may name.
     entry = dataclasses.replace(catalogue_entry(settings.engine.model), engine=settings.engine.name)  # type: ignore[arg-type]

@@ -16,17 +16,14 @@ from retrieval.vectors import PACKAGED
 from utilities.files import ROOT
 from utilities.fingerprint import fingerprint
 
-_CODE = ("models", "prompts", "utilities", "local_evaluation.py")
+_CODE = ("models", "prompts", "retrieval", "evaluation", "utilities", "local_evaluation.py")
 _SOURCES = (".py", ".yaml", ".json", ".jinja")
 # Tools that run beside the model change no answer; weights, adapters and fitted weights are told by their content.
 _NO_ANSWERS = (
     "models/adapters/",
     "retrieval/fitted_weights/",
     "models/weights/",
-    "utilities/preflight",
-    "utilities/report",
-    "utilities/submit",
-    "utilities/time_budget",
+    "evaluation/report",
 )
 
 

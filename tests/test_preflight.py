@@ -9,6 +9,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from retrieval.products.__main__ import main
+from submission.preflight import __main__ as preflight
+from submission.preflight import image, metadata
+from submission.preflight import weight_files as weights
+from submission.preflight.dockerfile import copied_sources, installed_requirements, read_instructions
+from submission.preflight.dockerignore import is_ignored, read_patterns
+from submission.preflight.registry import CHECKS, RUN_CHECKS, verdicts
+from submission.preflight.repository import Repository, Request
+from submission.preflight.source_scan import scan
+from submission.preflight.verdict import State, Verdict, judged
 from tests.submission_copies import (
     ROOT,
     WEIGHTS,
@@ -22,15 +31,7 @@ from tests.submission_copies import (
     make_template,
     write_sparse_tensor,
 )
-from utilities import preflight
 from utilities.errors import exit_code
-from utilities.preflight_checks import image, metadata, weights
-from utilities.preflight_checks.dockerfile import copied_sources, installed_requirements, read_instructions
-from utilities.preflight_checks.dockerignore import is_ignored, read_patterns
-from utilities.preflight_checks.repository import Repository, Request
-from utilities.preflight_checks.source_scan import scan
-from utilities.preflight_checks.table import CHECKS, RUN_CHECKS, verdicts
-from utilities.preflight_checks.verdict import State, Verdict, judged
 from utilities.tracks import TRACKS, track_by_number, track_of
 
 TRACK = TRACKS[2]
@@ -472,7 +473,7 @@ def test_help_explains_itself() -> None:
     import sys
 
     ended = subprocess.run(
-        [sys.executable, "-m", "utilities.preflight", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-m", "submission.preflight", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert "examples:" in ended.stdout
 

@@ -10,6 +10,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from submission.preflight.adapter_files import check_adapters
+from submission.preflight.registry import verdicts
+from submission.preflight.repository import Repository, Request
+from submission.preflight.verdict import FailedError, State
+from submission.preflight.weight_files import check_gpu, check_sizes
 from tests.submission_copies import (
     ADAPTER,
     add_adapter,
@@ -20,11 +25,6 @@ from tests.submission_copies import (
     make_template,
     write_sparse_tensors,
 )
-from utilities.preflight_checks.adapters import check_adapters
-from utilities.preflight_checks.repository import Repository, Request
-from utilities.preflight_checks.table import verdicts
-from utilities.preflight_checks.verdict import FailedError, State
-from utilities.preflight_checks.weights import check_gpu, check_sizes
 
 VLLM = f"engine: {{name: vllm, adapter: {ADAPTER}}}\n"
 Change = Callable[[Path], None]

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from submission.preflight import model_run as run
+from submission.preflight import trial
+from submission.preflight.registry import RUN_CHECKS, verdicts
+from submission.preflight.repository import Request
+from submission.preflight.verdict import State
 from tests.submission_copies import commit, edit_aicrowd, isolate_git, make_copy, use_scripted_engine
-from utilities.preflight_checks import run, trial
-from utilities.preflight_checks.repository import Request
-from utilities.preflight_checks.table import RUN_CHECKS, verdicts
-from utilities.preflight_checks.verdict import State
 
 MODEL = """\
 import os, socket, subprocess, sys, time

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from submission import submit
 from tests.submission_copies import (
     ROOT,
     WEIGHTS,
@@ -18,7 +19,6 @@ from tests.submission_copies import (
     make_copy,
     write_sparse_tensor,
 )
-from utilities import submit
 from utilities.errors import UserError, exit_code
 from utilities.tracks import TRACKS
 

@@ -18,14 +18,14 @@ from models.engines.transformers_engine.engine import TransformersEngine
 from models.settings import WEIGHTS_VARIABLE, EngineSettings, load_settings
 from prompts.answer_space import Text
 from prompts.prompt import Prompt
-from utilities.devices import Assumptions, Device, device_named, read_devices
+from submission.time_budget.__main__ import main
+from submission.time_budget.devices import Assumptions, Device, device_named, read_devices
+from submission.time_budget.prediction import Machine
+from submission.time_budget.token_counting import CountingVllm, count_work, prompts_of
+from submission.time_budget.token_figures import counting_for
+from submission.time_budget.track_questions import assumed_questions, budgets, count_groups, full_batches
+from submission.time_budget.work import Pass, Work, side_by_side
 from utilities.errors import UserError, exit_code
-from utilities.time_budget import main
-from utilities.time_budget_counting import CountingVllm, count_work, prompts_of
-from utilities.time_budget_model import Machine
-from utilities.time_budget_tokens import counting_for
-from utilities.time_budget_tracks import assumed_questions, budgets, count_groups, full_batches
-from utilities.time_budget_work import Pass, Work, side_by_side
 from utilities.tracks import TRACK_3_QUESTIONS, TRACKS
 
 DATA = Path(__file__).resolve().parent.parent / "data" / "development.json"
@@ -411,7 +411,7 @@ def test_the_benchmarks_prompts_have_the_sizes_that_they_say() -> None:
 def test_a_folder_as_output_is_refused_before_anything_is_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("utilities.time_budget._predict", lambda *_: pytest.fail("it was counted"))
+    monkeypatch.setattr("submission.time_budget._predict", lambda *_: pytest.fail("it was counted"))
     assert exit_code(lambda: main(["--gpu", "t4", "--output", str(tmp_path)])) == 2
     assert capsys.readouterr().err == f"error: --output {tmp_path} is a folder: name a file in it\n"
 

@@ -10,8 +10,9 @@ from typing import Any
 from evaluation.questions import json_lines
 from tuning.shop_texts import shop_texts
 from utilities.errors import UserError
+from utilities.files import ROOT
 
-DEVELOPMENT = Path(__file__).resolve().parent.parent / "data" / "development.json"
+DEVELOPMENT = ROOT / "data" / "development.json"
 _FEWEST_TOKENS = 10  # less than any of the own texts has, whatever the tokenizer
 _FIELDS = ("text", "input_field")
 

@@ -11,8 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from submission.preflight.verdict import FailedError, NotCheckedError
 from utilities.git import GitError, git, lines_of
-from utilities.preflight_checks.verdict import FailedError, NotCheckedError
 from utilities.tracks import TRACKS, Track
 
 AICROWD = "aicrowd.json"

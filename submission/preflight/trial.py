@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from utilities.preflight_checks.repository import evaluators_environment
+from submission.preflight.repository import evaluators_environment
 from utilities.processes import ProcessTree
 
 SECONDS_PER_SAMPLE = 10.0

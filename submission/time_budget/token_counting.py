@@ -24,7 +24,7 @@ from prompts.prompt import Prompt
 from prompts.registry import BUILDERS
 from prompts.settings import PromptSettings
 from retrieval.knowledge import QUESTION_ALONE
-from utilities.time_budget_work import Head, Pass, Work, make_pass
+from submission.time_budget.work import Head, Pass, Work, make_pass
 
 _VLLM = "vllm"
 _VLLM_BLOCK = 16  # tokens: what vLLM's prefix cache keeps and finds again

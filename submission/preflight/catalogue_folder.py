@@ -5,9 +5,9 @@ from pathlib import Path
 
 from retrieval.products.catalogue import Catalog
 from retrieval.products.manifest import MANIFEST
+from submission.preflight.repository import Repository
+from submission.preflight.verdict import FailedError, listed
 from utilities.errors import UserError
-from utilities.preflight_checks.repository import Repository
-from utilities.preflight_checks.verdict import FailedError, listed
 
 
 def check_catalogue(repository: Repository) -> str:

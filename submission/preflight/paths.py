@@ -5,9 +5,9 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from utilities.preflight_checks.imports import reached
-from utilities.preflight_checks.repository import Repository
-from utilities.preflight_checks.verdict import FailedError
+from submission.preflight.imports import reached
+from submission.preflight.repository import Repository
+from submission.preflight.verdict import FailedError
 
 
 def check_paths(repository: Repository) -> str:

@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.table import Table
 
 from evaluation.score_table import console_for
-from utilities.time_budget_model import Machine, Memory
-from utilities.time_budget_tokens import Counting
-from utilities.time_budget_tracks import Share, TrackBudget
+from submission.time_budget.prediction import Machine, Memory
+from submission.time_budget.token_figures import Counting
+from submission.time_budget.track_questions import Share, TrackBudget
 
 SECONDS_PER_SAMPLE = 10.0
 _TRACK_COLUMNS = ("track", "questions", "prefill tokens", "decode steps", "minutes", "+ loading", "limit", "share")

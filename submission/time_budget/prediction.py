@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from models.engines.model_registry import CatalogueEntry
-from utilities.devices import Assumptions, Device
+from submission.time_budget.devices import Assumptions, Device
+from submission.time_budget.work import Batch, Pass, Work, side_by_side
 from utilities.errors import UserError
-from utilities.time_budget_work import Batch, Pass, Work, side_by_side
 
 _ELEMENTWISE_HIDDEN, _ELEMENTWISE_INTERMEDIATE = 16, 6  # values read and written a token and layer: norms, gates, sums
 _LOGIT_BYTES = 12  # of one logit, in float32: written, normalised and read again

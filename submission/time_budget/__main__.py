@@ -11,19 +11,19 @@ from utilities.options import positive
 from utilities.tracks import TRACKS, track_by_number
 
 if TYPE_CHECKING:
-    from utilities.time_budget_report import Prediction
+    from submission.time_budget.printing import Prediction
 
 EXAMPLES = """\
 examples:
-  python -m utilities.time_budget --model llama3-70b-awq --gpu t4 --count 4 --track 3
+  python -m submission.time_budget --model llama3-70b-awq --gpu t4 --count 4 --track 3
       all tracks, and the task types of track 3
-  python -m utilities.time_budget --model qwen2-72b-awq --gpu l4 --all-tracks --output outputs/budget.json
+  python -m submission.time_budget --model qwen2-72b-awq --gpu l4 --all-tracks --output outputs/budget.json
       the task types of every track, and all figures as JSON
-  python -m utilities.time_budget --gpu cpu --questions 3=500
+  python -m submission.time_budget --gpu cpu --questions 3=500
       the default model on this machine, whose speed is measured first
 
 Sample questions come from --data; prompts are built as for an evaluation and their tokens counted. Models are those of
-models/engines/model_registry.yaml, devices those of utilities/devices.yaml; every assumption is printed.
+models/engines/model_registry.yaml, devices those of submission/time_budget/devices.yaml; every assumption is printed.
 docs/time_budget.md has the formulas.
 """
 
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     chosen = [track.number for track in TRACKS] if options.all_tracks else [track_by_number(options.track).number]
     prediction = _predict(options, named)
     # Imported after the options are read: `--help` and a mistyped option answer at once.
-    from utilities.time_budget_report import print_prediction
+    from submission.time_budget.printing import print_prediction
 
     print_prediction(prediction, chosen)
     if options.output:
@@ -62,11 +62,11 @@ def _predict(options: argparse.Namespace, named: dict[int, int]) -> "Prediction"
     from evaluation.questions import read_questions
     from models.engines.model_registry import catalogue_entry
     from models.settings import load_settings
-    from utilities.devices import device_named
-    from utilities.time_budget_model import Machine
-    from utilities.time_budget_report import Prediction
-    from utilities.time_budget_tokens import counting_for
-    from utilities.time_budget_tracks import assumed_questions, budgets, count_groups, largest_work
+    from submission.time_budget.devices import device_named
+    from submission.time_budget.prediction import Machine
+    from submission.time_budget.printing import Prediction
+    from submission.time_budget.token_figures import counting_for
+    from submission.time_budget.track_questions import assumed_questions, budgets, count_groups, largest_work
 
     entry, data = catalogue_entry(options.model), read_questions(options.data)
     counting, questions = counting_for(entry), assumed_questions(named)
@@ -79,7 +79,7 @@ def _predict(options: argparse.Namespace, named: dict[int, int]) -> "Prediction"
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m utilities.time_budget",
+        prog="python -m submission.time_budget",
         description=__doc__,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -94,7 +94,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
         "--gpu",
         metavar="NAME",
         required=True,
-        help="a device of utilities/devices.yaml, or cpu: this machine, measured now",
+        help="a device of submission/time_budget/devices.yaml, or cpu: this machine, measured now",
     )
     _add_scope(parser)
     parser.add_argument("--output", type=Path, metavar="FILE", help="write all figures as JSON as well")

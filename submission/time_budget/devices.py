@@ -22,7 +22,7 @@ _CPU_PREFILL, _CPU_DECODE, _CPU_LAYER_MICROSECONDS = 0.8, 1.0, 300.0
 
 @dataclass(frozen=True)
 class Device:
-    """One accelerator; `utilities/devices.yaml` says what the fields mean.
+    """One accelerator; `submission/time_budget/devices.yaml` says what the fields mean.
 
     Raises:
         ValueError: a figure is not positive, or an efficiency is over 1.
@@ -54,7 +54,7 @@ class Device:
 
 @dataclass(frozen=True)
 class Assumptions:
-    """What is assumed whatever the device; `utilities/devices.yaml` says what the fields mean.
+    """What is assumed whatever the device; `submission/time_budget/devices.yaml` says what the fields mean.
 
     Raises:
         ValueError: a figure is not positive.

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 from models.engines.adapter_config import CONFIG, MATRIX, TENSORS, AdapterConfig, read_adapter_config
 from models.engines.vllm_engine.adapters import UNCHANGED, room_for
+from submission.preflight.repository import Repository, UsedAdapter
+from submission.preflight.tensor_headers import FLOATS, Tensor, read_tensors
+from submission.preflight.verdict import FailedError, listed
 from utilities.errors import UserError
-from utilities.preflight_checks.repository import Repository, UsedAdapter
-from utilities.preflight_checks.tensors import FLOATS, Tensor, read_tensors
-from utilities.preflight_checks.verdict import FailedError, listed
 
 MB = 1000**2
 

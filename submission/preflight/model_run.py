@@ -7,12 +7,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from utilities.preflight_checks import trial
-from utilities.preflight_checks.image import image_environment
-from utilities.preflight_checks.repository import Repository
-from utilities.preflight_checks.trial import Event, Trial, run_trial
-from utilities.preflight_checks.verdict import FailedError, NotCheckedError, listed
-from utilities.preflight_checks.weights import GB, tensors_of
+from submission.preflight import trial
+from submission.preflight.image import image_environment
+from submission.preflight.repository import Repository
+from submission.preflight.trial import Event, Trial, run_trial
+from submission.preflight.verdict import FailedError, NotCheckedError, listed
+from submission.preflight.weight_files import GB, tensors_of
 from utilities.tracks import SECONDS_A_QUESTION, TRACKS
 
 QUESTIONS = "data/development.json"
@@ -105,7 +105,7 @@ class Run:
         """Require at most 10 s a question in every batch, and a pace that suffices for the track."""
         found = self.trial
         if found.stopped == "time":
-            raise FailedError(_overdue(found), "a smaller model or batch, or see `python -m utilities.time_budget`")
+            raise FailedError(_overdue(found), "a smaller model or batch, or see `python -m submission.time_budget`")
         if not found.batches:
             raise NotCheckedError("the run gave no answers")
         share, size, seconds = max((s / (n * trial.SECONDS_PER_SAMPLE), n, s) for n, s in found.batches)
@@ -124,7 +124,7 @@ class Run:
         if pace > SECONDS_A_QUESTION * max(1.0, CORES[gpu] / cores if not gpu else 1.0):
             raise FailedError(
                 f"{shown} that track {track.number} has ({track.minutes} minutes), on {cores} cores",
-                "a smaller model, or the gpu flag; `python -m utilities.time_budget` predicts other machines",
+                "a smaller model, or the gpu flag; `python -m submission.time_budget` predicts other machines",
             )
         return shown
 

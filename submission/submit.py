@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from submission.preflight.metadata import TAG_PREFIX
+from submission.preflight.registry import add_run_options, failures, preflight
+from submission.preflight.repository import AICROWD, Repository, Request
+from submission.preflight.weight_files import is_pointer
 from utilities.errors import UserError, exit_code
+from utilities.files import ROOT
 from utilities.git import GitError, environment, git, lines_of
-from utilities.preflight import ROOT, add_run_options, failures, preflight
-from utilities.preflight_checks.metadata import TAG_PREFIX
-from utilities.preflight_checks.repository import AICROWD, Repository, Request
-from utilities.preflight_checks.weights import is_pointer
 from utilities.tracks import Track, track_by_number
 
 # Given with each command, so that `git lfs install` need not have been run for the person or the repository.
@@ -32,11 +33,11 @@ _LINK_MODE = "120000"
 
 EXAMPLES = """\
 examples:
-  python -m utilities.submit --track 3 --message "SmolLM2, PMI" --dry-run
+  python -m submission.submit --track 3 --message "SmolLM2, PMI" --dry-run
                                            preflight, then print each step and change nothing
-  python -m utilities.submit --track 3 --message "SmolLM2, PMI"
+  python -m submission.submit --track 3 --message "SmolLM2, PMI"
                                            tagged submission-track3-<date>-<time>
-  python -m utilities.submit --track 5 --message "70B" --tag submission-70b --skip-run
+  python -m submission.submit --track 5 --message "70B" --tag submission-70b --skip-run
                                            do not run the model: this machine cannot
 
 The commit stands on HEAD and is known by its tag alone: branch, index and files stay as they are.
@@ -260,7 +261,7 @@ def _push(root: Path, what: str, *arguments: str) -> None:
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m utilities.submit",
+        prog="python -m submission.submit",
         description=__doc__,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,

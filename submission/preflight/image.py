@@ -6,16 +6,16 @@ from operator import itemgetter
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from utilities.preflight_checks.dockerfile import (
+from submission.preflight.dockerfile import (
     Instruction,
     copied_sources,
     environment_of,
     installed_requirements,
     read_instructions,
 )
-from utilities.preflight_checks.dockerignore import is_ignored, read_patterns
-from utilities.preflight_checks.repository import Repository
-from utilities.preflight_checks.verdict import FailedError, listed
+from submission.preflight.dockerignore import is_ignored, read_patterns
+from submission.preflight.repository import Repository
+from submission.preflight.verdict import FailedError, listed
 
 REQUIREMENTS = ("requirements.txt", "requirements-gpu.txt")
 _PINNED = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(\[[^\]]*\])?\s*==\s*(?P<version>[A-Za-z0-9.!+_-]+)")

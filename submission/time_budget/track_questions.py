@@ -9,11 +9,11 @@ from tqdm import tqdm
 from evaluation.questions import Question
 from models.settings import EngineSettings, Settings
 from prompts.prompt import Prompt
+from submission.time_budget.prediction import Machine
+from submission.time_budget.token_counting import count_work, prompts_of
+from submission.time_budget.token_figures import Counting
+from submission.time_budget.work import Work
 from utilities.task_type import TaskType
-from utilities.time_budget_counting import count_work, prompts_of
-from utilities.time_budget_model import Machine
-from utilities.time_budget_tokens import Counting
-from utilities.time_budget_work import Work
 from utilities.tracks import TRACK_3_QUESTIONS, TRACKS, Track
 
 _TRACK_3, _ALL_TRACKS = 3, 5

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from submission.preflight.repository import Repository
+from submission.preflight.verdict import FailedError, NotCheckedError, listed
+from submission.preflight.weight_files import tensors_of
 from utilities.git import GitError, git, lines_of
-from utilities.preflight_checks.repository import Repository
-from utilities.preflight_checks.verdict import FailedError, NotCheckedError, listed
-from utilities.preflight_checks.weights import tensors_of
 
 TAG_PREFIX = "submission-"
 _TAGS = "refs/tags/"
@@ -51,7 +51,7 @@ def check_track(repository: Repository) -> str:
     if asked is not None and track != asked:
         raise FailedError(
             f"aicrowd.json names track {track.number}, asked for is track {asked.number}",
-            f'set "challenge_id" to "{asked.challenge_id}" (`python -m utilities.submit` does)',
+            f'set "challenge_id" to "{asked.challenge_id}" (`python -m submission.submit` does)',
         )
     return f"track {track.number}, {track.minutes} minutes"
 

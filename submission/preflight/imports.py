@@ -6,10 +6,10 @@ from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path, PurePosixPath
 
-from utilities.preflight_checks.image import REQUIREMENTS, normalised, read_requirements
-from utilities.preflight_checks.repository import Repository
-from utilities.preflight_checks.source_scan import Import, SourceScan, scan
-from utilities.preflight_checks.verdict import FailedError
+from submission.preflight.image import REQUIREMENTS, normalised, read_requirements
+from submission.preflight.repository import Repository
+from submission.preflight.source_scan import Import, SourceScan, scan
+from submission.preflight.verdict import FailedError
 
 ENTRY = "models/user_config.py"
 # An engine may be started as a program of its own, so every module of models/ is an entry beside the evaluator's.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from utilities.preflight_checks.verdict import FailedError
+from submission.preflight.verdict import FailedError
 
 LFS_POINTER = b"version https://git-lfs.github.com/spec/v1"
 FLOATS: Mapping[str, int] = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}

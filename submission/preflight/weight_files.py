@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from submission.preflight.adapter_files import tensors_of_adapters
+from submission.preflight.repository import Repository
+from submission.preflight.tensor_headers import FLOATS, LFS_POINTER, Tensor, read_tensors
+from submission.preflight.verdict import FailedError, listed
 from utilities.git import git
-from utilities.preflight_checks.adapters import tensors_of_adapters
-from utilities.preflight_checks.repository import Repository
-from utilities.preflight_checks.tensors import FLOATS, LFS_POINTER, Tensor, read_tensors
-from utilities.preflight_checks.verdict import FailedError, listed
 
 GIB = 1024**3
 GB = 1000**3

@@ -1,0 +1,1 @@
+"""Preflight checks, time budget and submitting."""
