@@ -23,7 +23,6 @@ from benchmarks.common import (
     shown,
 )
 from models.engines.weights import holds_model
-from models.settings import DTYPES
 from utilities.errors import UserError, exit_code
 from utilities.fingerprint import fingerprint
 from utilities.options import positive
@@ -64,7 +63,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--length", type=positive, default=256, metavar="N", help="tokens of a prompt (default: %(default)s)")
     add("--steps", type=positive, default=16, metavar="N", help="decoded tokens a prompt (default: %(default)s)")
     add("--repeats", type=positive, default=3, metavar="N", help="turns of each; medians count (default: %(default)s)")
-    add("--dtype", choices=DTYPES, default="float32", help="of both (default: %(default)s)")
+    add("--dtype", choices=("float32", "float16", "bfloat16"), default="float32", help="of both (default: %(default)s)")
     return parser.parse_args(argv)
 
 

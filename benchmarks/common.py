@@ -17,8 +17,9 @@ from rich.table import Table
 
 from evaluation.run_record import versions
 from evaluation.score_table import console_for
+from models.engines.settings import EngineSettings, adapter_folders, weights_folder
 from models.engines.weights import holds_model, missing_weights_message
-from models.settings import EngineSettings, Settings, adapter_folders, weights_folder
+from models.settings import Settings
 from utilities.errors import UserError
 from utilities.files import write_json
 from utilities.fingerprint import fingerprint_of_both

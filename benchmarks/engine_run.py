@@ -3,14 +3,15 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from benchmarks.common import Json, model_folder, set_threads, unhurried
 from evaluation.loop import predict
 from evaluation.questions import Question, read_questions
 from models.engines.interface import Engine
 from models.engines.process.warm_up import warm_up
-from models.settings import EngineSettings, Settings, load_settings
+from models.engines.settings import EngineSettings, Scoring
+from models.settings import Settings, load_settings
 from models.shopbench_model import ShopBenchModel
 from utilities.task_type import TaskType
 
@@ -32,7 +33,8 @@ def settings_for(way: str) -> Settings:
     settings = replace(settings, engine=replace(settings.engine, adapter=""))
     if way == OWN:
         return settings
-    return replace(settings, engine=replace(settings.engine, choice=way, selection=way))
+    scoring = cast(Scoring, way)
+    return replace(settings, engine=replace(settings.engine, choice=scoring, selection=scoring))
 
 
 def run_engine(name: str, way: str, data: Path, limit: int | None, threads: int, gguf: Path | None) -> Json:

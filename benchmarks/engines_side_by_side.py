@@ -35,7 +35,7 @@ from benchmarks.engine_run import NAMES, OWN, asked, run_engine, settings_for
 from evaluation.questions import Question, read_questions
 from evaluation.run_record import describe_data
 from evaluation.scores import score_answers
-from models.settings import SCORINGS
+from models.engines.settings import SCORINGS
 from utilities.errors import UserError, exit_code
 from utilities.files import write_json
 from utilities.task_type import TaskType

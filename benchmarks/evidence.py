@@ -37,7 +37,8 @@ from benchmarks.common import (
 from benchmarks.intervals import Scored, draw, interval, resampled
 from evaluation.questions import Question, read_questions
 from evaluation.run_record import describe_data
-from models.settings import Settings, engine_identity, load_settings
+from models.engines.settings import engine_identity
+from models.settings import Settings, load_settings
 from prompts.reading import read_numbered_list
 from retrieval.fusion import LEXICAL, MODEL, VECTORS, Combiner, FittedSum, ReciprocalRank
 from retrieval.fusion_weights import read_weights
@@ -98,7 +99,7 @@ def _numbers(text: str) -> list[int]:
 
 def with_all_sources(settings: Settings) -> Settings:
     """Return the settings with both kinds of similarity and nothing shown to the model."""
-    knowledge = replace(settings.knowledge, similarity=f"{LEXICAL}+{VECTORS}")
+    knowledge = replace(settings.knowledge, similarity="lexical+vectors")
     return replace(settings, knowledge=knowledge, prompts=replace(settings.prompts, external_information=0))
 
 

@@ -16,8 +16,8 @@ from typing import cast
 from models.engines.interface import NO_LIMIT, Answer, Engine
 from models.engines.process.worker import main
 from models.engines.registry import create_engine
+from models.engines.settings import EngineSettings
 from models.engines.usage import Usage
-from models.settings import EngineSettings
 from prompts.prompt import Prompt
 
 POISON = "poison"

@@ -25,7 +25,8 @@ from benchmarks.common import (
 )
 from evaluation.questions import read_questions
 from evaluation.run_record import describe_data
-from models.settings import EngineSettings, load_settings
+from models.engines.settings import EngineSettings
+from models.settings import load_settings
 from utilities.errors import exit_code
 
 if TYPE_CHECKING:

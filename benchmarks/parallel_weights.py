@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 
 from benchmarks.common import Results, conditions, make_parser, model_folder, print_table
-from models.settings import adapter_folders, load_settings
+from models.engines.settings import adapter_folders
+from models.settings import load_settings
 from tuning.merging.adapters import check_adapters_base
 from tuning.merging.checkpoint import Checkpoint
 from tuning.merging.finite import read_finite

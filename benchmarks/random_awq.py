@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.common import Json
-from models.engines.model_registry import AWQ_GROUP, CatalogueEntry, ModelShape
+from models.engines.model_registry import AWQ_GROUP, ModelEntry, ModelShape
 from utilities.errors import UserError
 from utilities.files import write_json
 
@@ -13,7 +13,7 @@ _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.ji
 _SPARE_DISK = 1.02
 
 
-def write_random_checkpoint(folder: Path, entry: CatalogueEntry, tokenizer: Path) -> None:
+def write_random_checkpoint(folder: Path, entry: ModelEntry, tokenizer: Path) -> None:
     """Write random weights in AutoAWQ's GEMM format, and another model's tokenizer; a finished folder is kept.
 
     Raises:
@@ -92,7 +92,7 @@ def _random_matrix(inputs: int, outputs: int) -> Json:
     return {"qweight": packed(inputs), "qzeros": packed(inputs // AWQ_GROUP), "scales": scales}
 
 
-def _config(entry: CatalogueEntry) -> Json:
+def _config(entry: ModelEntry) -> Json:
     shape = entry.shape
     return {
         "architectures": ["LlamaForCausalLM"],

@@ -9,7 +9,8 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, LogitsProcessor, LogitsProcessorList
 
 from evaluation.loop import Model
-from models.settings import EngineSettings, Settings, weights_folder
+from models.engines.settings import EngineSettings, weights_folder
+from models.settings import Settings
 from models.shopbench_model import ShopBenchModel
 from prompts.detection import detect_task_type
 from utilities.task_type import TaskType

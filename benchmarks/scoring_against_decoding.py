@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from benchmarks.common import (
     PACKAGE,
@@ -33,9 +33,10 @@ from evaluation.loop import predict
 from evaluation.questions import Question, read_questions
 from evaluation.run_record import describe_data
 from evaluation.scores import score_answers
-from models.settings import SCORINGS, Settings, load_settings
+from models.engines.settings import SCORINGS, Scoring
+from models.settings import Settings, load_settings
 from retrieval.fusion import KINDS
-from retrieval.sources import FuseSettings
+from retrieval.settings import FuseSettings
 from utilities.errors import UserError, exit_code
 from utilities.task_type import TaskType
 
@@ -100,8 +101,9 @@ def settings_in_use(*, model_alone: bool) -> Settings:
 def answered_by(settings: Settings, way: str) -> Settings:
     """Return the settings with every kind of options answered by `way`."""
     if way == ORDERS:
-        return replace(answered_by(settings, "label"), clock=replace(settings.clock, spare=ORDERS))
-    return replace(settings, engine=replace(settings.engine, choice=way, selection=way))
+        return replace(answered_by(settings, "label"), clock=replace(settings.clock, spare="orders"))
+    scoring = cast(Scoring, way)
+    return replace(settings, engine=replace(settings.engine, choice=scoring, selection=scoring))
 
 
 def _inputs(settings: Settings, data: Mapping[str, Any], weights: str) -> Json:

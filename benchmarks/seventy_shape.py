@@ -24,9 +24,9 @@ from benchmarks.common import (
 )
 from benchmarks.random_awq import write_random_checkpoint
 from models.engines.interface import Engine
-from models.engines.model_registry import CatalogueEntry, catalogue_entry
-from models.engines.vllm_engine.settings import VllmSettings
-from models.settings import EngineSettings, load_settings, weights_folder
+from models.engines.model_registry import ModelEntry, model_entry
+from models.engines.settings import EngineSettings, VllmSettings, weights_folder
+from models.settings import load_settings
 from prompts.answer_space import Choice, Text
 from prompts.prompt import Prompt
 from submission.time_budget.devices import read_devices
@@ -85,9 +85,9 @@ def _gpus() -> int:
     return torch.cuda.device_count()
 
 
-def shaped_entry(layers: int, engine: str) -> CatalogueEntry:
+def shaped_entry(layers: int, engine: str) -> ModelEntry:
     """Return the 70B model's entry with so many layers and a folder of its own."""
-    entry = catalogue_entry(MODEL)
+    entry = model_entry(MODEL)
     shape = dataclasses.replace(entry.shape, layers=layers)
     folder = f"models/weights/random-70b-{layers}-layers"
     # `engine` comes from the options, which allow what the entry does.
@@ -105,7 +105,7 @@ def prompts_of(rows: int) -> tuple[list[Prompt], list[Prompt]]:
 class _LazyEngine:
     """Writes and loads the model when the first row is measured: a finished run needs neither."""
 
-    def __init__(self, entry: CatalogueEntry, gpu: str, count: int) -> None:
+    def __init__(self, entry: ModelEntry, gpu: str, count: int) -> None:
         self._entry, self._gpu, self._count = entry, gpu, count
         self._engine: Engine | None = None
 
@@ -129,7 +129,7 @@ class _LazyEngine:
         return engine
 
 
-def engine_settings(entry: CatalogueEntry, count: int) -> EngineSettings:
+def engine_settings(entry: ModelEntry, count: int) -> EngineSettings:
     """Return settings that run the random checkpoint on all GPUs and read all prompts of a batch in one pass."""
     return EngineSettings(
         model=MODEL,
@@ -143,7 +143,7 @@ def engine_settings(entry: CatalogueEntry, count: int) -> EngineSettings:
     )
 
 
-def machine_of(entry: CatalogueEntry, gpu: str, count: int) -> "Machine":
+def machine_of(entry: ModelEntry, gpu: str, count: int) -> "Machine":
     """Return the entry's model on these GPUs, with all that is assumed of them."""
     from submission.time_budget.prediction import Machine
 
@@ -186,7 +186,7 @@ def floors(
 
 def print_speeds(rows: Sequence[Json], layers: int) -> None:
     """Print one line a batch size; speeds are those of 80 layers."""
-    part = layers / catalogue_entry(MODEL).shape.layers
+    part = layers / model_entry(MODEL).shape.layers
     columns = ("rows", "prefill tokens/s", "share of the floor", "decode tokens/s", "share of the floor", "GB in use")
     print_table(columns, [_speed_row(row, part) for row in rows])
     if part < 1:

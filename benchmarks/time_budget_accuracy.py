@@ -30,7 +30,7 @@ from benchmarks.common import (
 from evaluation.questions import Question, read_questions
 from evaluation.run_record import describe_data
 from models.engines.interface import Engine
-from models.engines.model_registry import catalogue_entry
+from models.engines.model_registry import model_entry
 from models.settings import Settings, load_settings
 from prompts.prompt import Prompt
 from submission.time_budget.devices import CPU, Device, device_named, read_devices
@@ -133,7 +133,7 @@ def predicted(
     from submission.time_budget.token_figures import counting_for
 
     # The engine of the settings, which loaded the model, is one that the entry may name.
-    entry = dataclasses.replace(catalogue_entry(settings.engine.model), engine=settings.engine.name)  # type: ignore[arg-type]
+    entry = dataclasses.replace(model_entry(settings.engine.model), engine=settings.engine.name)  # type: ignore[arg-type]
     machine = Machine(entry, device, 1, read_devices()[1])
     work = count_work(counting_for(entry).tokenizer, batches, settings.engine)
     passes = [*work.heads.values(), *(each for batch in work.batches for each in machine.passes(batch))]

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from models.engines.model_registry import DEFAULT_MODEL
-from models.settings import ADAPTER_VARIABLE, FILE_VARIABLE, MODEL_VARIABLE, NO_ADAPTER, WEIGHTS_VARIABLE, settings_file
+from models.engines.settings import NO_ADAPTER
+from models.settings import ADAPTER_VARIABLE, FILE_VARIABLE, MODEL_VARIABLE, WEIGHTS_VARIABLE, settings_file
 from utilities.errors import UserError
 from utilities.files import ROOT
 from utilities.typed_yaml import read_mapping

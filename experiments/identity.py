@@ -8,11 +8,12 @@ from typing import Any
 
 from evaluation.run_record import versions
 from models.cooperation import engine_settings, identities
-from models.settings import Settings, engine_identity
+from models.engines.settings import engine_identity
+from models.settings import Settings
 from retrieval.embeddings import ENGLISH, at_hand
 from retrieval.products.manifest import MANIFEST
-from retrieval.sources import FITTED, weights_file
-from retrieval.vectors import PACKAGED
+from retrieval.settings import FITTED, PACKAGED
+from retrieval.sources import weights_file
 from utilities.files import ROOT
 from utilities.fingerprint import fingerprint
 

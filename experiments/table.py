@@ -2,14 +2,14 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from experiments.base import inherited
 from utilities.errors import UserError
 from utilities.task_type import TaskType
-from utilities.typed_yaml import build, read_mapping
+from utilities.typed_yaml import build, checked, read_mapping
 
 COLUMNS = ("score", "multiple choice", "retrieval", "generation", "ranking", "entities")
 """The mean over all tasks, and over those of each task type."""
@@ -31,7 +31,7 @@ ADAPTERS = "{adapters}"
 _HOLE = re.compile(re.escape(ADAPTERS))
 
 
-@dataclass(frozen=True)
+@checked
 class Row:
     """One configuration.
 
@@ -53,7 +53,7 @@ class Row:
             )
 
 
-@dataclass(frozen=True)
+@checked
 class Table:
     """One question, answered by rows that are compared with the first.
 

@@ -9,12 +9,13 @@ from models.base_model import ShopBenchBaseModel
 from models.cooperation import Answerer, Team, identities
 from models.decision import fused_answer
 from models.engines.interface import Answer, Engine
+from models.engines.settings import engine_identity
 from models.example_memory import Exemplars
 from models.failures import FailureLog
 from models.reasoning import Reasoning
 from models.scheduling.asking import Missing
-from models.scheduling.clock import Allowance, Clock
-from models.settings import ClockSettings, Settings, engine_identity, load_settings
+from models.scheduling.clock import Allowance, Clock, ClockSettings
+from models.settings import Settings, load_settings
 from models.trace import Trace
 from prompts.answer_space import admits
 from prompts.clipping import clipped

@@ -6,9 +6,9 @@ from typing import Any, Protocol, runtime_checkable
 from models.decision import fused_answer
 from models.engines.answering.ways import way_of
 from models.engines.interface import Answer
+from models.engines.settings import EngineSettings
 from models.engines.usage import Usage
 from models.scheduling.asking import Missing
-from models.settings import EngineSettings
 from models.traced_question import TracedQuestion
 from prompts.answer_space import Choice, Selection, admits
 from prompts.prompt import Prompt

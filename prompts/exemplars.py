@@ -17,7 +17,7 @@ from prompts.statement import without_marker
 from retrieval.knowledge import QUESTION_ALONE
 from utilities.errors import UserError
 from utilities.task_type import TaskType
-from utilities.typed_yaml import build, read_mapping
+from utilities.typed_yaml import build, checked, read_mapping
 
 FILE = Path(__file__).with_suffix(".yaml")
 _CUE = "Answer:"
@@ -57,13 +57,13 @@ class Exemplar:
         return token_estimate(f"{EXAMPLE}\n{self.user}\n\n")
 
 
-@dataclass(frozen=True)
+@checked
 class _Written:
     question: str
     answer: str
 
 
-@dataclass(frozen=True)
+@checked
 class _File:
     """The fixed examples of every task type."""
 

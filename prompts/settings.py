@@ -1,11 +1,9 @@
 """Which wording a prompt gets, and how much of the evidence it shows."""
 
-from dataclasses import dataclass
-
-from utilities.errors import UserError
+from utilities.typed_yaml import Whole, checked
 
 
-@dataclass(frozen=True)
+@checked
 class PromptSettings:
     """One field a task type, each the name of a variant; the files of the task types list theirs.
 
@@ -21,13 +19,8 @@ class PromptSettings:
     ranking: str = "base"
     generation: str = "roles_30_words"
     named_entity_recognition: str = "base"
-    external_information: int = 3
-    external_tokens: int = 400
-    exemplars: int = 0
+    external_information: Whole = 3
+    external_tokens: Whole = 400
+    exemplars: Whole = 0
     dynamic_exemplars: bool = False
-    exemplar_tokens: int = 400
-
-    def __post_init__(self) -> None:
-        for name in ("external_information", "external_tokens", "exemplars", "exemplar_tokens"):
-            if getattr(self, name) < 0:
-                raise UserError(f"setting prompts.{name} must be 0 (off) or a positive number")
+    exemplar_tokens: Whole = 400

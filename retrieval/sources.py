@@ -3,14 +3,15 @@
 import logging
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from retrieval.bm25 import relevance
 from retrieval.fusion import LEXICAL, MODEL, VECTORS, Combiner, FittedSum, ReciprocalRank, Scores
 from retrieval.fusion_weights import read_fitted_for, read_weights, without_model
 from retrieval.knowledge import Knowledge, Similarity
-from retrieval.vectors import PACKAGED, load_vectors
+from retrieval.settings import PACKAGED, RECIPROCAL_RANK, FuseSettings, KnowledgeSettings
+from retrieval.vectors import load_vectors
 from utilities.errors import UserError
 from utilities.files import ROOT
 
@@ -18,53 +19,6 @@ _LOG = logging.getLogger("shopalign")
 
 FOLDER = ROOT / "retrieval" / "fitted_weights"
 """Where the files of fitted weights lie."""
-SIMILARITIES = (LEXICAL, VECTORS)
-FITTED, RECIPROCAL_RANK = "fitted", "reciprocal_rank"
-COMBINERS = (FITTED, RECIPROCAL_RANK)
-
-
-@dataclass(frozen=True)
-class FuseSettings:
-    """For which kinds of question the model's scores are combined with evidence; the others are the model's alone."""
-
-    choice: bool = True
-    ranking: bool = True
-    also_bought: bool = True
-    next_query: bool = True
-    aspects: bool = True
-    snippets: bool = True
-
-
-@dataclass(frozen=True)
-class KnowledgeSettings:
-    """What is known beside the model.
-
-    `similarity` names what compares texts: `lexical` (BM25), `vectors`, or both joined by "+". `vectors` is
-    all-MiniLM-L6-v2 from its package, or the folder of another sentence-transformers model. `catalog` is a folder that
-    `python -m retrieval.products build` made, empty for none, and `related` the number of its products that a ranking
-    question shows. `combine` is `fitted`, by the weights of a file, or `reciprocal_rank`. `weights` is that file; empty
-    for the one in `retrieval/fitted_weights` that was fitted for the model. Folders and files are relative to the
-    repository.
-    """
-
-    similarity: str = f"{LEXICAL}+{VECTORS}"
-    vectors: str = PACKAGED
-    catalog: str = ""
-    related: int = 3
-    combine: str = FITTED
-    weights: str = ""
-    fuse: FuseSettings = field(default_factory=FuseSettings)
-
-    def __post_init__(self) -> None:
-        names = self.similarity.split("+")
-        if not set(names) <= set(SIMILARITIES) or len(set(names)) < len(names):
-            raise UserError(
-                f"setting knowledge.similarity is {self.similarity!r}; join one or more of: {', '.join(SIMILARITIES)}"
-            )
-        if self.combine not in COMBINERS:
-            raise UserError(f"setting knowledge.combine is {self.combine!r}; choose one of: {', '.join(COMBINERS)}")
-        if self.related < 0:
-            raise UserError(f"setting knowledge.related is {self.related}; it must be 0 (off) or a positive number")
 
 
 class SwitchedFusion:

@@ -6,11 +6,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.embeddings import ENGLISH, Encode, NotScorableError, load_encoder, load_folder
+from retrieval.embeddings import Encode, NotScorableError, load_encoder, load_folder
+from retrieval.settings import PACKAGED
 from utilities.errors import UserError
-
-PACKAGED = ENGLISH
-"""The name of the model that comes inside a package of requirements.txt."""
 
 
 class Vectors:

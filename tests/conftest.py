@@ -1,11 +1,11 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from models.settings import EngineSettings
+from models.engines.settings import EngineSettings, Scoring
 
 if TYPE_CHECKING:
     from models.engines.transformers_engine.causal_lm import CausalLM
@@ -62,7 +62,7 @@ def tiny_engine(tiny_folder: Path) -> "Callable[[str], TransformersEngine]":
 
     def engine(way: str) -> TransformersEngine:
         if way not in made:
-            settings = replace(TINY, weights=str(tiny_folder), choice=way, selection=way)
+            settings = replace(TINY, weights=str(tiny_folder), choice=cast(Scoring, way), selection=cast(Scoring, way))
             made[way] = TransformersEngine(tiny_folder, settings)
         return made[way]
 

@@ -11,9 +11,9 @@ from safetensors.torch import load_file, save_file
 
 from models.engines.interface import EngineError
 from models.engines.registry import create_engine
+from models.engines.settings import engine_identity
 from models.engines.transformers_engine.causal_lm import CausalLM
 from models.engines.transformers_engine.engine import TransformersEngine
-from models.settings import engine_identity
 from prompts.prompt import Prompt
 from tests.conftest import TINY
 from tests.test_engine import MIXED

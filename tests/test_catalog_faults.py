@@ -255,7 +255,7 @@ import signal, sys, time
 from functools import partial
 from pathlib import Path
 from tests.catalog_samples import request
-from retrieval.products import build, products
+from retrieval.products import build, product_pass
 
 def slowly(self, *_):
     # A shell's background processes begin with this signal ignored.
@@ -263,7 +263,7 @@ def slowly(self, *_):
     print("building", flush=True)
     time.sleep(60)
 
-products.ProductPass._add = slowly
+product_pass.ProductPass._add = slowly
 build.build(request(Path(sys.argv[1]), [Path(sys.argv[2])], force=True))
 """
 

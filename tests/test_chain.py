@@ -214,7 +214,7 @@ def test_a_name_without_a_path_is_refused(arguments: list[str]) -> None:
         ("name: scored", "name: rows", "the name of another"),
         ("name: scored", "name: base", "the name of another"),
         ("name: rows", "name: a-b", "letters, digits and _"),
-        ("run: local", "runs: local", "unknown key runs"),
+        ("run: local", "runs: local", r"unknown key steps\[1\].runs"),
     ],
 )
 def test_a_mistake_in_a_recipe_is_one_sentence(arguments: list[str], old: str, new: str, words: str) -> None:

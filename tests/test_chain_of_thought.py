@@ -13,11 +13,12 @@ from models import cooperation
 from models.cooperation import Team, engine_settings, reasoning_model
 from models.engines.interface import Answer, EngineError
 from models.engines.scripted import ScriptedEngine
+from models.engines.settings import EngineSettings
 from models.engines.transformers_engine.engine import TransformersEngine
 from models.engines.usage import Usage
 from models.reasoning import Reasoning
 from models.scheduling.clock import Allowance
-from models.settings import CooperationSettings, EngineSettings, OfTaskTypes, ReasoningSettings, Settings
+from models.settings import CooperationSettings, OfTaskTypes, ReasoningSettings, Settings
 from models.shopbench_model import ShopBenchModel
 from models.trace import start_trace
 from prompts.answer_space import Text

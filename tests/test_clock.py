@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.scheduling.clock import Clock
-from models.settings import ClockSettings
+from models.scheduling.clock import Clock, ClockSettings
 
 
 @dataclass

@@ -12,9 +12,9 @@ from models.engines.answering.span_scoring import answer_spans
 from models.engines.answering.text_decoding import write_texts
 from models.engines.interface import Answer, EngineError
 from models.engines.scripted import ScriptedEngine
+from models.engines.settings import SCORINGS
 from models.engines.transformers_engine.causal_lm import CausalLM
 from models.engines.transformers_engine.engine import TransformersEngine
-from models.settings import SCORINGS
 from prompts.answer_space import Choice, Selection, Spans, Text, admits
 from prompts.prompt import Prompt
 from tests.test_causal_lm import plain

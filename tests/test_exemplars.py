@@ -13,8 +13,9 @@ from evaluation.questions import read_questions
 from models import example_memory as kept
 from models.engines.interface import Answer, EngineError
 from models.engines.scripted import ScriptedEngine
+from models.engines.settings import EngineSettings
 from models.engines.transformers_engine.engine import TransformersEngine
-from models.settings import EngineSettings, ReasoningSettings, Settings
+from models.settings import ReasoningSettings, Settings
 from models.shopbench_model import ShopBenchModel
 from prompts.answer_space import Choice, admits
 from prompts.exemplars import exemplar, fixed_exemplars, likest, with_exemplars

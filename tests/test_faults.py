@@ -14,14 +14,16 @@ import pytest
 from benchmarks.faulty_worker import POISON, command
 from models.engines.interface import Answer, EngineError, GoneEngineError, LostEngineError, StartingEngineError
 from models.engines.process.supervised import SupervisedEngine
-from models.settings import ClockSettings, EngineSettings, Settings
+from models.engines.settings import EngineSettings
+from models.scheduling.clock import ClockSettings
+from models.settings import Settings
 from models.shopbench_model import ShopBenchModel
 from prompts.answer_space import Choice, Text, admits
 from prompts.prompt import Prompt
 from prompts.registry import BUILDERS
 from prompts.settings import PromptSettings
 from retrieval.knowledge import QUESTION_ALONE
-from retrieval.sources import KnowledgeSettings
+from retrieval.settings import KnowledgeSettings
 from utilities.errors import UserError
 from utilities.task_type import TaskType
 

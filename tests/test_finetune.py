@@ -102,7 +102,7 @@ def test_every_recipe_fits_the_code() -> None:
     ("line", "words"),
     [
         ("learning_rate: 0.1", "unknown key learning_rate"),
-        ("lora: {rang: 8}", "unknown key rang"),
+        ("lora: {rang: 8}", "unknown key lora.rang"),
         ("lora: {rank: 0}", "lora.rank"),
         ("optimiser: {learning_rate: 0}", "learning_rate"),
         ("batch: 0", "batch is 0"),

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from retrieval.fusion import FittedSum, ReciprocalRank, key_of, ranks
 from retrieval.fusion_weights import read_weights
-from retrieval.sources import FOLDER, FuseSettings, KnowledgeSettings, SwitchedFusion, open_knowledge, weights_file
+from retrieval.settings import FuseSettings, KnowledgeSettings
+from retrieval.sources import FOLDER, SwitchedFusion, open_knowledge, weights_file
 from utilities.errors import UserError
 
 WEIGHTS = "kinds:\n  ranking:\n    weights:\n      lexical+model: {lexical: 0.25, model: 0.75}\n"

@@ -17,8 +17,9 @@ from prompts.settings import PromptSettings
 from retrieval.bm25 import relevance
 from retrieval.fusion import FittedSum
 from retrieval.knowledge import QUESTION_ALONE, Knowledge
-from retrieval.sources import KnowledgeSettings, open_knowledge
-from retrieval.vectors import PACKAGED, Vectors, load_vectors
+from retrieval.settings import PACKAGED, KnowledgeSettings
+from retrieval.sources import open_knowledge
+from retrieval.vectors import Vectors, load_vectors
 from utilities.errors import UserError
 
 ITEMS = ("Copper teapot", "Steel water bottle", "Garden hose")

@@ -5,23 +5,20 @@ from typing import Any
 
 import pytest
 
-from models.engines.model_registry import read_catalogue
+from models.engines.model_registry import read_registry
 from models.engines.registry import ENGINES, create_engine
 from models.engines.scripted import ScriptedEngine
+from models.engines.settings import FROM_REGISTRY, SCORINGS, EngineSettings, weights_folder
+from models.scheduling.clock import ClockSettings
 from models.settings import (
     ADAPTER_VARIABLE,
     DEFAULT_FILE,
     FILE_VARIABLE,
-    FROM_CATALOGUE,
     MODEL_VARIABLE,
-    SCORINGS,
     WEIGHTS_VARIABLE,
-    ClockSettings,
-    EngineSettings,
     ReasoningSettings,
     Settings,
     load_settings,
-    weights_folder,
 )
 from models.shopbench_model import ShopBenchModel
 from prompts import generation, multiple_choice, named_entity_recognition, ranking, retrieval
@@ -74,21 +71,21 @@ def test_every_key_of_the_default_file_is_a_field_and_every_field_is_a_key() -> 
     text = DEFAULT_FILE.read_text(encoding="utf-8")
     kinds = (EngineSettings, PromptSettings, ClockSettings, ReasoningSettings)
     fields = [field for kind in kinds for field in kind.__dataclass_fields__]
-    assert [f for f in fields if f"  {f}:" not in text and f not in ("name", *OPEN, *FROM_CATALOGUE)] == []
+    assert [f for f in fields if f"  {f}:" not in text and f not in ("name", *OPEN, *FROM_REGISTRY)] == []
     assert "name, weights, adapter, dtype, chat_template, choice, selection and" in text
     assert "token_budget, max_prompt_tokens and vllm" in text
 
 
-@pytest.mark.parametrize("model", read_catalogue())
+@pytest.mark.parametrize("model", read_registry())
 def test_one_setting_switches_to_each_model_of_the_catalogue(
     model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    entry = read_catalogue()[model]
+    entry = read_registry()[model]
     file = tmp_path / "settings.yaml"
     file.write_text(f"engine:\n  model: {model}\n", encoding="utf-8")
     engine = load_settings(file).engine
     assert (engine.model, engine.name) == (model, entry.engine)
-    assert all(getattr(engine, field) == getattr(entry, field) for field in FROM_CATALOGUE)
+    assert all(getattr(engine, field) == getattr(entry, field) for field in FROM_REGISTRY)
     assert engine.vllm.tensor_parallel == entry.tensor_parallel
     assert engine.max_prompt_tokens + 128 <= engine.vllm.max_model_len <= entry.context_length
     file.write_text(f"engine:\n  model: {model}\n  choice: decode\n", encoding="utf-8")
@@ -124,7 +121,7 @@ def test_a_clock_that_makes_no_sense_is_refused(tmp_path: Path, line: str, part:
 
 def test_an_empty_file_gives_the_defaults(path: Path) -> None:
     path.write_text("# nothing yet\n", encoding="utf-8")
-    tuned = EngineSettings(adapter=read_catalogue()[EngineSettings.model].adapter)
+    tuned = EngineSettings(adapter=read_registry()[EngineSettings.model].adapter)
     assert load_settings(path) == Settings(engine=tuned)
     assert load_settings(path) == load_settings(DEFAULT_FILE)
 

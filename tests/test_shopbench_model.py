@@ -19,7 +19,7 @@ from prompts.answer_space import Choice, Selection, admits
 from prompts.prompt import Prompt
 from prompts.registry import BUILDERS
 from retrieval.fusion import KINDS
-from retrieval.sources import FuseSettings, KnowledgeSettings
+from retrieval.settings import FuseSettings, KnowledgeSettings
 from utilities.task_type import TaskType
 
 RANKING = (

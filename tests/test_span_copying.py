@@ -9,9 +9,10 @@ from models.engines.answering.language_model import WritingRow
 from models.engines.answering.scoring import ScoringSettings
 from models.engines.answering.span_copying import copied, copy_spans
 from models.engines.answering.ways import way_of
+from models.engines.settings import EngineSettings
 from models.engines.transformers_engine.causal_lm import CausalLM
 from models.engines.transformers_engine.engine import TransformersEngine
-from models.settings import EngineSettings, load_settings
+from models.settings import load_settings
 from prompts.answer_space import Choice, Spans, admits
 from prompts.prompt import Prompt
 

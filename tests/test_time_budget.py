@@ -13,9 +13,10 @@ from benchmarks import seventy_shape, time_budget_accuracy
 from benchmarks.random_awq import write_random_checkpoint
 from evaluation.questions import read_questions
 from models.engines.answering.language_model import WritingRow
-from models.engines.model_registry import DEFAULT_MODEL, CatalogueEntry, ModelShape, catalogue_entry
+from models.engines.model_registry import DEFAULT_MODEL, ModelEntry, ModelShape, model_entry
+from models.engines.settings import EngineSettings, Scoring
 from models.engines.transformers_engine.engine import TransformersEngine
-from models.settings import WEIGHTS_VARIABLE, EngineSettings, load_settings
+from models.settings import WEIGHTS_VARIABLE, load_settings
 from prompts.answer_space import Text
 from prompts.prompt import Prompt
 from submission.time_budget.__main__ import main
@@ -31,14 +32,14 @@ from utilities.tracks import TRACK_3_QUESTIONS, TRACKS
 DATA = Path(__file__).resolve().parent.parent / "data" / "development.json"
 ASSUMED = Assumptions(disk_gb=1.0, start_seconds=10.0, pass_tokens=1000, unpack_from_tokens=256, runtime_gb=1.0)
 SHAPE = ModelShape("llama", 2, 100, 200, 10, 10, 10, 1000)
-ENTRY = dataclasses.replace(catalogue_entry("llama3-8b"), name="tiny", tensor_parallel=1, shape=SHAPE)
+ENTRY = dataclasses.replace(model_entry("llama3-8b"), name="tiny", tensor_parallel=1, shape=SHAPE)
 # One TFLOP/s and one GB/s, all of it reached, and kernels that start at once.
 DEVICE = Device("plain", 1.0, 0.5, 1.0, 16.0, 15.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1e-9)
 READ = Pass(rows=2, tokens=100, padded=128, pairs=0, causal_pairs=0, cached=0, outputs=0)
 STEP = Pass(rows=4, tokens=4, padded=4, pairs=0, causal_pairs=0, cached=40, outputs=4, decode=True)
 
 
-def machine(entry: CatalogueEntry = ENTRY, device: Device = DEVICE, count: int = 1) -> Machine:
+def machine(entry: ModelEntry = ENTRY, device: Device = DEVICE, count: int = 1) -> Machine:
     return Machine(entry, device, count, ASSUMED)
 
 
@@ -142,7 +143,7 @@ def test_memory_counts_weights_cache_activations_and_runtime() -> None:
 
 def test_llama3_70b_fits_four_t4_and_not_two() -> None:
     t4, assumptions = device_named("t4")
-    entry, work = catalogue_entry("llama3-70b-awq"), Work(16, [(dataclasses.replace(READ, tokens=8000, padded=8000),)])
+    entry, work = model_entry("llama3-70b-awq"), Work(16, [(dataclasses.replace(READ, tokens=8000, padded=8000),)])
     assert Machine(entry, t4, 4, assumptions).memory(work).fits
     assert not Machine(entry, t4, 2, assumptions).memory(work).fits
 
@@ -164,12 +165,12 @@ def test_another_tokenizer_scales_what_is_read_and_not_what_is_written() -> None
 
 
 @pytest.mark.parametrize("way", ["label", "text", "pmi", "decode"])
-def test_the_engine_reads_exactly_the_tokens_that_were_counted(tiny_folder: Path, data: Path, way: str) -> None:
+def test_the_engine_reads_exactly_the_tokens_that_were_counted(tiny_folder: Path, data: Path, way: Scoring) -> None:
     settings = EngineSettings(weights=str(tiny_folder), choice=way, selection=way)
     prompts = prompts_of(read_questions(data), load_settings().prompts)
     engine = TransformersEngine(tiny_folder, settings)
     engine.answer(prompts)
-    work = count_work(counting_for(catalogue_entry(DEFAULT_MODEL)).tokenizer, [prompts], settings)
+    work = count_work(counting_for(model_entry(DEFAULT_MODEL)).tokenizer, [prompts], settings)
     read = sum(each.tokens for each in work.batches[0] if not each.decode)
     # Of long sources the model chooses the phrases that it reads again.
     assert read == pytest.approx(engine.usage().prefill_tokens, rel=0.02)
@@ -180,7 +181,7 @@ def test_the_engine_reads_exactly_the_tokens_that_were_counted(tiny_folder: Path
 
 @pytest.fixture
 def vllm(tiny_folder: Path) -> CountingVllm:
-    return CountingVllm(counting_for(catalogue_entry(DEFAULT_MODEL)).tokenizer)
+    return CountingVllm(counting_for(model_entry(DEFAULT_MODEL)).tokenizer)
 
 
 def test_vllm_reads_a_prompt_once_where_its_labels_are_single_tokens(vllm: CountingVllm) -> None:
@@ -207,12 +208,12 @@ def test_labels_need_one_pass_and_no_step(data: Path) -> None:
     questions = [question for question in read_questions(data) if question.is_multiple_choice]
     prompts = prompts_of(questions, load_settings().prompts)
     settings = EngineSettings(choice="label", selection="label")
-    work = count_work(counting_for(catalogue_entry(DEFAULT_MODEL)).tokenizer, [prompts], settings)
+    work = count_work(counting_for(model_entry(DEFAULT_MODEL)).tokenizer, [prompts], settings)
     assert not any(each.decode for each in work.batches[0])
     assert work.heads
 
 
-def predicted(entry: CatalogueEntry, data: Path) -> list[float]:
+def predicted(entry: ModelEntry, data: Path) -> list[float]:
     made = Machine(entry, *_t4())
     groups = count_groups(read_questions(data), made, counting_for(entry), load_settings())
     return [budget.minutes for budget in budgets(groups, made, assumed_questions({}))]
@@ -224,7 +225,7 @@ def _t4() -> tuple[Device, int, Assumptions]:
 
 
 def test_a_model_of_twice_the_layers_takes_longer_in_every_track(data: Path) -> None:
-    entry = catalogue_entry("llama3-8b")
+    entry = model_entry("llama3-8b")
     shape = dataclasses.replace(entry.shape, layers=2 * entry.shape.layers)
     once, twice = predicted(entry, data), predicted(dataclasses.replace(entry, shape=shape), data)
     assert len(once) == 5
@@ -232,7 +233,7 @@ def test_a_model_of_twice_the_layers_takes_longer_in_every_track(data: Path) -> 
 
 
 def test_the_fifth_track_takes_as_long_as_the_four_together(data: Path) -> None:
-    *four, all_of_them = predicted(catalogue_entry("llama3-70b-awq"), data)
+    *four, all_of_them = predicted(model_entry("llama3-70b-awq"), data)
     assert all_of_them == pytest.approx(sum(four), rel=0.02)
 
 
@@ -252,7 +253,7 @@ def test_few_samples_cost_as_much_a_question_as_many(data: Path, tmp_path: Path)
     question = json.loads(one.read_text(encoding="utf-8"))
     words = [dict(question, input_field=f"{question['input_field']} {number}") for number in range(16)]
     same.write_text("\n".join(map(json.dumps, words)), encoding="utf-8")
-    entry = catalogue_entry("llama3-70b-awq")
+    entry = model_entry("llama3-70b-awq")
     assert predicted(entry, one)[2] == pytest.approx(predicted(entry, same)[2], rel=0.03)
 
 
@@ -338,7 +339,7 @@ def test_a_figure_out_of_its_range_is_refused(field: str, value: float) -> None:
 def test_a_missing_tokenizer_is_answered_with_how_to_get_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv(WEIGHTS_VARIABLE, str(tmp_path / "nothing"))
     with pytest.raises(UserError, match="no model weights at"):
-        counting_for(catalogue_entry("llama3-70b-awq"))
+        counting_for(model_entry("llama3-70b-awq"))
 
 
 def test_accuracy_is_measured_once_and_taken_from_the_results_afterwards(
@@ -354,7 +355,7 @@ def test_accuracy_is_measured_once_and_taken_from_the_results_afterwards(
 
 
 @pytest.fixture
-def random_entry(tmp_path: Path, tiny_folder: Path) -> CatalogueEntry:
+def random_entry(tmp_path: Path, tiny_folder: Path) -> ModelEntry:
     shape = ModelShape("llama", 2, 128, 256, 2, 1, 64, 512)
     entry = dataclasses.replace(seventy_shape.shaped_entry(2, "transformers"), tensor_parallel=1)
     entry = dataclasses.replace(entry, shape=shape, dtype="float32", weights=str(tmp_path / "random"))
@@ -362,7 +363,7 @@ def random_entry(tmp_path: Path, tiny_folder: Path) -> CatalogueEntry:
     return entry
 
 
-def test_a_random_checkpoint_answers_and_is_measured(random_entry: CatalogueEntry) -> None:
+def test_a_random_checkpoint_answers_and_is_measured(random_entry: ModelEntry) -> None:
     settings = dataclasses.replace(seventy_shape.engine_settings(random_entry, 1), awq="dense", device="cpu")
     engine = TransformersEngine(Path(random_entry.weights), settings)
     row = seventy_shape.timed(engine, seventy_shape.machine_of(random_entry, "t4", 1), settings, rows=2)
@@ -370,7 +371,7 @@ def test_a_random_checkpoint_answers_and_is_measured(random_entry: CatalogueEntr
     assert 0 < row["prefill_floor_share"] < 1 > row["decode_floor_share"] > 0
 
 
-def test_random_weights_have_the_size_that_the_catalogue_computes(random_entry: CatalogueEntry) -> None:
+def test_random_weights_have_the_size_that_the_catalogue_computes(random_entry: ModelEntry) -> None:
     from safetensors.torch import load_file
 
     files = Path(random_entry.weights).glob("*.safetensors")
@@ -378,7 +379,7 @@ def test_random_weights_have_the_size_that_the_catalogue_computes(random_entry: 
     assert size == dataclasses.replace(random_entry, dtype="float16").weight_bytes
 
 
-def test_a_finished_random_checkpoint_is_kept(random_entry: CatalogueEntry, tiny_folder: Path) -> None:
+def test_a_finished_random_checkpoint_is_kept(random_entry: ModelEntry, tiny_folder: Path) -> None:
     shard = next(Path(random_entry.weights).glob("model-layer*"))
     shard.unlink()
     write_random_checkpoint(Path(random_entry.weights), random_entry, tiny_folder)
@@ -411,7 +412,7 @@ def test_the_benchmarks_prompts_have_the_sizes_that_they_say() -> None:
 def test_a_folder_as_output_is_refused_before_anything_is_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("submission.time_budget._predict", lambda *_: pytest.fail("it was counted"))
+    monkeypatch.setattr("submission.time_budget.__main__._predict", lambda *_: pytest.fail("it was counted"))
     assert exit_code(lambda: main(["--gpu", "t4", "--output", str(tmp_path)])) == 2
     assert capsys.readouterr().err == f"error: --output {tmp_path} is a folder: name a file in it\n"
 

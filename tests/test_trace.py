@@ -12,9 +12,9 @@ from evaluation.loop import Batch, Prediction
 from evaluation.question_record import question_records, write_questions
 from evaluation.report.runs import read_run
 from models.engines.interface import Answer
+from models.engines.settings import EngineSettings
 from models.engines.usage import Usage
 from models.scheduling.asking import Missing
-from models.settings import EngineSettings
 from models.trace import Asked, Trace, start_trace
 from models.traced_question import read_traced
 from prompts.answer_space import Choice

@@ -10,8 +10,8 @@ import torch
 from evaluation.questions import Question
 from models.engines.answering.scoring import ScoringSettings
 from models.engines.answering.solvers import SOLVERS
+from models.engines.settings import EngineSettings
 from models.engines.transformers_engine.causal_lm import CausalLM
-from models.settings import EngineSettings
 from prompts.answer_space import Choice, Selection, Spans, Text
 from prompts.settings import PromptSettings
 from tests.tiny_model import save_tiny_model

@@ -4,13 +4,14 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
 
 from models.engines.answering.ways import way_of
 from models.engines.interface import EngineError
+from models.engines.settings import Scoring
 from models.engines.transformers_engine.causal_lm import CausalLM
 from models.engines.transformers_engine.engine import TransformersEngine
 from models.engines.vllm_engine.adapters import RANKS, adapter_fields, numbered
@@ -64,7 +65,10 @@ def test_prompts_are_answered_with_their_adapter_as_by_transformers(
 ) -> None:
     engine, fake, reference = make(adapters[0], adapters[1], "", by_rows=by_rows)
     prompts = asking(None, adapters[1], "", adapters[0])
-    ways = [way_of(prompt.space, replace(TINY, choice=way, selection=way)) for prompt in prompts]
+    ways = [
+        way_of(prompt.space, replace(TINY, choice=cast(Scoring, way), selection=cast(Scoring, way)))
+        for prompt in prompts
+    ]
     expected = reference.answer(prompts, ways)
     for _ in range(2):  # the second time everything is cached, apart for each adapter
         found = engine.answer(prompts, ways)

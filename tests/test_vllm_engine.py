@@ -3,15 +3,16 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from models.engines.answering.ways import WRITE, way_of
 from models.engines.interface import EngineError, LostEngineError
+from models.engines.settings import Scoring, VllmSettings
 from models.engines.transformers_engine.causal_lm import CausalLM
 from models.engines.transformers_engine.engine import TransformersEngine
 from models.engines.vllm_engine.engine import VllmEngine
-from models.engines.vllm_engine.settings import VllmSettings
 from prompts.answer_space import Choice, Selection, Text, admits
 from prompts.prompt import Prompt
 from tests.conftest import TINY
@@ -40,7 +41,10 @@ def engines(tiny_model: CausalLM, tiny_folder: Path, monkeypatch: pytest.MonkeyP
 
 
 def ways_of(prompts: Sequence[Prompt], way: str) -> list[str]:
-    return [way_of(prompt.space, replace(TINY, choice=way, selection=way)) for prompt in prompts]
+    return [
+        way_of(prompt.space, replace(TINY, choice=cast(Scoring, way), selection=cast(Scoring, way)))
+        for prompt in prompts
+    ]
 
 
 @pytest.mark.parametrize("by_rows", [True, False])

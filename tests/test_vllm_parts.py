@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.engines.answering.token_tree import grow_tree
+from models.engines.settings import VllmSettings
 from models.engines.vllm_engine.grammar import label_grammar, labels_at_once, read_labels
 from models.engines.vllm_engine.probes import MOST_ASKED, probes
 from models.engines.vllm_engine.requests import Reply, Request, read_reply, sampling_fields
-from models.engines.vllm_engine.settings import VllmSettings
 from tests.fake_vllm import Grammar
 from utilities.errors import UserError
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from models.engines import weights
 from models.engines.registry import check_engine
+from models.engines.settings import EngineSettings
 from models.engines.weights import fetch, flaw
-from models.settings import EngineSettings
 from utilities.errors import UserError, exit_code
 from utilities.wheels import Source, extract
 

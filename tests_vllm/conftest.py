@@ -9,9 +9,8 @@ import pytest
 
 from models.engines.process.supervised import SupervisedEngine
 from models.engines.registry import start_engine
+from models.engines.settings import EngineSettings, VllmSettings
 from models.engines.transformers_engine.engine import TransformersEngine
-from models.engines.vllm_engine.settings import VllmSettings
-from models.settings import EngineSettings
 from tests.tiny_model import save_tiny_model
 
 # One thread each for vLLM's processes; compiling would take longer than all of these tests.

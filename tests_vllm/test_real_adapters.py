@@ -8,8 +8,8 @@ import pytest
 from models.engines.answering.ways import WRITE
 from models.engines.process.supervised import SupervisedEngine
 from models.engines.registry import create_engine, start_engine
+from models.engines.settings import EngineSettings
 from models.engines.transformers_engine.engine import TransformersEngine
-from models.settings import EngineSettings
 from prompts.answer_space import Text
 from prompts.prompt import Prompt
 from tests.test_engine import MIXED, ask

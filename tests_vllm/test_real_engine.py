@@ -1,6 +1,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import cast
 
 import psutil
 import pytest
@@ -8,8 +9,9 @@ import pytest
 from models.engines.answering.ways import DECODE, LABEL, PMI, TEXT, WRITE, way_of
 from models.engines.interface import Answer, LostEngineError
 from models.engines.process.supervised import SupervisedEngine
+from models.engines.settings import EngineSettings, Scoring
 from models.engines.transformers_engine.engine import TransformersEngine
-from models.settings import EngineSettings, Settings
+from models.settings import Settings
 from models.shopbench_model import ShopBenchModel
 from prompts.answer_space import Choice, Selection, Text, admits
 from prompts.prompt import Prompt
@@ -23,7 +25,10 @@ NUMBERS = tuple(map(str, range(30)))
 
 
 def ways_of(prompts: Sequence[Prompt], way: str) -> list[str]:
-    return [way_of(prompt.space, EngineSettings(choice=way, selection=way)) for prompt in prompts]
+    return [
+        way_of(prompt.space, EngineSettings(choice=cast(Scoring, way), selection=cast(Scoring, way)))
+        for prompt in prompts
+    ]
 
 
 def outside(prompts: Sequence[Prompt], answers: Sequence[Answer | None]) -> list[Answer | None]:

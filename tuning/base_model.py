@@ -8,7 +8,7 @@ import transformers
 from peft import LoraConfig, TaskType, get_peft_model, get_peft_model_state_dict, prepare_model_for_kbit_training
 from safetensors.torch import save_file
 
-from models.engines.model_registry import catalogue_entry, template_text
+from models.engines.model_registry import model_entry, template_text
 from models.engines.tokenizer import TextCoder
 from models.engines.transformers_engine.loading import LOCAL
 from models.engines.weights import holds_model, missing_weights_message
@@ -28,7 +28,7 @@ def load_base(recipe: FinetuneRecipe, folder: Path) -> tuple[Any, TextCoder]:
         UserError: the weights are missing, damaged or quantised, or 4 bits are wanted without a GPU.
     """
     if not holds_model(folder):
-        raise UserError(missing_weights_message(folder, catalogue_entry(recipe.model).source, "--base"))
+        raise UserError(missing_weights_message(folder, model_entry(recipe.model).source, "--base"))
     model = _loaded(recipe, folder)
     coder = TextCoder(folder, model.generation_config)
     template = template_text(engine_settings(recipe).chat_template)
@@ -106,7 +106,7 @@ def save_adapter(model: Any, output: Path, name: str, gathered: dict[str, torch.
     check_finite(state)
     save_file(state, output / "adapter_model.safetensors", metadata={"format": "pt"})
     config = model.peft_config["default"].to_dict()
-    config |= {"base_model_name_or_path": catalogue_entry(name).source, "inference_mode": True}
+    config |= {"base_model_name_or_path": model_entry(name).source, "inference_mode": True}
     write_json(output / "adapter_config.json", _plain(config))
 
 

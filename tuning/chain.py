@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from typing import Any
 from tuning.chain_record import ChainRecord, Made, contents
 from utilities.errors import UserError, exit_code
 from utilities.files import ROOT
-from utilities.typed_yaml import build, read_mapping
+from utilities.typed_yaml import build, checked, read_mapping
 
 EXAMPLES = """\
 examples:
@@ -39,7 +39,7 @@ Places = Mapping[str, Sequence[str]]
 """A name to the paths that it stands for."""
 
 
-@dataclass(frozen=True)
+@checked
 class Step:
     """One command: a module of this package, its options, and what is set in its environment.
 
@@ -60,7 +60,7 @@ class Step:
             raise ValueError(f"run is {self.run!r}; name a command of this package, such as tuning.finetune")
 
 
-@dataclass(frozen=True)
+@checked
 class Chain:
     """The steps, in order; `given` says what has to be given by its name, and what that is."""
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,13 @@ from evaluation.questions import json_lines
 from utilities.errors import UserError
 from utilities.files import ROOT, write_text
 from utilities.fingerprint import fingerprint, fingerprint_of_adapter
-from utilities.typed_yaml import build, read_mapping
+from utilities.typed_yaml import build, checked, read_mapping
 from utilities.wheels import sha256
 
 _FINISHED, _BEGUN = "finished.jsonl", "begun.jsonl"
 
 
-@dataclass(frozen=True)
+@checked
 class Made:
     """All that the result of a step depends on.
 

@@ -17,7 +17,7 @@ from models.engines.answering.scoring import ScoringSettings
 from models.engines.answering.span_scoring import phrase_tokens, span_row
 from models.engines.answering.token_tree import TokenTree, grow_tree
 from models.engines.answering.ways import COPY, DECODE, LABEL, PMI, SPANS, TEXT, WRITE, way_of
-from models.settings import EngineSettings
+from models.engines.settings import EngineSettings
 from prompts.answer_space import Choice, Selection, Spans
 from prompts.phrases import phrases
 from prompts.prompt import Prompt

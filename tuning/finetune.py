@@ -20,8 +20,9 @@ import torch
 from torch.distributed.tensor import DTensor
 
 from evaluation.questions import Question, read_questions
+from models.engines.settings import EngineSettings, weights_folder
 from models.engines.tokenizer import TextCoder
-from models.settings import EngineSettings, load_settings, weights_folder
+from models.settings import load_settings
 from tuning.answer_trainer import AnswerTrainer, Rows
 from tuning.base_model import adapted, load_base, save_adapter
 from tuning.divergence import StopsWhereDiverged

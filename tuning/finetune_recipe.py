@@ -1,19 +1,20 @@
 """What a fine-tuning run is made of, read from a YAML file of tuning/recipes."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from models.engines.model_registry import catalogue_entry
-from models.settings import FROM_CATALOGUE, EngineSettings, load_settings
+from models.engines.model_registry import model_entry
+from models.engines.settings import FROM_REGISTRY, EngineSettings
+from models.settings import load_settings
 from tuning.examples import Limits
 from utilities.errors import UserError
-from utilities.typed_yaml import build, read_mapping
+from utilities.typed_yaml import build, checked, read_mapping
 
 _SEEDS = 2**32  # NumPy takes no others.
 
 
-@dataclass(frozen=True)
+@checked
 class LoraSettings:
     """Low-rank adapters: `rank`, `alpha` (the delta is scaled by alpha / rank), `dropout`, and which layers."""
 
@@ -27,7 +28,7 @@ class LoraSettings:
             raise ValueError("rank and alpha must be at least 1, dropout from 0 to below 1")
 
 
-@dataclass(frozen=True)
+@checked
 class OptimiserSettings:
     """AdamW: the highest learning rate, its schedule, the share of steps that warm up, and what holds it back."""
 
@@ -44,7 +45,7 @@ class OptimiserSettings:
             )
 
 
-@dataclass(frozen=True)
+@checked
 class FinetuneRecipe:
     """A run: `batch` examples are computed at a time, `accumulate` batches make a step.
 
@@ -83,7 +84,7 @@ class FinetuneRecipe:
             raise ValueError(f"epochs is {self.epochs}; it must be above 0")
         if not 0 <= self.seed < _SEEDS:
             raise ValueError(f"seed is {self.seed}; it must be from 0 to {_SEEDS - 1}")
-        catalogue_entry(self.model)
+        model_entry(self.model)
 
 
 def read_recipe(path: Path, **given: Any) -> FinetuneRecipe:
@@ -103,6 +104,6 @@ def read_recipe(path: Path, **given: Any) -> FinetuneRecipe:
 
 def engine_settings(recipe: FinetuneRecipe) -> EngineSettings:
     """Return the engine's settings with the recipe's model: they say in which way each kind of question is answered."""
-    entry = catalogue_entry(recipe.model)
-    known = {name: getattr(entry, name) for name in FROM_CATALOGUE}
+    entry = model_entry(recipe.model)
+    known = {name: getattr(entry, name) for name in FROM_REGISTRY}
     return replace(load_settings().engine, model=recipe.model, **known)

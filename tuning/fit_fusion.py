@@ -19,7 +19,8 @@ import yaml
 from evaluation.questions import Question, read_questions
 from evaluation.run_record import describe_data, versions
 from evaluation.sampling import Overlap, draw_sample
-from models.settings import Settings, engine_identity, load_settings
+from models.engines.settings import engine_identity
+from models.settings import Settings, load_settings
 from retrieval.fusion import KINDS, LEXICAL, MODEL, RELATED, VECTORS
 from retrieval.sources import weights_name
 from tuning.fusion_fit import alone, cross_validated, fitted_kind

@@ -8,7 +8,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from tuning.source_model import check_source, load_tokenizer
 from utilities.errors import UserError, exit_code
 from utilities.files import write_json
 from utilities.fingerprint import fingerprint
-from utilities.typed_yaml import build, read_mapping
+from utilities.typed_yaml import build, checked, read_mapping
 
 RECIPE = Path(__file__).parent / "recipes" / "awq.yaml"
 _BEGUN = "begun.json"
@@ -39,7 +39,7 @@ for that lies beside the output, in OUTPUT.partial, and goes when the output is 
 """
 
 
-@dataclass(frozen=True)
+@checked
 class QuantisationSettings:
     """Bits of a weight, inputs in a group, and the calibration: rows, tokens of each, seed of the texts' order."""
 

@@ -14,7 +14,8 @@ from evaluation.questions import Question
 from models.engines.answering.ways import way_of
 from models.engines.interface import Answer, Engine
 from models.engines.registry import start_engine
-from models.settings import Settings, engine_identity
+from models.engines.settings import engine_identity
+from models.settings import Settings
 from prompts.answer_space import Choice, Selection
 from prompts.detection import detect_task_type
 from prompts.prompt import Prompt

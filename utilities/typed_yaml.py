@@ -1,22 +1,57 @@
-"""Plain values from YAML as frozen dataclasses: keys are fields, values have their types, errors are one sentence."""
+"""Values of YAML files as frozen dataclasses that pydantic checks; every error is one sentence."""
 
 import dataclasses
-import math
-import types
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, TypeVar, cast, dataclass_transform, get_args, get_type_hints
 
 import yaml
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass as pydantic_dataclass
+from pydantic.dataclasses import is_pydantic_dataclass
+from pydantic_core import ErrorDetails
 
 from utilities.errors import UserError
 
 T = TypeVar("T")
+Whole = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
+NotNegative = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+"""Annotations of fields: whole numbers from 0 and from 1, numbers from 0, and a share between 0 and 1."""
+
+_CONFIG = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+_UNKNOWN = ("unexpected_keyword_argument", "extra_forbidden")
+_KINDS: Mapping[str, str] = {
+    "bool_type": "it must be true or false",
+    "int_type": "it must be a whole number",
+    "float_type": "it must be a number",
+    "string_type": "it must be a text",
+    "tuple_type": "it must be a list",
+    "finite_number": "it must be a finite number",
+    "greater_than_equal": "it must be at least {ge:g}",
+    "greater_than": "it must be greater than {gt:g}",
+    "less_than_equal": "it must be at most {le:g}",
+    "less_than": "it must be less than {lt:g}",
+    "literal_error": "choose one of: {expected}",
+}
+"""pydantic's type of an error -> what the sentence says of the value."""
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field,))
+def checked(kind: type[T]) -> type[T]:
+    """Make a class a frozen dataclass; its values must have the types and the bounds of their annotations.
+
+    A value outside of them raises pydantic's `ValidationError`, a ValueError; `build` makes one sentence of it.
+    """
+    return pydantic_dataclass(kind, frozen=True, config=_CONFIG)  # type: ignore[return-value]
 
 
 def read_mapping(path: Path, what: str, remedy: str) -> dict[str, Any]:
-    """Return the names and values of a YAML file, none for an empty one.
+    """Return the names and values of a YAML file, none for an empty file.
 
-    `what` names the content for the reader ("the settings"), `remedy` what to do when the file cannot be read.
+    `what` names the content in an error ("the settings"), `remedy` says what to do where the file cannot be read.
 
     Raises:
         UserError: the file cannot be read, is no YAML, or holds something else than names and values.
@@ -26,88 +61,66 @@ def read_mapping(path: Path, what: str, remedy: str) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: {what} cannot be read ({error}); {remedy}") from error
     except yaml.YAMLError as error:
-        raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}; mend the file") from error
+        raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}; correct the file") from error
     if not isinstance(content, dict | None):
         raise UserError(f"{path}: {what} are pairs of names and values, not a {type(content).__name__}")
     return content or {}
 
 
-def build(kind: type[T], values: dict[str, Any], where: str, noun: str = "setting") -> T:
-    """Make a dataclass from plain values; `where` is what stands before a field's name in an error.
+def build(kind: type[T], values: Mapping[str, Any], where: str, noun: str = "setting") -> T:
+    """Make a dataclass of plain values as YAML and JSON have them; lists become tuples.
 
-    Fields may be plain types, literals, nested dataclasses, tuples of any of these, or optional; the entries of a dict
-    are not looked into.
+    `where` stands before the name of a field in an error, `noun` names the fields.
 
     Raises:
-        UserError: an unknown key, a value of the wrong type, a number that is none or infinite, a field without default
-            that is not given, or a value that the dataclass itself refuses by a ValueError.
+        UserError: a key is unknown or missing, or a value has the wrong type or lies outside its bounds.
     """
-    hints = {name: hint for name, hint in get_type_hints(kind).items() if name in _fields(kind)}
-    unknown = sorted(str(key) for key in values if key not in hints)
-    if unknown:
-        raise UserError(f"{where}unknown {noun} {', '.join(unknown)}; known ones: {', '.join(hints)}")
-    missing = [name for name, needed in _fields(kind).items() if needed and name not in values]
-    if missing:
-        raise UserError(f"{where}{', '.join(missing)}: not given; add a line for each")
-    arguments = {key: _value(hints[key], value, f"{where}{key}", noun) for key, value in values.items()}
+    assert is_pydantic_dataclass(kind), f"{kind.__name__} is not checked: unknown keys would pass"
     try:
-        return kind(**arguments)
-    except ValueError as error:
-        raise UserError(f"{where}{error}") from None
+        # In JSON mode pydantic takes a list for a tuple and still no text for a number. A date of YAML becomes a block,
+        # which fits no plain field.
+        text = json.dumps(values, default=lambda value: {type(value).__name__: str(value)})
+        return cast(T, TypeAdapter(kind).validate_json(text, strict=True))
+    except ValidationError as error:
+        raise UserError(f"{where}{_sentence(kind, error.errors(), noun)}") from None
 
 
-def _fields(kind: type[Any]) -> dict[str, bool]:
-    """Return the fields' names and whether each has to be given."""
-    nothing = dataclasses.MISSING
-    fields = dataclasses.fields(kind)
-    return {field.name: field.default is nothing and field.default_factory is nothing for field in fields}
+def _sentence(kind: type[Any], errors: Sequence[ErrorDetails], noun: str) -> str:
+    """Describe an unknown key, else the first error; unknown and missing keys of one block are named together."""
+    first = next((each for each in errors if each["type"] in _UNKNOWN), errors[0])
+    block = first["loc"][:-1]
+    names = ", ".join(
+        _name(each["loc"]) for each in errors if each["type"] == first["type"] and each["loc"][:-1] == block
+    )
+    if first["type"] in _UNKNOWN:
+        return f"unknown {noun} {names}; known ones: {', '.join(get_type_hints(_inner(kind, block)))}"
+    if first["type"].startswith("missing"):
+        return f"{names}: not given; add a line for each"
+    return _of_value(first, noun)
 
 
-def _value(kind: Any, value: Any, where: str, noun: str) -> Any:
-    if dataclasses.is_dataclass(kind):
-        assert isinstance(kind, type)
-        if not isinstance(value, dict):
-            raise UserError(f"{where} holds {noun}s of its own, not {value!r}")
-        return build(kind, value, f"{where}.", noun)
-    origin = get_origin(kind)
-    if origin in (Union, types.UnionType):
-        return _optional(kind, value, where, noun)
-    if origin is Literal:
-        return _literal(get_args(kind), value, where)
-    if origin is tuple:
-        return _tuple(get_args(kind), value, where, noun)
-    return _plain(origin or kind, value, where)
+def _of_value(error: ErrorDetails, noun: str) -> str:
+    name, context = _name(error["loc"]), error.get("ctx", {})
+    if error["type"] == "value_error":
+        return ".".join(filter(None, (name, str(context["error"]))))
+    if error["type"].startswith("dataclass"):
+        return f"{name} holds {noun}s of its own, not {error['input']!r}"
+    if error["type"] == "literal_error":
+        context = {"expected": context["expected"].replace("'", "").replace(" or ", ", ")}
+    said = _KINDS.get(error["type"], error["msg"]).format(**context)
+    return f"{name} is {error['input']!r}; {said}"
 
 
-def _optional(kind: Any, value: Any, where: str, noun: str) -> Any:
-    """Return a value of a type that may be absent: `X | None`."""
-    (inner,) = (choice for choice in get_args(kind) if choice is not types.NoneType)
-    return None if value is None else _value(inner, value, where, noun)
+def _name(place: Sequence[int | str]) -> str:
+    """Return the name of a field as a person writes it: `engine.adapters[0]`."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).removeprefix(".")
 
 
-def _literal(choices: tuple[Any, ...], value: Any, where: str) -> Any:
-    # True == 1, so the types are compared as well.
-    if not any(value == choice and type(value) is type(choice) for choice in choices):
-        raise UserError(f"{where} is {value!r}; choose one of: {', '.join(map(str, choices))}")
-    return value
-
-
-def _tuple(kinds: tuple[Any, ...], value: Any, where: str, noun: str) -> tuple[Any, ...]:
-    if not isinstance(value, list):
-        raise UserError(f"{where} is {value!r}; it must be a list")
-    if kinds[-1] is Ellipsis:
-        kinds = kinds[:1] * len(value)
-    if len(kinds) != len(value):
-        raise UserError(f"{where} has {len(value)} values; it must have {len(kinds)}")
-    pairs = enumerate(zip(kinds, value, strict=True))
-    return tuple(_value(kind, each, f"{where}[{index}]", noun) for index, (kind, each) in pairs)
-
-
-def _plain(kind: Any, value: Any, where: str) -> Any:
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise UserError(f"{where} is {value!r}; it must be a {kind.__name__}")
-    if isinstance(value, float) and not math.isfinite(value):
-        raise UserError(f"{where} is {value!r}; it must be a finite number")
-    return value
+def _inner(kind: Any, place: Sequence[int | str]) -> Any:
+    """Return the dataclass that stands at a place inside `kind`."""
+    for part in place:
+        if isinstance(part, str) and dataclasses.is_dataclass(kind):
+            kind = get_type_hints(kind)[part]
+        inside = [each for each in get_args(kind) if dataclasses.is_dataclass(each)]
+        kind = inside[0] if inside else kind
+    return kind

@@ -1,15 +1,14 @@
 """The models that the package knows: how each one is run, and its shape, from which size and speed follow."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from utilities.errors import UserError
-from utilities.typed_yaml import build, read_mapping
+from utilities.typed_yaml import build, checked, read_mapping
 
 FOLDER = Path(__file__).resolve().parent
-DEFAULT_CATALOGUE = FOLDER / "model_registry.yaml"
+REGISTRY_FILE = FOLDER / "model_registry.yaml"
 DEFAULT_MODEL = "smollm2-135m-instruct"
 OWN_TEMPLATE = "own"
 AWQ_GROUP = 128
@@ -19,7 +18,7 @@ _AWQ_SCALE_BYTES = 2.0
 _AWQ_ZERO_BYTES = 0.5
 
 
-@dataclass(frozen=True)
+@checked
 class ModelShape:
     """A decoder's dimensions, as its published config.json names them.
 
@@ -75,8 +74,8 @@ class ModelShape:
         return self.linear_parameters + self.small_parameters + self.embedding_parameters
 
 
-@dataclass(frozen=True)
-class CatalogueEntry:
+@checked
+class ModelEntry:
     """One model: where it lies, how it is run and how it is asked.
 
     `weights` is a folder relative to the repository, `source` the hub's repository that it is filled from.
@@ -146,7 +145,7 @@ class CatalogueEntry:
         return 2 * self.shape.layers * self.shape.kv_heads * self.shape.head_size * self.value_bytes
 
 
-def read_catalogue(path: Path = DEFAULT_CATALOGUE) -> Mapping[str, CatalogueEntry]:
+def read_registry(path: Path = REGISTRY_FILE) -> Mapping[str, ModelEntry]:
     """Read all entries, by name, in the order of the file.
 
     Raises:
@@ -158,17 +157,17 @@ def read_catalogue(path: Path = DEFAULT_CATALOGUE) -> Mapping[str, CatalogueEntr
         where = f"{path}: {name}."
         if not isinstance(values, dict):
             raise UserError(f"{where[:-1]} is {values!r}; an entry is a block of fields and values")
-        entries[str(name)] = build(CatalogueEntry, {"name": str(name), **values}, where, "field")
+        entries[str(name)] = build(ModelEntry, {"name": str(name), **values}, where, "field")
     return entries
 
 
-def catalogue_entry(name: str, path: Path = DEFAULT_CATALOGUE) -> CatalogueEntry:
+def model_entry(name: str, path: Path = REGISTRY_FILE) -> ModelEntry:
     """Return the entry of this name.
 
     Raises:
         UserError: there is none, or the catalogue cannot be read.
     """
-    entries = read_catalogue(path)
+    entries = read_registry(path)
     if name not in entries:
         raise UserError(f"{path}: there is no model {name!r}; choose one of: {', '.join(entries)}")
     return entries[name]

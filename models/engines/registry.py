@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 
 from models.engines.adapter_config import CONFIG, TENSORS, holds_adapter
 from models.engines.interface import Engine
-from models.engines.model_registry import catalogue_entry
+from models.engines.model_registry import model_entry
 from models.engines.process.supervised import SupervisedEngine
 from models.engines.scripted import ScriptedEngine
+from models.engines.settings import EngineSettings, adapter_folders, weights_folder
 from models.engines.weights import holds_model, missing_weights_message
-from models.settings import EngineSettings, adapter_folders, weights_folder
 from utilities.errors import UserError
 
 
@@ -68,7 +68,7 @@ def check_engine(settings: EngineSettings) -> None:
     if settings.name in _WITHOUT_WEIGHTS:
         return
     if not holds_model(weights_folder(settings)):
-        raise UserError(missing_weights_message(weights_folder(settings), catalogue_entry(settings.model).source))
+        raise UserError(missing_weights_message(weights_folder(settings), model_entry(settings.model).source))
     for folder in adapter_folders(settings).values():
         if folder is not None and not holds_adapter(folder):
             raise UserError(

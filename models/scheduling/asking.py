@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from models.engines.interface import Answer, Engine, EngineError, GoneEngineError, LostEngineError, StartingEngineError
-from models.scheduling.clock import Allowance
+from models.engines.settings import EngineSettings
+from models.scheduling.clock import Allowance, ClockSettings
 from models.scheduling.effort import EVIDENCE, Effort, efforts
 from models.scheduling.order_averaging import combined
 from models.scheduling.planning import Efforts, plan, together
 from models.scheduling.speed import Speed
-from models.settings import ClockSettings, EngineSettings
 from prompts.prompt import Prompt
 
 _LOG = logging.getLogger("shopalign")

@@ -3,9 +3,12 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
-from models.settings import ClockSettings
+from pydantic import Field
+
 from utilities.tracks import SECONDS_A_QUESTION
+from utilities.typed_yaml import NotNegative, Share, Whole, checked
 
 _PACE_SHARE = 0.75
 _BANK_SHARE = 0.2
@@ -13,6 +16,28 @@ _KEPT_SHARE = 0.03
 """Of the track, what is never counted on: the evaluator's own work between batches takes time, too."""
 """What is neither pace nor bank, 5 % of the track, is never planned with."""
 _SHARE_OF_THE_REST = 0.05
+
+
+@checked
+class ClockSettings:
+    """The evaluator's limits, and the use of spare time.
+
+    Attributes:
+        seconds_per_sample: the evaluator's limit for one question, counted for a batch.
+        share: the share of that limit which is planned with.
+        minutes: the track's limit; 0 takes the limit of the track that aicrowd.json names.
+        questions: how many questions the track has; 0 where that is unknown.
+        spare: what spare time is used for where options are chosen by their numbers: `orders` averages the
+            probabilities over `orders` orders of the list, `decode` writes the numbers out, `none` uses it for nothing.
+        orders: how many orders are averaged.
+    """
+
+    seconds_per_sample: NotNegative = 10.0
+    share: Share = 0.8
+    minutes: NotNegative = 0.0
+    questions: Whole = 0
+    spare: Literal["none", "orders", "decode"] = "none"
+    orders: Annotated[int, Field(ge=2, le=24)] = 4
 
 
 @dataclass(frozen=True)

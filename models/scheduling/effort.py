@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from models.engines.answering.ways import COPY, DECODE, LABEL, PMI, SPANS, TEXT, WRITE, way_of
-from models.settings import ClockSettings, EngineSettings
+from models.engines.settings import EngineSettings
+from models.scheduling.clock import ClockSettings
 from prompts.answer_space import AnswerSpace, Choice, Selection, Spans, Text
 from prompts.orders import reorderings
 from prompts.prompt import Prompt

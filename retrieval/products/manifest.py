@@ -7,7 +7,7 @@ import re
 import tomllib
 import zlib
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -15,7 +15,7 @@ from pathlib import Path
 from retrieval.words import words
 from utilities.errors import UserError
 from utilities.files import ROOT, write_json
-from utilities.typed_yaml import build
+from utilities.typed_yaml import build, checked
 from utilities.wheels import sha256
 
 FORMAT = 1
@@ -32,7 +32,7 @@ _PIECE = 1 << 20
 _PROBE = "12 x 57 g XT-30 2.5\" screws, children's batteries, Größe, años, chevaux, città, 電子レンジ 1½ in."
 
 
-@dataclass(frozen=True)
+@checked
 class Versions:
     """The programs that made a catalogue."""
 
@@ -41,7 +41,7 @@ class Versions:
     tantivy: str
 
 
-@dataclass(frozen=True)
+@checked
 class BuildSettings:
     """What a catalogue was asked to hold; no locale or split stands for all of them."""
 
@@ -51,7 +51,7 @@ class BuildSettings:
     split: str
 
 
-@dataclass(frozen=True)
+@checked
 class Dropped:
     """Rows that were left out, and why."""
 
@@ -59,7 +59,7 @@ class Dropped:
     rows: int
 
 
-@dataclass(frozen=True)
+@checked
 class Source:
     """A file that a catalogue was made of, by its name without the folder."""
 
@@ -72,7 +72,7 @@ class Source:
     dropped: tuple[Dropped, ...]
 
 
-@dataclass(frozen=True)
+@checked
 class Counts:
     """What a catalogue holds, and how many rows had the words of an earlier one."""
 
@@ -82,7 +82,7 @@ class Counts:
     judgements: int
 
 
-@dataclass(frozen=True)
+@checked
 class Excluded:
     """An evaluation file, and how many distinct products and queries were left out because they occur in it."""
 
@@ -92,7 +92,7 @@ class Excluded:
     queries: int
 
 
-@dataclass(frozen=True)
+@checked
 class FileEntry:
     """A file of the folder, by its name below it."""
 
@@ -106,7 +106,7 @@ class FileEntry:
             raise ValueError(f"the file name {self.name!r} is none of a catalogue")
 
 
-@dataclass(frozen=True)
+@checked
 class Manifest:
     """All that is known of a catalogue; `folding` is a digest of how its words were made."""
 

@@ -60,7 +60,7 @@ def _write(path: Path, prediction: "Prediction") -> None:
 
 def _predict(options: argparse.Namespace, named: dict[int, int]) -> "Prediction":
     from evaluation.questions import read_questions
-    from models.engines.model_registry import catalogue_entry
+    from models.engines.model_registry import model_entry
     from models.settings import load_settings
     from submission.time_budget.devices import device_named
     from submission.time_budget.prediction import Machine
@@ -68,7 +68,7 @@ def _predict(options: argparse.Namespace, named: dict[int, int]) -> "Prediction"
     from submission.time_budget.token_figures import counting_for
     from submission.time_budget.track_questions import assumed_questions, budgets, count_groups, largest_work
 
-    entry, data = catalogue_entry(options.model), read_questions(options.data)
+    entry, data = model_entry(options.model), read_questions(options.data)
     counting, questions = counting_for(entry), assumed_questions(named)
     device, assumptions = device_named(options.gpu)
     machine = Machine(entry, device, options.count or entry.tensor_parallel, assumptions)

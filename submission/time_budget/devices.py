@@ -2,12 +2,11 @@
 
 import dataclasses
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from utilities.errors import UserError
-from utilities.typed_yaml import build, read_mapping
+from utilities.typed_yaml import build, checked, read_mapping
 
 DEVICES_FILE = Path(__file__).resolve().parent / "devices.yaml"
 CPU = "cpu"
@@ -20,7 +19,7 @@ _STREAMED_BYTES = 256e6  # far more than any cache holds
 _CPU_PREFILL, _CPU_DECODE, _CPU_LAYER_MICROSECONDS = 0.8, 1.0, 300.0
 
 
-@dataclass(frozen=True)
+@checked
 class Device:
     """One accelerator; `submission/time_budget/devices.yaml` says what the fields mean.
 
@@ -52,7 +51,7 @@ class Device:
         return (self.half_tflops if value_bytes == 2 else self.single_tflops) * 1e12
 
 
-@dataclass(frozen=True)
+@checked
 class Assumptions:
     """What is assumed whatever the device; `submission/time_budget/devices.yaml` says what the fields mean.
 

@@ -9,7 +9,7 @@ bytes alone, at the peak and without padding.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from models.engines.model_registry import CatalogueEntry
+from models.engines.model_registry import ModelEntry
 from submission.time_budget.devices import Assumptions, Device
 from submission.time_budget.work import Batch, Pass, Work, side_by_side
 from utilities.errors import UserError
@@ -52,7 +52,7 @@ class Machine:
         UserError: the devices cannot share the model's heads.
     """
 
-    entry: CatalogueEntry
+    entry: ModelEntry
     device: Device
     count: int
     assumptions: Assumptions

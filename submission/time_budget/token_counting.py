@@ -14,10 +14,10 @@ from models.engines.answering.scoring import ScoringSettings, by_head
 from models.engines.answering.solvers import solve
 from models.engines.answering.token_tree import TokenTree, grow_tree
 from models.engines.answering.ways import way_of
+from models.engines.settings import EngineSettings
 from models.engines.transformers_engine.causal_lm import CausalLM, PrefixCache
 from models.engines.usage import Usage
 from models.engines.vllm_engine.probes import probes
-from models.settings import EngineSettings
 from prompts.clipping import clipped
 from prompts.detection import detect_task_type
 from prompts.prompt import Prompt

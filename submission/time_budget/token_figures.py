@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from models.engines.model_registry import DEFAULT_MODEL, CatalogueEntry, template_text
+from models.engines.model_registry import DEFAULT_MODEL, ModelEntry, template_text
+from models.engines.settings import weights_folder
 from models.engines.weights import missing_weights_message
-from models.settings import load_settings, weights_folder
+from models.settings import load_settings
 from utilities.errors import UserError
 from utilities.files import ROOT
 
@@ -26,7 +27,7 @@ class Counting:
     statement: str
 
 
-def counting_for(entry: CatalogueEntry) -> Counting:
+def counting_for(entry: ModelEntry) -> Counting:
     """Return how the model's prompts are counted.
 
     Raises:
@@ -52,7 +53,7 @@ def _density(vocabulary: int) -> float:
     return _LARGE_DENSITY if vocabulary >= _LARGE else _DEFAULT_DENSITY
 
 
-def load_tokenizer(folder: Path, entry: CatalogueEntry) -> Any:
+def load_tokenizer(folder: Path, entry: ModelEntry) -> Any:
     """Return the tokenizer of a folder, with the chat template that the package ships for the model, if it does."""
     from transformers import AutoTokenizer
 

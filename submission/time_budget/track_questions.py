@@ -7,7 +7,8 @@ from typing import Any
 from tqdm import tqdm
 
 from evaluation.questions import Question
-from models.settings import EngineSettings, Settings
+from models.engines.settings import EngineSettings
+from models.settings import Settings
 from prompts.prompt import Prompt
 from submission.time_budget.prediction import Machine
 from submission.time_budget.token_counting import count_work, prompts_of

@@ -1,16 +1,16 @@
 """Spherical linear interpolation of two models whose t changes over the layers."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from tuning.merging.method import Method, Place, Shares, require_share, require_two
 from tuning.merging.slerp import slerp
+from utilities.typed_yaml import checked
 
 
-@dataclass(frozen=True)
+@checked
 class GradientSlerp(Method):
     """t of the second model: one list for self-attention and one for the MLP, spread over the layers, one t elsewhere.
 

@@ -1,11 +1,10 @@
 """The average of models' weights ("model soups", Wortsman et al. 2022), or of several adapters."""
 
-from dataclasses import dataclass
-
 from tuning.merging.method import Method, Place, Shares
+from utilities.typed_yaml import checked
 
 
-@dataclass(frozen=True)
+@checked
 class Linear(Method):
     """`weights` are proportions, one for each model in order; without any, all count alike."""
 

@@ -8,7 +8,7 @@ from typing import Any
 from tuning.merging.method import Method
 from tuning.merging.registry import METHODS
 from utilities.errors import UserError
-from utilities.typed_yaml import build, read_mapping
+from utilities.typed_yaml import build, checked, read_mapping
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Recipe:
         return {"method": self.name, **settings, "rank": self.rank}
 
 
-@dataclass(frozen=True)
+@checked
 class _Common:
     method: str
     rank: int = 0

@@ -2,17 +2,17 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 
 from tuning.merging.method import Method, Place, Shares, average, require_share, require_two
+from utilities.typed_yaml import checked
 
 LINEAR = 0.9995
 """mergekit's threshold: where the cosine of two weights is beyond, they are interpolated linearly."""
 
 
-@dataclass(frozen=True)
+@checked
 class Slerp(Method):
     """`t` of the second model and 1 - t of the first, along the arc between them (Shoemake 1985)."""
 

@@ -1,11 +1,10 @@
 """WiSE-FT: between a base and what was tuned from it (Wortsman et al. 2022, arXiv 2109.01903)."""
 
-from dataclasses import dataclass
-
 from tuning.merging.method import Method, Place, Shares, require_share, require_two
+from utilities.typed_yaml import checked
 
 
-@dataclass(frozen=True)
+@checked
 class WiseFt(Method):
     """base + share * (tuned - base)."""
 

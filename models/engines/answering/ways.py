@@ -1,6 +1,6 @@
 """The ways to answer: which of them a prompt's answer space and the settings call for."""
 
-from models.settings import EngineSettings
+from models.engines.settings import EngineSettings
 from prompts.answer_space import AnswerSpace, Choice, Selection, Spans
 
 LABEL, TEXT, PMI, DECODE, SPANS, COPY, WRITE = "label", "text", "pmi", "decode", "spans", "copy", "write"

@@ -18,8 +18,8 @@ from models.engines.interface import (
 )
 from models.engines.process.wire import Json, answer_from_json, fields_from_json, prompt_to_json
 from models.engines.process.worker_process import WorkerGoneError, WorkerProcess
+from models.engines.settings import EngineSettings
 from models.engines.usage import Usage
-from models.settings import EngineSettings
 from prompts.prompt import Prompt
 from utilities.errors import UserError
 

@@ -20,7 +20,7 @@ from models.engines.interface import Engine, LostEngineError
 from models.engines.process.warm_up import warm_up
 from models.engines.process.wire import Json, answer_to_json, prompt_from_json, receive, send
 from models.engines.registry import create_engine
-from models.settings import EngineSettings
+from models.engines.settings import EngineSettings
 from utilities.errors import UserError
 from utilities.typed_yaml import build
 

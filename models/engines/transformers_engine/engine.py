@@ -12,9 +12,9 @@ from models.engines.answering.solvers import solve_by_adapter
 from models.engines.answering.ways import way_of
 from models.engines.interface import NO_LIMIT, Answer, EngineError
 from models.engines.model_registry import template_text
+from models.engines.settings import EngineSettings, adapter_folders
 from models.engines.transformers_engine.causal_lm import CausalLM
 from models.engines.usage import Usage
-from models.settings import EngineSettings, adapter_folders
 from prompts.prompt import Prompt
 from utilities.fingerprint import fingerprint, fingerprints_of_adapters
 

@@ -1,0 +1,151 @@
+"""How a model is run: the settings of an engine, checked, and the folders of its weights and adapters."""
+
+from collections.abc import Mapping
+from dataclasses import field
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import Field
+
+from models.engines.adapter_config import holds_adapter
+from models.engines.model_registry import DEFAULT_MODEL, OWN_TEMPLATE, ModelEntry, model_entry
+from utilities.files import ROOT
+from utilities.fingerprint import fingerprint_of_both
+from utilities.typed_yaml import Positive, Share, build, checked
+
+NO_ADAPTER = "none"
+FROM_REGISTRY = ("weights", "adapter", "dtype", "chat_template", "choice", "selection", "spans")
+"""Settings that the entry of `model` gives where the settings file leaves them out."""
+
+Scoring = Literal["label", "text", "pmi", "decode"]
+SCORINGS: tuple[str, ...] = get_args(Scoring)
+_GPU_TOKENS = 4096
+_ANSWER_TOKENS = 256
+_FEWEST_TOKENS, _FEWEST_TOKENS_VLLM = 64, 256
+
+
+@checked
+class VllmSettings:
+    """Settings of the vLLM engine alone: how a model is spread over GPUs and machines, and how much memory it takes.
+
+    Attributes:
+        tensor_parallel: GPUs that share every layer; the number must divide the model's attention heads.
+        pipeline_parallel: groups of GPUs that share the layers; over several machines with `distributed_backend` ray.
+        data_parallel: replicas of the whole model, each on GPUs of its own.
+        distributed_backend: `mp` for processes of one machine, `ray` for a Ray cluster, `auto` for vLLM's choice.
+        max_model_len: most tokens of a prompt with its answer; the key-value cache must hold one such prompt.
+        memory_fraction: share of each GPU's memory that vLLM takes for weights and cache (of main memory on a CPU).
+        prefix_caching: compute the shared beginning of prompts once and keep it.
+        enforce_eager: capture no CUDA graphs: a quicker start and less memory, slower decoding.
+    """
+
+    tensor_parallel: Positive = 1
+    pipeline_parallel: Positive = 1
+    data_parallel: Positive = 1
+    distributed_backend: Literal["auto", "mp", "ray"] = "auto"
+    max_model_len: Annotated[int, Field(ge=_FEWEST_TOKENS_VLLM)] = 4096
+    memory_fraction: Share = 0.9
+    prefix_caching: bool = True
+    enforce_eager: bool = False
+
+
+@checked
+class EngineSettings:
+    """How one model is run; a value that the settings file leaves out comes from the registry's entry of `model`.
+
+    Attributes:
+        model: an entry of models/engines/model_registry.yaml.
+        name: the engine, one of `models.engines.registry.ENGINES`.
+        weights: a folder in Hugging Face layout, relative to the repository.
+        adapter: the folder of a LoRA adapter for these weights in peft's layout, empty for none.
+        adapters: further adapters that prompts may ask for.
+        dtype: the type of weights and activations.
+        device: `auto` takes all GPUs, without one the CPU.
+        chat_template: `own` for the tokenizer's, else the name of a file of models/engines/chat_templates.
+        awq: how 4-bit weights are computed with: packed by `kernels`, made `dense` when they are loaded, or `auto`,
+            the faster of the two on the device.
+        choice: how one option is chosen: `label` by the probability of its number, `text` by the mean log-probability
+            of its text, `pmi` by the gain of that through the question, `decode` by writing the number under a
+            constraint.
+        selection: how several options are chosen, by the same ways.
+        spans: phrases of the question are compared by their probabilities (`score`), or written and looked up in the
+            question (`write`).
+        token_budget: most tokens of a padded batch.
+        max_prompt_tokens: most tokens of one prompt.
+        vllm: settings of the vLLM engine.
+    """
+
+    model: str = DEFAULT_MODEL
+    name: str = "transformers"
+    weights: str = "models/weights/smollm2-135m-instruct"
+    adapter: str = ""
+    adapters: tuple[str, ...] = ()
+    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    chat_template: str = OWN_TEMPLATE
+    awq: Literal["auto", "kernels", "dense"] = "auto"
+    choice: Scoring = "pmi"
+    selection: Scoring = "pmi"
+    spans: Literal["score", "write"] = "score"
+    token_budget: Annotated[int, Field(ge=_FEWEST_TOKENS)] = 1024
+    max_prompt_tokens: Annotated[int, Field(ge=_FEWEST_TOKENS)] = 2048
+    vllm: VllmSettings = field(default_factory=VllmSettings)
+
+
+def with_entry(given: Mapping[str, Any], entry: ModelEntry) -> dict[str, Any]:
+    """Return the engine's settings as a file gives them, completed from the registry's entry."""
+    known: dict[str, Any] = {name: getattr(entry, name) for name in FROM_REGISTRY}
+    if given.get("weights", entry.weights) != entry.weights:
+        known["adapter"] = ""
+    known["name"] = entry.engine
+    known["token_budget"] = _GPU_TOKENS if entry.engine == "vllm" else EngineSettings.token_budget
+    known["max_prompt_tokens"] = min(EngineSettings.max_prompt_tokens, entry.context_length - _ANSWER_TOKENS)
+    vllm = given.get("vllm", {})
+    if isinstance(vllm, dict):
+        longest = min(VllmSettings.max_model_len, entry.context_length)
+        vllm = {"tensor_parallel": entry.tensor_parallel, "max_model_len": longest, **vllm}
+    return {**known, **given, "model": entry.name, "vllm": vllm}
+
+
+def settings_of_entry(model: str, like: EngineSettings) -> EngineSettings:
+    """Return the settings of a model of the registry, on the device and with the memory share of `like`.
+
+    Raises:
+        UserError: the registry has no such model.
+    """
+    kept = ("distributed_backend", "memory_fraction", "prefix_caching", "enforce_eager")
+    vllm = {name: getattr(like.vllm, name) for name in kept}
+    values = with_entry({"device": like.device, "awq": like.awq, "vllm": vllm}, model_entry(model))
+    return build(EngineSettings, values, f"{model}: ")
+
+
+def weights_folder(settings: EngineSettings) -> Path:
+    """Return the folder of the weights; a relative one lies in the repository."""
+    return ROOT / Path(settings.weights).expanduser()
+
+
+def adapter_name(given: str) -> str:
+    """Return an adapter's name, which is its folder as the settings write it; empty for none."""
+    return "" if given == NO_ADAPTER else given
+
+
+def adapter_folders(settings: EngineSettings) -> dict[str, Path | None]:
+    """Return the folder of each adapter by its name, None for none; the engine's own adapter stands first."""
+    names = dict.fromkeys((settings.adapter, *settings.adapters))
+    return {name: ROOT / Path(name).expanduser() if name else None for name in names}
+
+
+def engine_identity(settings: EngineSettings) -> dict[str, str]:
+    """Return the identity of a model: its name, adapter, fingerprint, and ways of answering options.
+
+    The fingerprint is empty where the files are missing.
+    """
+    folder, adapter = weights_folder(settings), adapter_folders(settings)[settings.adapter]
+    is_there = (folder / "config.json").is_file() and (adapter is None or holds_adapter(adapter))
+    return {
+        "model": settings.model,
+        "adapter": settings.adapter,
+        "weights_sha256": fingerprint_of_both(folder, adapter) if is_there else "",
+        "choice": settings.choice,
+        "selection": settings.selection,
+    }
