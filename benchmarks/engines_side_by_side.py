@@ -32,7 +32,7 @@ from benchmarks.common import (
     weights_of,
 )
 from benchmarks.engine_run import NAMES, OWN, asked, run_engine, settings_for
-from evaluation.questions import Question, read_questions
+from evaluation.questions import QuestionRow, read_questions
 from evaluation.run_record import describe_data
 from evaluation.scores import score_answers
 from models.engines.settings import SCORINGS
@@ -146,13 +146,13 @@ def _environment(threads: int) -> dict[str, str]:
     return {**os.environ, **bound}
 
 
-def compared(way: str, runs: Mapping[str, Json], questions: Sequence[Question]) -> list[Json]:
+def compared(way: str, runs: Mapping[str, Json], questions: Sequence[QuestionRow]) -> list[Json]:
     """Return a line for each engine: scores, speed, and how many answers are those of the first one."""
     first = next(iter(runs.values()))["answers"]
     return [_line(name, way, run, first, questions) for name, run in runs.items()]
 
 
-def _line(name: str, way: str, run: Json, first: Sequence[str], questions: Sequence[Question]) -> Json:
+def _line(name: str, way: str, run: Json, first: Sequence[str], questions: Sequence[QuestionRow]) -> Json:
     agreeing: dict[str, list[int]] = {}
     differing = []
     for index, (question, ours, theirs) in enumerate(zip(questions, run["answers"], first, strict=True)):

@@ -35,7 +35,7 @@ from benchmarks.common import (
     weights_of,
 )
 from benchmarks.intervals import Scored, draw, interval, resampled
-from evaluation.questions import Question, read_questions
+from evaluation.questions import QuestionRow, read_questions
 from evaluation.run_record import describe_data
 from models.engines.settings import engine_identity
 from models.settings import Settings, load_settings
@@ -103,12 +103,14 @@ def with_all_sources(settings: Settings) -> Settings:
     return replace(settings, knowledge=knowledge, prompts=replace(settings.prompts, external_information=0))
 
 
-def _with_candidates(questions: Sequence[Question]) -> list[Question]:
+def _with_candidates(questions: Sequence[QuestionRow]) -> list[QuestionRow]:
     kept = (TaskType.MULTIPLE_CHOICE, TaskType.RETRIEVAL, TaskType.RANKING)
     return [question for question in questions if question.task_type in kept]
 
 
-def measured(questions: Sequence[Question], settings: Settings, kept: Path, external: Sequence[int], seed: int) -> Json:
+def measured(
+    questions: Sequence[QuestionRow], settings: Settings, kept: Path, external: Sequence[int], seed: int
+) -> Json:
     """Return, for each kind of question, every order's metric, and what the fused one is ahead by, with intervals."""
     orders = orders_of(settings)
     values: dict[str, dict[str, list[float]]] = defaultdict(dict)
@@ -123,7 +125,7 @@ def measured(questions: Sequence[Question], settings: Settings, kept: Path, exte
     return {"kinds": kinds, **milliseconds(questions, settings)}
 
 
-def milliseconds(questions: Sequence[Question], settings: Settings) -> Json:
+def milliseconds(questions: Sequence[QuestionRow], settings: Settings) -> Json:
     """Return the median milliseconds in which the candidates of a question are compared by words and by vectors."""
     similarities = open_knowledge(settings.knowledge, engine_identity(settings.engine)).similarities
     lists = [read_numbered_list(question.input_field) for question in questions[:_TIMED]]

@@ -35,7 +35,7 @@ from benchmarks.common import (
 from benchmarks.faulty_worker import POISON, command
 from benchmarks.hostile_prompts import flaw_of
 from evaluation.loop import predict
-from evaluation.questions import Question, read_questions
+from evaluation.questions import QuestionRow, read_questions
 from evaluation.run_record import describe_data
 from models.engines.process.supervised import SupervisedEngine
 from models.settings import Settings, load_settings
@@ -101,7 +101,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _run(name: str, settings: Settings, questions: Sequence[Question]) -> Json:
+def _run(name: str, settings: Settings, questions: Sequence[QuestionRow]) -> Json:
     print(f"fault: {name}", file=sys.stderr)
     fault, number = _CASES[name]
     asked = _poisoned(questions) if name == "poison" else questions
@@ -117,13 +117,13 @@ def _run(name: str, settings: Settings, questions: Sequence[Question]) -> Json:
     }
 
 
-def _poisoned(questions: Sequence[Question]) -> list[Question]:
+def _poisoned(questions: Sequence[QuestionRow]) -> list[QuestionRow]:
     index = min(_POISONED, len(questions) - 1)
     poisoned = replace(questions[index], input_field=f"{questions[index].input_field} {POISON}")
     return [*questions[:index], poisoned, *questions[index + 1 :]]
 
 
-def _row(run: Json, sound: Json, questions: Sequence[Question], limit: float) -> Json:
+def _row(run: Json, sound: Json, questions: Sequence[QuestionRow], limit: float) -> Json:
     flaws = (
         flaw_of([answer], question.input_field, question.is_multiple_choice)
         for answer, question in zip(run["answers"], questions, strict=True)

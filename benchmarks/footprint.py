@@ -22,7 +22,7 @@ from benchmarks.common import (
     source_digest,
     weights_of,
 )
-from evaluation.questions import Question, read_questions
+from evaluation.questions import QuestionRow, read_questions
 from evaluation.run_record import describe_data
 from models.settings import load_settings
 from utilities.errors import UserError, exit_code
@@ -104,12 +104,12 @@ def evaluate_in_child(data: Path, limit: int, environment: Mapping[str, str]) ->
     return {"peak_bytes": tree.peak_bytes, "evaluation_seconds": time.perf_counter() - started}
 
 
-def start_in_children(question: Question, environment: Mapping[str, str]) -> Json:
+def start_in_children(question: QuestionRow, environment: Mapping[str, str]) -> Json:
     """Return the seconds from the start of a process to its first answer, for two starts one after the other."""
     return {"seconds": [_seconds_to_answer(question, environment) for _ in range(_STARTS)]}
 
 
-def _seconds_to_answer(question: Question, environment: Mapping[str, str]) -> float:
+def _seconds_to_answer(question: QuestionRow, environment: Mapping[str, str]) -> float:
     started = time.perf_counter()
     with subprocess.Popen(
         [sys.executable, "-c", _FIRST_ANSWER],

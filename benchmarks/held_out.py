@@ -31,7 +31,7 @@ from benchmarks.intervals import Drawn, Interval, Scored, draw, mean_over_tasks,
 from benchmarks.overrides import with_overrides
 from evaluation.metrics import METRICS
 from evaluation.parsers import parse
-from evaluation.questions import Question, read_questions
+from evaluation.questions import QuestionRow, read_questions
 from evaluation.run_record import describe_data
 from evaluation.sampling import Overlap, Sample, draw_sample
 from models.settings import Settings, load_settings
@@ -113,7 +113,7 @@ def _sample(options: argparse.Namespace) -> Sample:
     return sample
 
 
-def ask_tasks(settings: Settings, tasks: Mapping[str, Sequence[Question]], results: Results) -> dict[str, Json]:
+def ask_tasks(settings: Settings, tasks: Mapping[str, Sequence[QuestionRow]], results: Results) -> dict[str, Json]:
     """Return answers, seconds and fallbacks of every task; finished tasks are not asked again."""
     model = cache(partial(ShopBenchModel, settings))
     inputs = {
@@ -131,7 +131,7 @@ def ask_tasks(settings: Settings, tasks: Mapping[str, Sequence[Question]], resul
     return parts
 
 
-def ask_questions(load: Callable[[], ShopBenchModel], questions: Sequence[Question]) -> Json:
+def ask_questions(load: Callable[[], ShopBenchModel], questions: Sequence[QuestionRow]) -> Json:
     """Return answers, seconds and fallbacks of one task's questions, asked in batches of the model's size."""
     model = load()
     answers: list[str] = []
@@ -146,7 +146,7 @@ def ask_questions(load: Callable[[], ShopBenchModel], questions: Sequence[Questi
     return {"answers": answers, "seconds": seconds, "fallbacks": fallbacks}
 
 
-def summarise(parts: Mapping[str, Mapping[str, Json]], tasks: Mapping[str, Sequence[Question]], seed: int) -> Json:
+def summarise(parts: Mapping[str, Mapping[str, Json]], tasks: Mapping[str, Sequence[QuestionRow]], seed: int) -> Json:
     """Return each task's and the mean score of each variant with intervals, and the differences of two variants."""
     drawn = draw({task: len(questions) for task, questions in tasks.items()}, seed)
     rows: list[Json] = []
@@ -168,7 +168,7 @@ def summarise(parts: Mapping[str, Mapping[str, Json]], tasks: Mapping[str, Seque
     return {"tasks": rows, "overall": overall}
 
 
-def _about(task: str, questions: Sequence[Question], of_task: Mapping[str, Json]) -> Json:
+def _about(task: str, questions: Sequence[QuestionRow], of_task: Mapping[str, Json]) -> Json:
     return {
         "task": task,
         "metric": questions[0].metric,
@@ -178,7 +178,7 @@ def _about(task: str, questions: Sequence[Question], of_task: Mapping[str, Json]
     }
 
 
-def _scored(questions: Sequence[Question], answers: Sequence[str], drawn: Drawn) -> Scored:
+def _scored(questions: Sequence[QuestionRow], answers: Sequence[str], drawn: Drawn) -> Scored:
     """Score one task's answers; all its questions have one metric.
 
     Raises:

@@ -30,7 +30,7 @@ from benchmarks.common import (
     weights_of,
 )
 from evaluation.loop import predict
-from evaluation.questions import Question, read_questions
+from evaluation.questions import QuestionRow, read_questions
 from evaluation.run_record import describe_data
 from evaluation.scores import score_answers
 from models.engines.settings import SCORINGS, Scoring
@@ -77,7 +77,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def with_options(questions: Sequence[Question]) -> list[Question]:
+def with_options(questions: Sequence[QuestionRow]) -> list[QuestionRow]:
     """Keep the questions that are answered by numbers.
 
     Raises:
@@ -115,7 +115,7 @@ def _inputs(settings: Settings, data: Mapping[str, Any], weights: str) -> Json:
     }
 
 
-def _run(way: str, settings: Settings, questions: Sequence[Question]) -> Json:
+def _run(way: str, settings: Settings, questions: Sequence[QuestionRow]) -> Json:
     from models.shopbench_model import ShopBenchModel
 
     print(f"options by {way}", file=sys.stderr)
@@ -129,7 +129,7 @@ def _run(way: str, settings: Settings, questions: Sequence[Question]) -> Json:
     }
 
 
-def _row(way: str, part: Json, decoded: Json, questions: Sequence[Question]) -> Json:
+def _row(way: str, part: Json, decoded: Json, questions: Sequence[QuestionRow]) -> Json:
     return {
         "way": way,
         "scores": score_answers(questions, part["answers"]).to_json(),
@@ -139,7 +139,7 @@ def _row(way: str, part: Json, decoded: Json, questions: Sequence[Question]) -> 
     }
 
 
-def agreement_of(questions: Sequence[Question], some: Sequence[str], others: Sequence[str]) -> float | None:
+def agreement_of(questions: Sequence[QuestionRow], some: Sequence[str], others: Sequence[str]) -> float | None:
     """Return the share of multiple-choice questions with the same answer twice; None without such questions."""
     pairs = [
         (a, b)

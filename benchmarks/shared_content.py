@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.common import Results, conditions, make_parser, print_table
-from evaluation.questions import Question, read_questions
+from evaluation.questions import QuestionRow, read_questions
 from tuning.selection.decontamination import UnseenContent
 from tuning.selection.parts import read_parts
 from utilities.errors import exit_code
@@ -51,12 +51,12 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _shared(questions: Sequence[Question], seen: UnseenContent) -> list[int]:
+def _shared(questions: Sequence[QuestionRow], seen: UnseenContent) -> list[int]:
     parts = [read_parts(question.input_field) for question in questions]
     return [number for number, each in enumerate(parts) if seen.touches(each.words)]
 
 
-def _tasks(questions: Sequence[Question], numbers: Sequence[int]) -> str:
+def _tasks(questions: Sequence[QuestionRow], numbers: Sequence[int]) -> str:
     counts = Counter(questions[number].task_name for number in numbers)
     return ", ".join(f"{task} {count}" for task, count in counts.most_common())
 

@@ -27,7 +27,7 @@ from benchmarks.common import (
     source_digest,
     weights_of,
 )
-from evaluation.questions import Question, read_questions
+from evaluation.questions import QuestionRow, read_questions
 from evaluation.run_record import describe_data
 from models.engines.interface import Engine
 from models.engines.model_registry import model_entry
@@ -81,11 +81,11 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def batches_of(questions: Sequence[Question], settings: Settings) -> Batches:
+def batches_of(questions: Sequence[QuestionRow], settings: Settings) -> Batches:
     """Return the evaluator's batches as prompts, by task type."""
     from submission.time_budget.token_counting import prompts_of
 
-    groups: dict[str, list[Question]] = {}
+    groups: dict[str, list[QuestionRow]] = {}
     for question in sorted(questions, key=lambda each: each.task_type):
         groups.setdefault(question.task_type.value, []).append(question)
     size = settings.batch_size

@@ -7,7 +7,7 @@ from typing import NoReturn, Protocol, TypeVar, runtime_checkable
 
 from tqdm import tqdm
 
-from evaluation.questions import Question
+from evaluation.questions import QuestionRow
 from utilities.errors import UserError
 from utilities.task_type import TaskType
 
@@ -97,7 +97,7 @@ class Prediction:
         return tuple(of_question[index] for index in range(len(of_question)))
 
 
-def predict(model: Model, questions: Sequence[Question]) -> Prediction:
+def predict(model: Model, questions: Sequence[QuestionRow]) -> Prediction:
     """Ask `model` all `questions`, at least one, in the evaluator's groups and batches.
 
     Raises:
@@ -118,7 +118,7 @@ def predict(model: Model, questions: Sequence[Question]) -> Prediction:
     return Prediction(in_order, tuple(batches), asked=tuple(answers))
 
 
-def _groups(questions: Sequence[Question]) -> Iterator[tuple[TaskType, list[int]]]:
+def _groups(questions: Sequence[QuestionRow]) -> Iterator[tuple[TaskType, list[int]]]:
     """Yield each task type that occurs, alphabetically like the evaluator, with its questions' indices."""
     for task_type in sorted(TaskType):
         indices = [i for i, question in enumerate(questions) if question.task_type is task_type]

@@ -14,7 +14,7 @@ from typing import Any
 
 from evaluation.loop import Prediction
 from evaluation.metrics import MICRO_F1, Counts, Score
-from evaluation.questions import Question, json_lines, read_questions
+from evaluation.questions import QuestionRow, json_lines, read_questions
 from models.traced_question import TracedQuestion, is_number, read_traced
 from utilities.errors import UserError
 from utilities.files import write_text
@@ -29,7 +29,7 @@ class QuestionRecord:
     are None where saved answers were scored.
     """
 
-    question: Question
+    question: QuestionRow
     scores: tuple[Score | None, ...]
     own: Score | None
     batch: int | None = None
@@ -42,7 +42,7 @@ class QuestionRecord:
 
 
 def question_records(
-    questions: Sequence[Question], rows: Sequence[Score | None], prediction: Prediction | None = None
+    questions: Sequence[QuestionRow], rows: Sequence[Score | None], prediction: Prediction | None = None
 ) -> list[QuestionRecord]:
     """Give each question its rows' scores, and its batch where the answers were predicted just now."""
     batches = prediction.batch_of if prediction else ()
@@ -55,8 +55,8 @@ def question_records(
 
 
 def _by_question(
-    questions: Sequence[Question], rows: Sequence[Score | None]
-) -> Iterator[tuple[Question, tuple[Score | None, ...], Score | None]]:
+    questions: Sequence[QuestionRow], rows: Sequence[Score | None]
+) -> Iterator[tuple[QuestionRow, tuple[Score | None, ...], Score | None]]:
     """Yield each question with its rows' scores and its own one; rows come as `join_answers` makes them."""
     counts = Counter(question.input_field for question in questions)
     before: dict[str, int] = defaultdict(int)
@@ -118,7 +118,7 @@ def read_trace(path: Path, expected: int) -> list[TracedQuestion]:
     return traced
 
 
-def _record(path: Path, number: int, question: Question, value: Any, rows: int) -> QuestionRecord:
+def _record(path: Path, number: int, question: QuestionRow, value: Any, rows: int) -> QuestionRecord:
     try:
         scores = tuple(_score(question.metric, each) for each in _listed(value, rows))
         own = _score(question.metric, value.get("score"))

@@ -14,7 +14,7 @@ UNKNOWN_TRACK = "unknown"
 
 
 @dataclass(frozen=True)
-class Question:
+class QuestionRow:
     """One question; `output_field` is its reference, in the form that `metric` compares with."""
 
     input_field: str
@@ -26,7 +26,7 @@ class Question:
     track: str
 
 
-def read_questions(path: Path) -> list[Question]:
+def read_questions(path: Path) -> list[QuestionRow]:
     """Read every question of the file; blank lines are skipped, fields of other names ignored.
 
     `track` and `is_multiple_choice` may be missing, and `task` may stand for `task_name`.
@@ -81,20 +81,20 @@ def _json_remedy(line: str) -> str:
     return "write one whole JSON value on each line"
 
 
-def _question(path: Path, number: int, value: object) -> Question:
+def _question(path: Path, number: int, value: object) -> QuestionRow:
     try:
         return _checked(value)
     except ValueError as error:
         raise UserError(f"{path}, line {number}: {error}") from None
 
 
-def _checked(value: object) -> Question:
+def _checked(value: object) -> QuestionRow:
     if isinstance(value, list):
         raise ValueError("a JSON array instead of an object: write JSON Lines, one object a line, without [ and ]")
     if not isinstance(value, dict):
         raise ValueError("no JSON object: write the fields of one question as {...}")
     task_type = _task_type(value)
-    return Question(
+    return QuestionRow(
         input_field=_string(value, "input_field"),
         output_field=_reference(value, task_type),
         task_name=_string(value, "task_name" if "task_name" in value else "task"),
@@ -148,7 +148,7 @@ def _is_multiple_choice(fields: Mapping[str, object], task_type: TaskType) -> bo
     return follows
 
 
-def _check_mixed_metrics(path: Path, questions: list[Question]) -> None:
+def _check_mixed_metrics(path: Path, questions: list[QuestionRow]) -> None:
     """Refuse a task whose counts for F1 would have to be averaged with scores of another metric."""
     first: dict[str, str] = {}
     for question in questions:

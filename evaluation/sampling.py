@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from evaluation.questions import Question
+from evaluation.questions import QuestionRow
 from retrieval.words import words
 
 WORDS = 8
@@ -39,18 +39,18 @@ def grams(text: str) -> Iterator[tuple[str, ...]]:
 class Sample(NamedTuple):
     """Questions by task, and how many were left out of each task for sharing words with other questions."""
 
-    tasks: dict[str, list[Question]]
+    tasks: dict[str, list[QuestionRow]]
     refused: dict[str, int]
 
 
-def draw_sample(questions: Sequence[Question], per_task: int, seed: int, overlap: Overlap) -> Sample:
+def draw_sample(questions: Sequence[QuestionRow], per_task: int, seed: int, overlap: Overlap) -> Sample:
     """Draw up to `per_task` different questions of each task; those that touch `overlap` are passed over."""
-    tasks: dict[str, list[Question]] = {}
+    tasks: dict[str, list[QuestionRow]] = {}
     refused: Counter[str] = Counter()
     for task, members in sorted(_by_task(questions).items()):
         # A generator for each task: another task's rows do not change this one's sample.
         random.Random(f"{seed} {task}").shuffle(members)
-        kept: list[Question] = []
+        kept: list[QuestionRow] = []
         for question in members:
             if len(kept) == per_task:
                 break
@@ -63,13 +63,13 @@ def draw_sample(questions: Sequence[Question], per_task: int, seed: int, overlap
     return Sample(tasks, dict(refused))
 
 
-def _by_task(questions: Sequence[Question]) -> dict[str, list[Question]]:
+def _by_task(questions: Sequence[QuestionRow]) -> dict[str, list[QuestionRow]]:
     """Group different questions by task; a task of several task types or metrics is told apart by them."""
     different = {question.input_field: question for question in questions}.values()
     kinds: dict[str, set[tuple[str, str]]] = defaultdict(set)
     for question in different:
         kinds[question.task_name].add((question.task_type, question.metric))
-    tasks: dict[str, list[Question]] = defaultdict(list)
+    tasks: dict[str, list[QuestionRow]] = defaultdict(list)
     for question in different:
         mixed = len(kinds[question.task_name]) > 1
         name = f"{question.task_name} ({question.metric})" if mixed else question.task_name

@@ -9,7 +9,7 @@ import numpy as np
 
 from evaluation.metrics import METRICS, MICRO_F1, Counts, Score, micro_f1
 from evaluation.parsers import parse
-from evaluation.questions import Question
+from evaluation.questions import QuestionRow
 from retrieval.embeddings import NotScorableError
 from utilities.task_type import TaskType
 
@@ -17,7 +17,7 @@ from utilities.task_type import TaskType
 class Row(NamedTuple):
     """A question and an answer that the evaluator scores it with."""
 
-    question: Question
+    question: QuestionRow
     answer: str
 
 
@@ -83,7 +83,7 @@ class Scores:
         }
 
 
-def score_answers(questions: Sequence[Question], answers: Sequence[str]) -> Scores:
+def score_answers(questions: Sequence[QuestionRow], answers: Sequence[str]) -> Scores:
     """Score `answers`, one a question and in the same order."""
     rows = join_answers(questions, answers)
     values = _score_rows(rows)
@@ -96,7 +96,7 @@ def score_answers(questions: Sequence[Question], answers: Sequence[str]) -> Scor
     )
 
 
-def join_answers(questions: Sequence[Question], answers: Sequence[str]) -> list[Row]:
+def join_answers(questions: Sequence[QuestionRow], answers: Sequence[str]) -> list[Row]:
     """Pair each question with every answer given to a question of the same text.
 
     The evaluator joins by `input_field` alone, so a text that occurs n times makes n x n rows.
@@ -126,7 +126,7 @@ def _score_by(metric: str, rows: Sequence[Row]) -> Sequence[Score | NotScorableE
         return [missing] * len(rows)
 
 
-def _task_score(questions: Sequence[Question], values: Sequence[Score | NotScorableError]) -> TaskScore:
+def _task_score(questions: Sequence[QuestionRow], values: Sequence[Score | NotScorableError]) -> TaskScore:
     """Aggregate by the first question's metric; one row that cannot be scored leaves the task unscored."""
     first = questions[0]
     missing = next((value for value in values if isinstance(value, NotScorableError)), None)

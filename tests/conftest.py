@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -10,6 +11,9 @@ from models.engines.settings import EngineSettings, Scoring
 if TYPE_CHECKING:
     from models.engines.transformers_engine.causal_lm import CausalLM
     from models.engines.transformers_engine.engine import TransformersEngine
+
+# vLLM has an environment of its own (`make test-vllm`).
+collect_ignore = [] if find_spec("vllm") else ["vllm"]
 
 TINY = EngineSettings(device="cpu", token_budget=4096, max_prompt_tokens=256)
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import local_evaluation
 from evaluation.loop import Batch, Prediction, predict
-from evaluation.questions import Question
+from evaluation.questions import QuestionRow
 from evaluation.run_record import record_run
 from utilities.errors import UserError
 from utilities.task_type import TaskType
@@ -27,9 +27,9 @@ ROWS: Sequence[Mapping[str, object]] = [
 ANSWERS = ["2", "1,2", "9", "赤い dress"]
 
 
-def question(text: str, task_type: TaskType = TaskType.GENERATION) -> Question:
+def question(text: str, task_type: TaskType = TaskType.GENERATION) -> QuestionRow:
     is_choice = task_type is TaskType.MULTIPLE_CHOICE
-    return Question(text, "?", "task", task_type, "rougel", is_choice, "track")
+    return QuestionRow(text, "?", "task", task_type, "rougel", is_choice, "track")
 
 
 class Echo:

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch.distributed.tensor import DTensor
 
-from evaluation.questions import Question, read_questions
+from evaluation.questions import QuestionRow, read_questions
 from models.engines.settings import EngineSettings, weights_folder
 from models.engines.tokenizer import TextCoder
 from models.settings import load_settings
@@ -124,7 +124,7 @@ def _files(options: argparse.Namespace, recipe: FinetuneRecipe) -> tuple[Path, P
 
 
 def _examples(
-    rows: Sequence[Question], coder: TextCoder, engine: EngineSettings, recipe: FinetuneRecipe
+    rows: Sequence[QuestionRow], coder: TextCoder, engine: EngineSettings, recipe: FinetuneRecipe
 ) -> list[Example]:
     """Return the rows as the model is trained on them; what cannot be used is told on stderr.
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from evaluation.questions import Question, read_questions
+from evaluation.questions import QuestionRow, read_questions
 from evaluation.run_record import describe_data, versions
 from evaluation.sampling import Overlap, draw_sample
 from models.engines.settings import engine_identity
@@ -92,7 +92,7 @@ def _count(text: str) -> tuple[str, int]:
     return task_type, int(number)
 
 
-def drawn(files: Sequence[Path], against: Sequence[Path], each: Mapping[str, int], seed: int) -> list[Question]:
+def drawn(files: Sequence[Path], against: Sequence[Path], each: Mapping[str, int], seed: int) -> list[QuestionRow]:
     """Return questions with candidates of each task of the files, none that `against` holds.
 
     `each` is how many of each task, by task type; "" stands for the task types that it lacks.
@@ -102,7 +102,7 @@ def drawn(files: Sequence[Path], against: Sequence[Path], each: Mapping[str, int
     """
     overlap = Overlap([question.input_field for path in against for question in read_questions(path)])
     rows = [question for path in files for question in read_questions(path)]
-    chosen: list[Question] = []
+    chosen: list[QuestionRow] = []
     for task_type in _TASK_TYPES:
         of_type = [question for question in rows if question.task_type is task_type]
         sample = draw_sample(of_type, each.get(task_type, each.get("", 0)), seed, overlap)

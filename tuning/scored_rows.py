@@ -10,7 +10,7 @@ from typing import Any
 from tqdm import tqdm
 
 from evaluation.metrics import hit_rate_at_3, ndcg
-from evaluation.questions import Question
+from evaluation.questions import QuestionRow
 from models.engines.answering.ways import way_of
 from models.engines.interface import Answer, Engine
 from models.engines.registry import start_engine
@@ -48,7 +48,7 @@ class ScoredRow:
         return hit_rate_at_3(order, [index for index, gain in enumerate(self.gains) if gain])
 
 
-def scored_rows(questions: Sequence[Question], settings: Settings, kept: Path) -> list[ScoredRow]:
+def scored_rows(questions: Sequence[QuestionRow], settings: Settings, kept: Path) -> list[ScoredRow]:
     """Return a row for each question whose candidates are scored; finished batches are kept in the file `kept`.
 
     Questions without numbered candidates, or whose reference names none of them, are left out.
@@ -71,7 +71,7 @@ def scored_rows(questions: Sequence[Question], settings: Settings, kept: Path) -
     return [_row(question, prompt, finished[key]) for (question, prompt), key in rows if finished[key]]
 
 
-def _prompt(question: Question, settings: Settings, knowledge: Knowledge) -> Prompt:
+def _prompt(question: QuestionRow, settings: Settings, knowledge: Knowledge) -> Prompt:
     task_type = detect_task_type(question.input_field, question.is_multiple_choice)
     return BUILDERS[task_type](question.input_field, settings.prompts, knowledge)
 
@@ -88,7 +88,7 @@ def _asked(
             yield key, list(answer.scores) if isinstance(answer, Answer) else []
 
 
-def _gains(question: Question, prompt: Prompt) -> tuple[float, ...]:
+def _gains(question: QuestionRow, prompt: Prompt) -> tuple[float, ...]:
     """Return what each candidate is worth by the question's reference; nothing where that does not fit."""
     space, truth = prompt.space, question.output_field
     if not prompt.kind or not isinstance(space, Choice | Selection):
@@ -101,12 +101,12 @@ def _gains(question: Question, prompt: Prompt) -> tuple[float, ...]:
     return gains if any(gains) else ()
 
 
-def _row(question: Question, prompt: Prompt, scores: Sequence[float]) -> ScoredRow:
+def _row(question: QuestionRow, prompt: Prompt, scores: Sequence[float]) -> ScoredRow:
     evidence = {name: tuple(each) for name, each in prompt.evidence.items()}
     return ScoredRow(prompt.kind, _gains(question, prompt), {**evidence, MODEL: tuple(scores)})
 
 
-def _key(question: Question, settings: Settings, weights: str) -> str:
+def _key(question: QuestionRow, settings: Settings, weights: str) -> str:
     """Return what identifies a model's scores: the question, the prompts' and the engine's settings, the weights."""
     shown = {"text": question.input_field, "prompts": asdict(settings.prompts), "engine": asdict(settings.engine)}
     knowledge = asdict(settings.knowledge) if settings.prompts.external_information else {}

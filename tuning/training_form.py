@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from evaluation.questions import Question
+from evaluation.questions import QuestionRow
 from prompts.answer_space import Choice, Selection, Spans
 from prompts.detection import detect_task_type
 from prompts.phrases import phrases
@@ -29,7 +29,7 @@ class TrainingForm:
     texts: tuple[str, ...] = ()
 
 
-def training_form(question: Question, settings: PromptSettings) -> TrainingForm | str:
+def training_form(question: QuestionRow, settings: PromptSettings) -> TrainingForm | str:
     """Return what is trained on, or in a few words why the row cannot be used."""
     detected = detect_task_type(question.input_field, question.is_multiple_choice)
     if detected is not question.task_type:

@@ -8,7 +8,7 @@ from typing import Any
 
 from evaluation.metrics import Counts, Score
 from evaluation.question_record import QuestionRecord, question_records, read_question_records, read_trace
-from evaluation.questions import Question, json_lines, read_questions
+from evaluation.questions import QuestionRow, json_lines, read_questions
 from evaluation.report.scores_file import read_scores
 from models.traced_question import TracedQuestion
 from utilities.errors import UserError
@@ -135,7 +135,7 @@ def _questions(
     return question_records(questions, score_answers(questions, answers).rows)
 
 
-def _of_data(folder: Path, record: Mapping[str, Any], data: Path | None) -> list[Question]:
+def _of_data(folder: Path, record: Mapping[str, Any], data: Path | None) -> list[QuestionRow]:
     """Read the questions of a run that kept none from the file that it was made of."""
     described = record["data"]
     path = data or Path(described["path"])

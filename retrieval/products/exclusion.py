@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from evaluation.questions import Question, read_questions
+from evaluation.questions import QuestionRow, read_questions
 from prompts.reading import read_actions, read_numbered_list, read_query
 from retrieval.products.catalogue import LONGEST_QUERY, query_key, query_words
 from retrieval.products.near_queries import NearQueries
@@ -201,18 +201,18 @@ class _Runs:
         return np.unique(np.concatenate(self._found))
 
 
-def _texts(question: Question) -> list[str]:
+def _texts(question: QuestionRow) -> list[str]:
     """Return a question's text and its reference answers that are text."""
     reference = question.output_field
     answers = reference if isinstance(reference, list) else [reference]
     return [question.input_field, *(answer for answer in answers if isinstance(answer, str))]
 
 
-def _items(question: Question) -> list[str]:
+def _items(question: QuestionRow) -> list[str]:
     listed = read_numbered_list(question.input_field)
     return [item.text for item in listed.items] if listed else []
 
 
-def _queries(question: Question) -> list[str]:
+def _queries(question: QuestionRow) -> list[str]:
     query = read_query(question.input_field)
     return [*([query] if query else []), *read_actions(question.input_field)]

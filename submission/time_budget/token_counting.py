@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from transformers import DynamicCache
 
-from evaluation.questions import Question
+from evaluation.questions import QuestionRow
 from models.engines.answering.language_model import LogProbabilities, ScoringRow, WritingRow
 from models.engines.answering.scoring import ScoringSettings, by_head
 from models.engines.answering.solvers import solve
@@ -141,7 +141,7 @@ def _requests(tree: TokenTree, shared: int) -> Iterator[tuple[int, int, int]]:
         yield len(probe.tokens) - known, known, 1 + len(probe.rows)
 
 
-def prompts_of(questions: Sequence[Question], settings: PromptSettings) -> list[Prompt]:
+def prompts_of(questions: Sequence[QuestionRow], settings: PromptSettings) -> list[Prompt]:
     """Build the prompts as the UserModel does: its own detection, not the data's task type."""
     texts = [(clipped(question.input_field), question.is_multiple_choice) for question in questions]
     return [BUILDERS[detect_task_type(text, is_choice)](text, settings, QUESTION_ALONE) for text, is_choice in texts]

@@ -6,7 +6,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from evaluation.questions import Question
+from evaluation.questions import QuestionRow
 from models.engines.settings import EngineSettings
 from models.settings import Settings
 from prompts.prompt import Prompt
@@ -120,10 +120,10 @@ def engine_settings(machine: Machine, settings: Settings, scale: float) -> Engin
 
 
 def count_groups(
-    questions: Sequence[Question], machine: Machine, counting: Counting, settings: Settings
+    questions: Sequence[QuestionRow], machine: Machine, counting: Counting, settings: Settings
 ) -> list[Group]:
     """Count the work of every task type of every track; few samples are repeated until their last batch is full."""
-    sorted_out: dict[tuple[str, TaskType], list[Question]] = {}
+    sorted_out: dict[tuple[str, TaskType], list[QuestionRow]] = {}
     for question in questions:
         sorted_out.setdefault((question.track, question.task_type), []).append(question)
     engine = engine_settings(machine, settings, counting.scale)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tqdm import tqdm
 
 from evaluation.metrics import METRICS, MICRO_F1
-from evaluation.questions import UNKNOWN_TRACK, Question
+from evaluation.questions import UNKNOWN_TRACK, QuestionRow
 from prompts.settings import PromptSettings
 from tuning.selection.decontamination import UnseenContent
 from tuning.selection.letters import with_numbers
@@ -106,7 +106,7 @@ class Cleaner:
             reading = Dropped(reading.task, reason)
         self.dropped[reading.task, reading.reason] += 1
 
-    def _plain_reason(self, question: Question) -> str:
+    def _plain_reason(self, question: QuestionRow) -> str:
         names = (question.task_name, stratum_name(question))
         if not self._rules.leave_out.isdisjoint(names):
             self._left_out.update(names)
@@ -121,7 +121,7 @@ class Cleaner:
             return ALL_EQUAL
         return TOO_LONG if len(question.input_field) + len(str(answer)) > self._rules.longest else ""
 
-    def _repetition(self, question: Question, words: tuple[str, ...]) -> str:
+    def _repetition(self, question: QuestionRow, words: tuple[str, ...]) -> str:
         if words not in self._answers:
             self._answers[words] = question.output_field
             return ""
@@ -133,14 +133,14 @@ def _is_given(answer: object) -> bool:
     return any(part is not None and str(part).strip() for part in parts)
 
 
-def _why_not(question: Question, prompts: PromptSettings) -> str:
+def _why_not(question: QuestionRow, prompts: PromptSettings) -> str:
     form = training_form(question, prompts)
     return form if isinstance(form, str) else ""
 
 
-def _question(row: Row) -> Question:
+def _question(row: Row) -> QuestionRow:
     text, answer = with_numbers(row.text, row.answer, row.task_type)
-    return Question(
+    return QuestionRow(
         input_field=text,
         output_field=answer,
         task_name=row.task,

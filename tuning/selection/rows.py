@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from evaluation.questions import Question
+from evaluation.questions import QuestionRow
 from tuning.selection.parts import Parts
 from utilities.errors import UserError
 from utilities.task_type import TaskType
@@ -41,7 +41,7 @@ class Corrupt:
 class Usable:
     """A question that can be trained on, and what its text is made of."""
 
-    question: Question
+    question: QuestionRow
     source: str
     parts: Parts
 
@@ -49,7 +49,7 @@ class Usable:
 Reading = Row | Dropped | Corrupt
 
 
-def stratum_name(question: Question) -> str:
+def stratum_name(question: QuestionRow) -> str:
     """Return what tells a task of several task types apart."""
     return f"{question.task_name} ({question.task_type})"
 
