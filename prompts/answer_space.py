@@ -1,7 +1,10 @@
 """What may be answered, as plain data: an engine returns a member of the space and nothing else."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from retrieval.bm25 import best_first
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,12 @@ def _check_labels(labels: tuple[str, ...], texts: tuple[str, ...]) -> None:
         raise ValueError(f"labels repeat: {labels}")
     if texts and len(texts) != len(labels):
         raise ValueError(f"{len(labels)} labels but {len(texts)} texts")
+
+
+def best_labels(space: Choice | Selection, scores: Sequence[float]) -> str:
+    """Return the label with the highest score, or the labels with the highest scores in order, separated by commas."""
+    count = space.count if isinstance(space, Selection) else 1
+    return ", ".join(space.labels[index] for index in best_first(scores)[:count])
 
 
 _SEPARATOR = re.compile(r"\s*,\s*")

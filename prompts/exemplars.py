@@ -10,6 +10,7 @@ from pathlib import Path
 from prompts.answer_space import Choice, Selection, Spans, admits
 from prompts.external_information import token_estimate
 from prompts.prompt import Prompt
+from prompts.reading import Question
 from prompts.registry import BUILDERS
 from prompts.sections import EXAMPLE, QUESTION, keeps_list
 from prompts.settings import PromptSettings
@@ -79,10 +80,10 @@ def likeness(task_type: TaskType, prompt: Prompt) -> Likeness:
     return task_type, type(prompt.space), prompt.kind, prompt.system
 
 
-def exemplar(task_type: TaskType, question: str, answer: str, settings: PromptSettings) -> Exemplar | None:
+def exemplar(task_type: TaskType, question: Question, answer: str, settings: PromptSettings) -> Exemplar | None:
     """Return a question with an answer as an example; None where it does not admit the answer."""
     prompt = BUILDERS[task_type](question, replace(settings, external_information=0), QUESTION_ALONE)
-    return Exemplar(task_type, question, prompt, answer) if admits(prompt.space, answer) else None
+    return Exemplar(task_type, question.text, prompt, answer) if admits(prompt.space, answer) else None
 
 
 def fixed_exemplars(settings: PromptSettings, path: Path = FILE) -> tuple[Exemplar, ...]:
@@ -96,7 +97,7 @@ def fixed_exemplars(settings: PromptSettings, path: Path = FILE) -> tuple[Exempl
     for task_type in TaskType:
         name = task_type.name.lower()
         for index, each in enumerate(getattr(written, name)):
-            made = exemplar(task_type, each.question, each.answer, settings)
+            made = exemplar(task_type, Question(each.question), each.answer, settings)
             if made is None:
                 raise UserError(f"{path}: {name}[{index}].answer is {each.answer!r}, which its question does not admit")
             found.append(made)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from prompts.answer_space import Choice
 from prompts.plain import plain_prompt
 from prompts.prompt import Prompt
-from prompts.reading import NumberedList, read_numbered_list, read_rating_range
+from prompts.reading import NumberedList, Question
 from prompts.settings import PromptSettings
 from prompts.statement import without_list, without_marker
 from prompts.wording import ASSISTANT, variant
@@ -33,19 +33,18 @@ _KIND = "choice"
 _RATING_CUE = "Overall, the customer's rating is"
 
 
-def build(question: str, settings: PromptSettings, knowledge: Knowledge = QUESTION_ALONE) -> Prompt:
+def build(question: Question, settings: PromptSettings, knowledge: Knowledge = QUESTION_ALONE) -> Prompt:
     """Offer the printed options; a rating offers its steps; a question without either offers 0 to 3."""
     system = variant(settings.multiple_choice, VARIANTS, "multiple_choice")
-    listed = read_numbered_list(question)
+    listed = question.listed
     options = _one_digit(listed) if listed else {}
     if listed and options:
         evidence = knowledge.evidence(listed.before, list(options.values()))
         likeliest = best_first(knowledge.combined(_KIND, evidence, len(options)))[0]
-        prompt = _from_list(question, listed, options, system, settings)
+        prompt = _from_list(question.text, listed, options, system, settings)
         return replace(prompt, fallback=list(options)[likeliest], evidence=evidence)
-    rating = read_rating_range(question)
-    if rating:
-        return _from_rating(question, rating, system)
+    if question.rating_range:
+        return _from_rating(question.text, question.rating_range, system)
     return plain_prompt(question, TaskType.MULTIPLE_CHOICE, system)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from prompts.answer_space import AnswerSpace, Choice, Selection, Text
 from prompts.prompt import Prompt
+from prompts.reading import Question
 from prompts.wording import ASSISTANT
 from utilities.task_type import TaskType
 
@@ -28,7 +29,7 @@ _FALLBACKS: Mapping[TaskType, str] = {
 }
 
 
-def plain_prompt(question: str, task_type: TaskType, system: str = ASSISTANT) -> Prompt:
+def plain_prompt(question: Question, task_type: TaskType, system: str = ASSISTANT) -> Prompt:
     """Ask `question` as it stands."""
     cue = "" if isinstance(_SPACES[task_type], Text) else "Answer:"
-    return Prompt(system, question, _SPACES[task_type], fallback=_FALLBACKS[task_type], cue=cue)
+    return Prompt(system, question.text, _SPACES[task_type], fallback=_FALLBACKS[task_type], cue=cue)

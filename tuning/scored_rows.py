@@ -19,6 +19,7 @@ from models.settings import Settings
 from prompts.answer_space import Choice, Selection
 from prompts.detection import detect_task_type
 from prompts.prompt import Prompt
+from prompts.reading import Question
 from prompts.registry import BUILDERS
 from retrieval.bm25 import best_first
 from retrieval.fusion import MODEL
@@ -72,8 +73,8 @@ def scored_rows(questions: Sequence[QuestionRow], settings: Settings, kept: Path
 
 
 def _prompt(question: QuestionRow, settings: Settings, knowledge: Knowledge) -> Prompt:
-    task_type = detect_task_type(question.input_field, question.is_multiple_choice)
-    return BUILDERS[task_type](question.input_field, settings.prompts, knowledge)
+    task_type = detect_task_type(Question(question.input_field), question.is_multiple_choice)
+    return BUILDERS[task_type](Question(question.input_field), settings.prompts, knowledge)
 
 
 def _asked(

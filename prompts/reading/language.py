@@ -3,8 +3,6 @@
 import re
 
 from prompts.languages import LANGUAGE_NAMES, SHOP, TRANSLATE
-from prompts.reading.labels import own_words
-from prompts.reading.lists import read_numbered_list
 
 
 def _bounded(name: str) -> str:
@@ -30,16 +28,11 @@ _TO_BEHIND = re.compile("へ|に|で|版|成")
 _FROM_BEHIND = re.compile("から")
 
 
-def read_target_language(prompt: str) -> str | None:
-    """Return the ISO 639-1 code of the language that a title or text is to be translated into; None without one.
+def target_language_in(words: str) -> str | None:
+    """Return the ISO 639-1 code of the language that a question's own `words` ask to translate into; None without one.
 
     A language that the text is in, or that is merely mentioned, is no target.
     """
-    return target_language_in(own_words(prompt, read_numbered_list(prompt)))
-
-
-def target_language_in(words: str) -> str | None:
-    """Return the target language that a question's own `words` name."""
     mentions = list(_NAMES.finditer(words))
     translates = bool(TRANSLATE.search(words))
     if not mentions or not (translates or _names_a_shop(words, mentions)):

@@ -49,6 +49,12 @@ def read_quoted(text: str) -> list[Quoted]:
     return found
 
 
+def unquoted(text: str) -> str:
+    """Return `text` without quotation marks around all of it."""
+    parts = read_quoted(text)
+    return parts[0].text if parts and parts[0].start == 0 and parts[0].end >= len(text) - 1 else text
+
+
 def _opens(text: str, at: int) -> bool:
     """Tell whether a mark may open a quotation; curved ones always may."""
     if text[at] not in _STRAIGHT and text[at] != "»":

@@ -21,6 +21,7 @@ from models.engines.vllm_engine.probes import probes
 from prompts.clipping import clipped
 from prompts.detection import detect_task_type
 from prompts.prompt import Prompt
+from prompts.reading import Question
 from prompts.registry import BUILDERS
 from prompts.settings import PromptSettings
 from retrieval.knowledge import QUESTION_ALONE
@@ -144,7 +145,10 @@ def _requests(tree: TokenTree, shared: int) -> Iterator[tuple[int, int, int]]:
 def prompts_of(questions: Sequence[QuestionRow], settings: PromptSettings) -> list[Prompt]:
     """Build the prompts as the UserModel does: its own detection, not the data's task type."""
     texts = [(clipped(question.input_field), question.is_multiple_choice) for question in questions]
-    return [BUILDERS[detect_task_type(text, is_choice)](text, settings, QUESTION_ALONE) for text, is_choice in texts]
+    return [
+        BUILDERS[detect_task_type(Question(text), is_choice)](Question(text), settings, QUESTION_ALONE)
+        for text, is_choice in texts
+    ]
 
 
 def count_work(tokenizer: Any, batches: Sequence[Sequence[Prompt]], settings: EngineSettings) -> Work:
