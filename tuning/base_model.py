@@ -8,9 +8,8 @@ import transformers
 from peft import LoraConfig, TaskType, get_peft_model, get_peft_model_state_dict, prepare_model_for_kbit_training
 from safetensors.torch import save_file
 
+from models.engines.local_folder import LOCAL, TextCoder
 from models.engines.model_registry import model_entry, template_text
-from models.engines.tokenizer import TextCoder
-from models.engines.transformers_engine.loading import LOCAL
 from models.engines.weights import holds_model, missing_weights_message
 from tuning.divergence import check_finite
 from tuning.finetune_recipe import FinetuneRecipe, engine_settings

@@ -15,7 +15,8 @@ from models.engines.answering.solvers import solve
 from models.engines.answering.token_tree import TokenTree, grow_tree
 from models.engines.answering.ways import way_of
 from models.engines.settings import EngineSettings
-from models.engines.transformers_engine.causal_lm import CausalLM, PrefixCache
+from models.engines.transformers_engine.causal_lm import CausalLM
+from models.engines.transformers_engine.forward import PrefixCache
 from models.engines.usage import Usage
 from models.engines.vllm_engine.probes import probes
 from prompts.clipping import clipped

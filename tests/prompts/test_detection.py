@@ -19,7 +19,7 @@ WORDINGS = [
 
 
 def test_at_least_97_percent_of_the_wordings_are_detected() -> None:
-    right = sum(detect_task_type(w["prompt"], w["is_multiple_choice"]) == w["task_type"] for w in WORDINGS)
+    right = sum(detect_task_type(Question(w["prompt"]), w["is_multiple_choice"]) == w["task_type"] for w in WORDINGS)
     assert right / len(WORDINGS) >= 0.97
 
 
@@ -32,7 +32,7 @@ def test_the_wordings_are_many_distinct_and_cover_every_type_and_language() -> N
 def test_every_language_is_detected_by_itself() -> None:
     for language in ("en", "de", "fr", "es", "it", "ja"):
         mine = [w for w in WORDINGS if w["language"] == language]
-        right = sum(detect_task_type(w["prompt"], w["is_multiple_choice"]) == w["task_type"] for w in mine)
+        right = sum(detect_task_type(Question(w["prompt"]), w["is_multiple_choice"]) == w["task_type"] for w in mine)
         assert right / len(mine) >= 0.9, language
 
 

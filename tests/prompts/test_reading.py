@@ -118,7 +118,7 @@ def test_review_and_aspect_are_read() -> None:
 @given(text=st.text(max_size=300))
 def test_no_reader_raises_on_any_text(reader: object, text: str) -> None:
     assert callable(reader)
-    reader(text)
+    reader(Question(text))
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ import torch
 from tqdm import tqdm
 
 from models.engines.adapter_config import CONFIG, TENSORS, matrix_name
-from models.engines.transformers_engine.lora import Change, Changes
+from models.engines.adapter_matrices import Change, Changes
 from tuning.merging.checkpoint import Checkpoint, by
 from tuning.merging.finite import read_finite
 from tuning.merging.folder import copy_files, write_tensors

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from models.engines.adapter_config import TENSORS, matrix_name
-from models.engines.transformers_engine.lora import Changes, read_matrices
+from models.engines.adapter_matrices import Changes, read_matrices
 from utilities.errors import UserError
 
 

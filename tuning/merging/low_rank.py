@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from models.engines.transformers_engine.lora import Change
+from models.engines.adapter_matrices import Change
 from tuning.merging.method import Shares
 
 
