@@ -1,4 +1,4 @@
-"""What may be answered, as plain data: an engine returns a member of the space and nothing else."""
+"""Answer spaces: the answers that a prompt allows, as plain data. An engine returns members of the space only."""
 
 import re
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from retrieval.bm25 import best_first
 class Choice:
     """One of `labels`, the option numbers that a question prints.
 
-    `texts` are what the labels stand for, in the same order, or empty when the question prints none.
+    `texts` are the texts of the options in the same order; empty where the question prints none.
     """
 
     labels: tuple[str, ...]
@@ -87,7 +87,7 @@ _SEPARATOR = re.compile(r"\s*,\s*")
 
 
 def admits(space: AnswerSpace, answer: str) -> bool:
-    """Tell whether `answer` is a member of `space`."""
+    """Return whether `answer` is a member of `space`."""
     if isinstance(space, Choice):
         return answer in space.labels
     if isinstance(space, Selection):

@@ -1,4 +1,4 @@
-"""Which of the five task types a question is of."""
+"""Detects the task type of a question by an ordered table of rules."""
 
 from collections.abc import Callable
 
@@ -11,12 +11,12 @@ __all__ = ["FALLBACK", "FALLBACK_RULE", "FLAG_RULE", "RULES", "TaskType", "detec
 
 
 def _asks_for_some(question: Question) -> bool:
-    """Tell whether fewer candidates are asked for than the list holds."""
+    """Return whether fewer candidates are asked for than the list holds."""
     return question.count is not None and question.count < question.size
 
 
 def _wants_a_text(question: Question) -> bool:
-    """Tell whether something is to be written, apart from texts that must not be written."""
+    """Return whether something is to be written, apart from texts that must not be written."""
     return bool(say.WRITE.search(say.SET_ASIDE.sub(" ", question.words)))
 
 
@@ -84,12 +84,12 @@ FALLBACK = TaskType.GENERATION
 
 
 def detect_task_type(question: Question, is_multiple_choice: bool) -> TaskType:
-    """Return the task type of a question; the flag wins over the text. Raises nothing."""
+    """Return the task type of a question; the flag takes precedence over the text. Raises nothing."""
     return explain_detection(question, is_multiple_choice)[0]
 
 
 def explain_detection(question: Question, is_multiple_choice: bool) -> tuple[TaskType, str]:
-    """Return the task type and the name of the first rule that applies: of `RULES`, the flag or the fallback."""
+    """Return the task type, and the name of the first rule that applies: one of `RULES`, the flag or the fallback."""
     if is_multiple_choice:
         return TaskType.MULTIPLE_CHOICE, FLAG_RULE
     applying = ((task_type, name) for name, applies, task_type in RULES if applies(question))

@@ -29,7 +29,7 @@ VARIANTS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class SubType:
-    """A kind of text: the words of a question that show it, the writer's role, how long the text may get."""
+    """A kind of text: the words of a question that ask for it, the writer's role, and the most words."""
 
     words: re.Pattern[str]
     role: str
@@ -82,13 +82,13 @@ _NO_ANSWER = "No information is available."
 
 
 def build(question: Question, settings: PromptSettings, _knowledge: Knowledge = QUESTION_ALONE) -> Prompt:
-    """Copy a phrase where one is asked for, translate where a language is named, else write freely."""
+    """Copy a phrase if one is asked for, translate if a language is named, else write free text."""
     wording = variant(settings.generation, VARIANTS, "generation")
     return _keyphrase(question) or _translation(question) or _free_text(question, wording)
 
 
 def sub_type(question: str) -> SubType:
-    """Return the first sub-type whose words the question holds."""
+    """Return the first sub-type whose words occur in the question."""
     return next((kind for kind in SUB_TYPES.values() if kind.words.search(question)), _OTHER)
 
 
@@ -130,7 +130,7 @@ def _translation(question: Question) -> Prompt | None:
 
 
 def _protected(source: str, limit: int) -> tuple[str, ...]:
-    """Return numbers, measures and model names, as far as they fit: they stay as they are in any language."""
+    """Return the numbers, measures and model names that fit into `limit`: no translation changes them."""
     found = (match[0].strip(",;:()[]'\"") for match in _KEPT.finditer(source))
     return tuple(dict.fromkeys(phrase for phrase in found if phrase))[:limit]
 

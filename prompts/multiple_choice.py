@@ -1,4 +1,4 @@
-"""Multiple choice: one of the numbers that the question prints, or of the steps of a rating."""
+"""Multiple choice: the prompt offers the numbers that the question prints, or the steps of a rating."""
 
 import re
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ _RATING_CUE = "Overall, the customer's rating is"
 
 
 def build(question: Question, settings: PromptSettings, knowledge: Knowledge = QUESTION_ALONE) -> Prompt:
-    """Offer the printed options; a rating offers its steps; a question without either offers 0 to 3."""
+    """Offer the printed options, or the steps of a rating, or 0 to 3 for a question without both."""
     system = variant(settings.multiple_choice, VARIANTS, "multiple_choice")
     listed = question.listed
     options = _one_digit(listed) if listed else {}
@@ -49,7 +49,7 @@ def build(question: Question, settings: PromptSettings, knowledge: Knowledge = Q
 
 
 def _one_digit(listed: NumberedList) -> dict[str, str]:
-    """Keep the options that the evaluator can read: it takes an answer's first character for the number."""
+    """Keep the options that the evaluator can read: it reads only the first character of an answer."""
     return {item.label: item.text for item in listed.items if len(item.label) == 1}
 
 
@@ -75,7 +75,7 @@ def _from_rating(question: str, rating: tuple[int, int], system: str) -> Prompt:
 
 
 def _as_sentences(before: str, options: dict[str, str]) -> dict[str, str]:
-    """Turn relation labels into sentences about the two quoted queries; other options stay as they are."""
+    """Turn relation labels into sentences about the two quoted queries; other options stay unchanged."""
     quoted = _QUOTED.findall(before)
     first, second = (f'"{text}"' for text in quoted[:2]) if len(quoted) > 1 else ("query 1", "query 2")
     return {

@@ -1,4 +1,4 @@
-"""Named entity recognition: phrases of a query that are of the asked entity type."""
+"""Named entity recognition: the prompt offers the phrases of a query."""
 
 from collections.abc import Mapping
 
@@ -22,7 +22,7 @@ _MOST_PHRASES = 3
 
 
 def build(question: Question, settings: PromptSettings, _knowledge: Knowledge = QUESTION_ALONE) -> Prompt:
-    """Offer the phrases of the query; a question whose query cannot be read is answered in free text."""
+    """Offer the phrases of the query, or free text if the query cannot be read."""
     system = variant(settings.named_entity_recognition, VARIANTS, "named_entity_recognition")
     source = read_query(question) or read_source_text(question)
     space = Spans(source, _MOST_PHRASES, _MOST_WORDS) if source and source.strip() else None

@@ -1,4 +1,4 @@
-"""A question whose parts cannot be read: asked as it stands, with the usual answers of its task type."""
+"""The prompt for a question whose parts cannot be read: its text unchanged, with the usual answers of its task type."""
 
 from collections.abc import Mapping
 
@@ -30,6 +30,6 @@ _FALLBACKS: Mapping[TaskType, str] = {
 
 
 def plain_prompt(question: Question, task_type: TaskType, system: str = ASSISTANT) -> Prompt:
-    """Ask `question` as it stands."""
+    """Ask the question with its text unchanged."""
     cue = "" if isinstance(_SPACES[task_type], Text) else "Answer:"
     return Prompt(system, question.text, _SPACES[task_type], fallback=_FALLBACKS[task_type], cue=cue)

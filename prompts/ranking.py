@@ -1,4 +1,4 @@
-"""Ranking: all candidates of a query, most relevant first, with evidence put into the prompt."""
+"""Ranking: the prompt asks for all candidates of a query, most relevant first, and shows evidence."""
 
 from collections.abc import Mapping
 
@@ -28,7 +28,7 @@ VARIANTS: Mapping[str, str] = {
 
 
 def build(question: Question, settings: PromptSettings, knowledge: Knowledge = QUESTION_ALONE) -> Prompt:
-    """Offer the permutations of the candidates; show evidence before the output instruction."""
+    """Offer the permutations of the candidates, and show evidence before the output instruction."""
     system = variant(settings.ranking, VARIANTS, "ranking")
     listed = question.listed
     if listed is None:

@@ -1,4 +1,4 @@
-"""Which builder makes the prompt of which task type."""
+"""The prompt builder of each task type."""
 
 from collections.abc import Callable, Mapping
 

@@ -1,4 +1,4 @@
-"""Retrieval: the three candidates that fit best, out of a numbered list."""
+"""Retrieval: the prompt asks for the three best candidates of a numbered list."""
 
 from collections.abc import Mapping
 
@@ -23,11 +23,11 @@ VARIANTS: Mapping[str, str] = {
     "short_role": f"You are a product retrieval expert. {PREVIOUS_KNOWLEDGE[:-1]} as clearly as possible.",
 }
 
-_COUNTED = 3  # hit rate@3 looks at the first three numbers: fewer waste a place, whatever the question asks for
+_COUNTED = 3  # hit rate@3 counts the first three numbers: an answer with fewer loses score
 
 
 def build(question: Question, settings: PromptSettings, knowledge: Knowledge = QUESTION_ALONE) -> Prompt:
-    """Offer the numbered candidates, with their likeness to what the question is about as evidence."""
+    """Offer the numbered candidates, with their similarity to the subject of the question as evidence."""
     system = variant(settings.retrieval, VARIANTS, "retrieval")
     listed = question.listed
     if listed is None:
@@ -45,7 +45,7 @@ def build(question: Question, settings: PromptSettings, knowledge: Knowledge = Q
 
 
 def _kind_and_subject(question: Question, listed: NumberedList) -> tuple[str, str]:
-    """Return the kind of question, and what the candidates are compared with."""
+    """Return the kind of question, and the text that the candidates are compared with."""
     if review := read_review(question):
         return "aspects", review
     if actions := read_actions(question):

@@ -1,4 +1,4 @@
-"""Parts of a question, read out of its text: pure functions that return nothing where there is nothing to read."""
+"""Readers of a question's parts: pure functions that return nothing where the question lacks the part."""
 
 from prompts.reading.lists import Item, NumberedList, read_numbered_list
 from prompts.reading.question import Question

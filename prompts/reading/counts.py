@@ -1,4 +1,4 @@
-"""How many answers a question asks for, and the steps of a rating."""
+"""Reads how many answers a question asks for, and the steps of a rating."""
 
 import re
 from itertools import islice
@@ -61,7 +61,7 @@ def count_in(words: str) -> int | None:
 
 
 def _weight(words: str, count: re.Match[str]) -> int:
-    """Weigh a number: of answers (3), behind a verb of choice (2), "pick the three" (1), else (0)."""
+    """Return how likely a number is the count: of answers (3), after a verb of choice (2), "pick the three" (1), or 0."""
     before = words[max(0, count.start() - _REACH) : count.start()]
     sentence = re.split(r"[.!?。\n]\s", before)[-1]
     is_limit = _TELLS_A_LIMIT.search(before)
@@ -78,7 +78,7 @@ def _weight(words: str, count: re.Match[str]) -> int:
 
 
 def _value(text: str) -> int | None:
-    """Return the value of digits or of a number word; None for zero and for a word that is none."""
+    """Return the value of digits or of a number word; None for zero and for other words."""
     return int(text) or None if text.isdecimal() else NUMBER_WORDS.get(text.lower())
 
 

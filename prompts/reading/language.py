@@ -1,4 +1,4 @@
-"""The language that a question wants a text in."""
+"""Reads the language that a text is to be translated into."""
 
 import re
 
@@ -43,7 +43,7 @@ def target_language_in(words: str) -> str | None:
 
 
 def _names_a_shop(words: str, mentions: list[re.Match[str]]) -> bool:
-    """Tell whether a shop or a title of a language is spoken of, right before or behind the language's name."""
+    """Return whether a shop or a title is mentioned next to the name of a language."""
     return any(
         SHOP.search(words[mention.end() : mention.end() + 30])
         or SHOP.search(words[max(0, mention.start() - 30) : mention.start()])
@@ -52,7 +52,7 @@ def _names_a_shop(words: str, mentions: list[re.Match[str]]) -> bool:
 
 
 def _weight(words: str, mention: re.Match[str]) -> int:
-    """Weigh a mention: behind "into" (3), as an adjective (1), behind "from" (0)."""
+    """Return how likely a mention is the target: behind "into" (3), as an adjective (1), behind "from" (0)."""
     before = words[max(0, mention.start() - 20) : mention.start()]
     if _FROM.search(before) or _FROM_BEHIND.match(words, mention.end()):
         return 0

@@ -48,7 +48,7 @@ class Question:
         return len(self.listed.items) if self.listed else 0
 
     def says(self, *families: re.Pattern[str]) -> bool:
-        """Tell whether the question's own words hold a word of each family."""
+        """Return whether the question's own words hold a word of each family."""
         return all(family.search(self.words) for family in families)
 
     @cached_property

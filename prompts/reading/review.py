@@ -1,4 +1,4 @@
-"""Reviews, the aspect a question names, and whether a phrase of the review is to be copied."""
+"""Reads a review, the aspect in question, and whether a phrase of the review is to be copied."""
 
 import re
 
@@ -41,7 +41,7 @@ def read_review(question: Question) -> str | None:
 
 
 def read_aspect(question: Question) -> str | None:
-    """Return the aspect that a phrase or a review is to be about; None where the question names none."""
+    """Return the aspect that a phrase or a review is to be about; None if the question names none."""
     labelled = labelled_line(question.text, ASPECT, family(stems="list liste lista elenco", unspaced="リスト"))
     if labelled:
         return labelled.strip("'\"“”„«»「」. ") or None
@@ -54,7 +54,7 @@ def read_aspect(question: Question) -> str | None:
 
 
 def asks_to_extract(question: Question) -> bool:
-    """Tell whether one phrase is to be copied word for word out of a review."""
+    """Return whether one phrase is to be copied word for word out of a review."""
     words = question.words
     if ENTITY.search(words) or NUMBERS.search(words):
         return False

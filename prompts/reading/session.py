@@ -1,4 +1,4 @@
-"""What a question of the shop names: a category to explain, a product bought, a session's actions."""
+"""Reads a category to explain, a product that was bought, or the actions of a session."""
 
 import re
 
@@ -74,7 +74,7 @@ def read_product(question: Question) -> str | None:
 
 
 def read_actions(question: Question) -> tuple[str, ...]:
-    """Return the queries and products of a session, in order; empty where the question tells of no session."""
+    """Return the queries and products of a session, in order; empty if the question describes no session."""
     listed = question.listed
     if not SESSION.search(question.words):
         return ()
@@ -87,7 +87,7 @@ def read_actions(question: Question) -> tuple[str, ...]:
 
 
 def _quoted_in(line: str) -> list[str]:
-    """Return what a line quotes; what is quoted to the line's end may hold quotation marks itself."""
+    """Return the quotations of a line; a quotation up to the line's end may contain quotation marks."""
     whole = re.match(r"[^'\"“「]{0,60}(['\"])(.+)\1[^'\"]{0,20}$", line.strip())
     parts = [part.text for part in read_quoted(line)]
     joined = whole and len(re.findall(r"(?<![^\s(])" + whole[1], line)) <= 1

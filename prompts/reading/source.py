@@ -1,4 +1,4 @@
-"""What a question works on: a query, a title or text, and the type of the phrases to be named."""
+"""Reads the text that a question is about: a query, a title or a longer text; and the type of the phrases to find."""
 
 import re
 
@@ -67,7 +67,7 @@ def read_query(question: Question) -> str | None:
 
 
 def read_source_text(question: Question) -> str | None:
-    """Return the title or text that is to be worked on: labelled, or the longest quoted one; None without one."""
+    """Return the title or text that the task is about: labelled, or the longest quoted one; None without one."""
     prompt = question.text
     labelled = labelled_line(prompt, TITLE) or labelled_line(prompt, _SOURCE, _LIST)
     if labelled:
@@ -80,7 +80,7 @@ def read_source_text(question: Question) -> str | None:
 
 
 def read_entity_type(question: Question) -> str | None:
-    """Return the type of the phrases that are to be named, such as "brand"; None where it cannot be read."""
+    """Return the type of the phrases to find, such as "brand"; None if it cannot be read."""
     prompt, quoted = question.text, question.quoted_outside_list
     source = read_query(question) or read_source_text(question)
     types = [part.text for part in quoted if _is_entity(prompt, part)]
@@ -107,7 +107,7 @@ def _before(prompt: str, part: Quoted) -> str:
 
 
 def _is_entity(prompt: str, part: Quoted) -> bool:
-    """Tell whether the nearest cue before a quotation says that it names a type."""
+    """Return whether the nearest cue before a quotation introduces an entity type."""
     before = _before(prompt, part)
     types = [match.start() for match in _ENTITY_CUE.finditer(before)]
     sources = [match.start() for match in _NO_ENTITY.finditer(before)]
