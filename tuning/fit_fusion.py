@@ -16,9 +16,9 @@ from typing import Any
 
 import yaml
 
+from evaluation.question_sample import Overlap, draw_sample
 from evaluation.questions import QuestionRow, read_questions
 from evaluation.run_record import describe_data, versions
-from evaluation.sampling import Overlap, draw_sample
 from models.engines.settings import engine_identity
 from models.settings import Settings, load_settings
 from retrieval.fusion import KINDS, LEXICAL, MODEL, RELATED, VECTORS

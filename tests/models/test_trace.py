@@ -1,4 +1,3 @@
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +8,7 @@ import pytest
 
 import local_evaluation
 from evaluation.loop import Batch, Prediction
-from evaluation.question_record import question_records, write_questions
+from evaluation.question_record import question_records, read_trace, write_questions, write_trace
 from evaluation.report.runs import read_run
 from models.engines.interface import Answer
 from models.engines.settings import EngineSettings
@@ -17,7 +16,6 @@ from models.engines.usage import Usage
 from models.item import Item, decide
 from models.scheduling.asking import Missing
 from models.trace import Trace, start_trace
-from models.traced_question import read_traced
 from prompts.answer_space import Choice
 from prompts.prompt import Prompt
 from prompts.reading import Question
@@ -42,7 +40,7 @@ def settled(asked: Prompt, answer: Answer | Missing, combiner: Combiner) -> Item
     return Item(Question(asked.user), TaskType.MULTIPLE_CHOICE, asked, answer, decide(asked, answer, combiner))
 
 
-def test_a_trace_holds_what_was_detected_read_scored_and_decided() -> None:
+def test_a_trace_holds_what_was_detected_read_scored_and_decided(tmp_path: Path) -> None:
     trace, combiner = Trace(), FittedSum({"choice": {"lexical+model": {"lexical": 2.0, "model": 1.0}}})
     items = [
         settled(prompt(), Answer("1", (0.0, 4.0)), combiner),
@@ -57,7 +55,8 @@ def test_a_trace_holds_what_was_detected_read_scored_and_decided() -> None:
     assert [each.fallback for each in (first, second, third)] == ["", "out of time", "answer outside its space"]
     trace.add(items[:1], of(EngineSettings()), Usage(prefill_tokens=340), 1.0)
     assert trace.questions[3].tokens_read == 40.0
-    assert all(read_traced(json.loads(json.dumps(each.to_json()))) == each for each in trace.questions)
+    write_trace(tmp_path / "trace.jsonl", trace.questions)
+    assert read_trace(tmp_path / "trace.jsonl", 4) == trace.questions
 
 
 def test_only_a_model_that_can_keep_a_trace_is_given_one() -> None:
