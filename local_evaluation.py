@@ -119,10 +119,8 @@ def _evaluate(
     scores = score_answers(questions, answers)
     data = describe_data(options.data, len(questions))
     described = run.to_json() if run else NO_RUN
-    write_questions(
-        options.output / "questions.jsonl",
-        question_records(questions, scores.rows, run.prediction if run else None),
-    )
+    records = question_records(questions, scores.rows, run.prediction if run else None)
+    write_questions(options.output / "questions.jsonl", records)
     scores_file = options.output / "scores.json"
     write_json(scores_file, {**scores.to_json(), **described, "versions": versions(), "data": data})
     console = console_for(sys.stdout)

@@ -143,17 +143,16 @@ class Reference(NamedTuple):
         return True
 
 
+_SOME = Field(min_length=1)
 _Weight = Annotated[float, Field(strict=True, ge=0, le=MAX_WEIGHT)]
 _NUMBER = Reference("an integer", TypeAdapter(StrictInt))
-_NUMBERS = Reference("a list of at least one integer", TypeAdapter(Annotated[list[StrictInt], Field(min_length=1)]))
+_NUMBERS = Reference("a list of at least one integer", TypeAdapter(Annotated[list[StrictInt], _SOME]))
 _WEIGHTS = Reference(
-    f"a list of at least one number from 0 to {MAX_WEIGHT}", TypeAdapter(Annotated[list[_Weight], Field(min_length=1)])
+    f"a list of at least one number from 0 to {MAX_WEIGHT}", TypeAdapter(Annotated[list[_Weight], _SOME])
 )
 _PHRASES = Reference("a list of strings", TypeAdapter(list[str]))
 _TEXT = Reference("a string", TypeAdapter(str))
-_TEXTS = Reference(
-    "a string or a list of at least one string", TypeAdapter(str | Annotated[list[str], Field(min_length=1)])
-)
+_TEXTS = Reference("a string or a list of at least one string", TypeAdapter(str | Annotated[list[str], _SOME]))
 
 
 @dataclass(frozen=True)

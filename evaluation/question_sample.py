@@ -64,13 +64,10 @@ def draw_sample(questions: Sequence[QuestionRow], per_task: int, seed: int, over
 
 def _by_task(questions: Sequence[QuestionRow]) -> dict[str, list[QuestionRow]]:
     """Group different questions by task; the name of a task with several types or metrics includes the metric."""
-    different = {question.input_field: question for question in questions}.values()
-    kinds: dict[str, set[tuple[str, str]]] = defaultdict(set)
-    for question in different:
-        kinds[question.task_name].add((question.task_type, question.metric))
+    distinct = {question.input_field: question for question in questions}.values()
+    kinds = Counter(name for name, *_ in {(each.task_name, each.task_type, each.metric) for each in distinct})
     tasks: dict[str, list[QuestionRow]] = defaultdict(list)
-    for question in different:
-        mixed = len(kinds[question.task_name]) > 1
-        name = f"{question.task_name} ({question.metric})" if mixed else question.task_name
-        tasks[name].append(question)
+    for question in distinct:
+        mixed = kinds[question.task_name] > 1
+        tasks[f"{question.task_name} ({question.metric})" if mixed else question.task_name].append(question)
     return tasks

@@ -100,12 +100,8 @@ _REASONS: Mapping[str, str] = {
     "dict_type": "it should be an object",
     "tuple_type": "it should be a list",
     "named_tuple_type": "it should be a list of counts",
-    "string_type": "it should be a string",
-    "float_type": "it should be a number",
-    "int_type": "it should be an integer",
-    "bool_type": "it should be true or false",
 }
-"""pydantic's type of an error -> the reason in words of JSON."""
+"""pydantic's type of an error -> the reason in words of JSON, where pydantic's message names types of Python."""
 
 
 def _text(path: Path) -> str:

@@ -13,20 +13,9 @@ from utilities.files import ROOT
 from utilities.wheels import sha256
 
 _PACKAGES = (
-    "torch",
-    "transformers",
-    "tokenizers",
-    "numpy",
-    "rank-bm25",
-    "tantivy",
-    "vllm",
-    "gptqmodel",
-    "sentence-transformers",
-    "rouge-score",
-    "sacrebleu",
-)
-
-
+    "torch", "transformers", "tokenizers", "numpy", "rank-bm25", "tantivy", "vllm", "gptqmodel",
+    "sentence-transformers", "rouge-score", "sacrebleu",
+)  # fmt: skip
 _DESCRIBED = ("settings", "weights", "speed", "catalogue")
 
 
@@ -46,8 +35,7 @@ class RunRecord:
 
     def to_json(self) -> dict[str, object]:
         """Return the run's fields of scores.json."""
-        slowest = self.prediction.slowest_batch
-        reasons = self.fallbacks
+        slowest, reasons = self.prediction.slowest_batch, self.fallbacks
         return {
             "seconds": {
                 "load": self.load_seconds,
@@ -71,13 +59,8 @@ NO_RUN: Mapping[str, object] = {
 def record_run(model: Model, prediction: Prediction, load_seconds: float) -> RunRecord:
     """Gather the counts and the description of `model`, as far as it offers them."""
     described = model.describe() if isinstance(model, DescribesItself) else {}
-    return RunRecord(
-        prediction=prediction,
-        load_seconds=load_seconds,
-        fallbacks=_counts(model, "fallbacks"),
-        events=_counts(model, "events"),
-        description={name: _jsonable(described.get(name)) for name in _DESCRIBED},
-    )
+    description = {name: _jsonable(described.get(name)) for name in _DESCRIBED}
+    return RunRecord(prediction, load_seconds, _counts(model, "fallbacks"), _counts(model, "events"), description)
 
 
 def _counts(model: Model, name: str) -> dict[str, int] | None:

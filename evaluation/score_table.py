@@ -25,12 +25,13 @@ def print_scores(scores: Scores, console: Console) -> None:
     """Print tables by task, task type and track, the overall score, and the reason for each task not scored."""
     tasks = ((t.name, t.task_type, t.metric, str(t.questions), _shown(t.score)) for t in scores.tasks)
     _print_table(console, ("task", "type", "metric", "questions", "score"), tasks)
-    _print_means(console, "task type", scores.task_types)
-    _print_means(console, "track", scores.tracks)
-    _print_line(console, f"overall: {_shown(scores.overall)} (mean over tasks)")
+    for group, means in (("task type", scores.task_types), ("track", scores.tracks)):
+        _print_table(console, (group, "score"), ((name, _shown(mean)) for name, mean in means.items()))
+    console.print(f"overall: {_shown(scores.overall)} (mean over tasks)", soft_wrap=True)
     for task in scores.tasks:
         if task.not_scored is not None:
-            _print_line(console, f"{task.name} is {NOT_SCORED} and left out of the means: {task.not_scored}")
+            line = f"{task.name} is {NOT_SCORED} and left out of the means: {task.not_scored}"
+            console.print(line, soft_wrap=True)
 
 
 def print_run(run: RunRecord, data_sha256: object, console: Console) -> None:
@@ -49,7 +50,7 @@ def print_run(run: RunRecord, data_sha256: object, console: Console) -> None:
     if run.events:
         lines.append(f"events: {', '.join(f'{event}: {count}' for event, count in run.events.items())}")
     for line in lines:
-        _print_line(console, line)
+        console.print(line, soft_wrap=True)
 
 
 def _fallbacks(reasons: Mapping[str, int] | None) -> str:
@@ -66,10 +67,6 @@ def _catalogue(catalogue: Mapping[str, Any], data_sha256: object) -> str:
     return f"{catalogue['counts']['products']} products, rows of these questions {rows}"
 
 
-def _print_means(console: Console, group: str, means: Mapping[str, float | None]) -> None:
-    _print_table(console, (group, "score"), ((name, _shown(mean)) for name, mean in means.items()))
-
-
 def _print_table(console: Console, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print one table, with the numbers of `questions` and `score` aligned to the right."""
     ruled = console.is_terminal
@@ -81,10 +78,6 @@ def _print_table(console: Console, columns: Sequence[str], rows: Iterable[Sequen
     console.print(table)
     if not ruled:
         console.print()
-
-
-def _print_line(console: Console, line: str) -> None:
-    console.print(line, soft_wrap=True)
 
 
 def _shown(score: float | None) -> str:

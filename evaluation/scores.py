@@ -39,13 +39,8 @@ class TaskScore:
 
     def to_json(self) -> dict[str, object]:
         """Return the task's fields of scores.json; `not_scored` only if it applies."""
-        fields: dict[str, object] = {
-            "score": self.score,
-            "metric": self.metric,
-            "task_type": self.task_type.value,
-            "questions": self.questions,
-        }
-        return fields if self.not_scored is None else {**fields, "not_scored": self.not_scored}
+        names = ["score", "metric", "task_type", "questions", *(["not_scored"] if self.not_scored else [])]
+        return {name: getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True)
@@ -126,20 +121,13 @@ def _score_rows(rows: Sequence[Row]) -> list[Score | NotScorableError]:
 def _task_score(questions: Sequence[QuestionRow], values: Sequence[Score | NotScorableError]) -> TaskScore:
     """Aggregate by the first question's metric; one row that cannot be scored leaves the task unscored."""
     first = questions[0]
+    described = (first.task_name, first.task_type, first.metric, first.track, len(questions))
     missing = next((value for value in values if isinstance(value, NotScorableError)), None)
-    return TaskScore(
-        name=first.task_name,
-        task_type=first.task_type,
-        metric=first.metric,
-        track=first.track,
-        questions=len(questions),
-        score=None if missing else _aggregate(first.metric, cast(Sequence[Score], values)),
-        not_scored=str(missing) if missing else None,
-    )
-
-
-def _aggregate(metric: str, values: Sequence[Score]) -> float:
-    return micro_f1(cast(Sequence[Counts], values)) if metric == MICRO_F1 else float(np.mean(values))
+    if missing:
+        return TaskScore(*described, score=None, not_scored=str(missing))
+    if first.metric == MICRO_F1:
+        return TaskScore(*described, score=micro_f1(cast(Sequence[Counts], values)))
+    return TaskScore(*described, score=float(np.mean(cast(Sequence[float], values))))
 
 
 def _means(tasks: Iterable[TaskScore], key: Callable[[TaskScore], str]) -> dict[str, float | None]:

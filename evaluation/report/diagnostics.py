@@ -56,12 +56,10 @@ def batch_times(run: Run) -> list[TypedBatch]:
     for record in run.questions:
         if record.batch is not None and record.seconds is not None:
             batches[record.batch].append(record)
-    return [_typed_batch(batches[number]) for number in sorted(batches)]
-
-
-def _typed_batch(records: Sequence[QuestionRecord]) -> TypedBatch:
-    seconds = sum(record.seconds or 0.0 for record in records)
-    return TypedBatch(len(records), seconds, records[0].question.task_type.value)
+    return [
+        TypedBatch(len(records), sum(record.seconds or 0.0 for record in records), records[0].question.task_type.value)
+        for _, records in sorted(batches.items())
+    ]
 
 
 def track_times(run: Run) -> list[TrackTime]:
@@ -194,11 +192,10 @@ def confusions(runs: Sequence[Run]) -> list[Confusion]:
     for number, run in enumerate(runs):
         if run.trace is not None:
             alike[tuple(traced.task_type for traced in run.trace)].append(number)
-    return [_confusion(runs, detected, numbers) for detected, numbers in alike.items()]
-
-
-def _confusion(runs: Sequence[Run], detected: Sequence[str], numbers: Sequence[int]) -> Confusion:
-    pairs = zip(runs[numbers[0]].questions, detected, strict=True)
-    counted = Counter((record.question.task_type.value, found) for record, found in pairs)
-    counts = tuple(tuple(counted[true.value, found.value] for found in TaskType) for true in TaskType)
-    return Confusion(tuple(runs[number].name for number in numbers), numbers[0], counts)
+    found = []
+    for detected, numbers in alike.items():
+        true = [record.question.task_type.value for record in runs[numbers[0]].questions]
+        counted = Counter(zip(true, detected, strict=True))
+        counts = tuple(tuple(counted[row.value, column.value] for column in TaskType) for row in TaskType)
+        found.append(Confusion(tuple(runs[number].name for number in numbers), numbers[0], counts))
+    return found

@@ -24,6 +24,7 @@ from utilities.task_type import TaskType
 _TEMPLATE = Path(__file__).resolve().parent / "template"
 _SCRIPTS = ("data.js", "question.js", "browser.js")
 _SHADES = 5
+"""The darkest shade of a table's cell; 0 is none."""
 
 
 def write_report(runs: Sequence[Run], path: Path) -> None:
@@ -90,32 +91,24 @@ def _embedded(runs: Sequence[Run]) -> dict[str, Any]:
 
 def _policy(style: str, script: str) -> str:
     """Return a Content-Security-Policy that allows this style and this script, and loading nothing."""
-    style_hash, script_hash = (_digest(text) for text in (style, script))
-    return (
-        f"default-src 'none'; style-src '{style_hash}'; script-src '{script_hash}'; base-uri 'none'; form-action 'none'"
+    style_hash, script_hash = (
+        base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script)
     )
-
-
-def _digest(text: str) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+    allowed = f"style-src 'sha256-{style_hash}'; script-src 'sha256-{script_hash}'"
+    return f"default-src 'none'; {allowed}; base-uri 'none'; form-action 'none'"
 
 
 @cache
 def _environment() -> Environment:
     """Return an environment that compiles a template once and escapes every value that is not marked as safe."""
-    found = Environment(
-        loader=FileSystemLoader(_TEMPLATE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    loader = FileSystemLoader(_TEMPLATE)
+    found = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     found.filters |= {
         "exactly": lambda value: repr(float(value)),
         "filename": lambda path: PurePath(path).name,
         "model": _model,
         "pretty": lambda value: json.dumps(value, ensure_ascii=False, indent=1),
-        "shade": _shade,
+        "shade": lambda count, of: -(-_SHADES * count // of) if of else 0,
     }
     return found
 
@@ -128,8 +121,3 @@ def _model(weights: object) -> str:
     """Return the folders' names of the model and its adapter, as far as the run recorded them."""
     folders = [weights.get(key) for key in ("folder", "adapter")] if isinstance(weights, dict) else []
     return " + ".join(PurePath(each).name for each in folders if isinstance(each, str) and each) or "not recorded"
-
-
-def _shade(count: int, of: int) -> int:
-    """Return the darkness of a cell, from 0 for none to 5 for all."""
-    return -(-_SHADES * count // of) if of else 0

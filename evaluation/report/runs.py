@@ -5,9 +5,9 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, NotRequired
+from typing import Annotated, Any, NotRequired, cast
 
-from pydantic import AfterValidator, TypeAdapter
+from pydantic import Field, TypeAdapter
 from typing_extensions import TypedDict
 
 from evaluation.intervals import score_of
@@ -47,8 +47,7 @@ class Run:
     @property
     def tasks(self) -> Mapping[str, Mapping[str, Any]]:
         """The tasks of scores.json."""
-        tasks: Mapping[str, Mapping[str, Any]] = self.record["tasks"]
-        return tasks
+        return cast(Mapping[str, Mapping[str, Any]], self.record["tasks"])
 
 
 def read_runs(folders: Sequence[Path], data: Path | None = None, names: Mapping[Path, str] | None = None) -> list[Run]:
@@ -159,12 +158,6 @@ def _check_scores(run: Run) -> None:
             raise UserError(f"{run.folder}: the score of task {name!r} is not that of its questions{AGAIN}")
 
 
-def _without_nul(path: str) -> str:
-    if "\0" in path:
-        raise ValueError("no path of a file holds the character NUL")
-    return path
-
-
 class _Task(TypedDict):
     score: Amount | None
     metric: str
@@ -184,7 +177,7 @@ class _Fallbacks(TypedDict):
 
 
 class _Data(TypedDict):
-    path: Annotated[str, AfterValidator(_without_nul)]
+    path: Annotated[str, Field(pattern=r"^[^\x00]*$")]
     sha256: str
     questions: Count
 

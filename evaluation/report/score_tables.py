@@ -7,6 +7,7 @@ from typing import cast
 from evaluation.intervals import Drawn, Interval, Scored, difference, drawing, interval, mean_over_tasks, resampled
 from evaluation.metrics import Score
 from evaluation.question_record import QuestionRecord
+from evaluation.questions import QuestionRow
 from evaluation.report.runs import Run, by_task, rows_of, share_of
 
 SEED = 0
@@ -62,28 +63,26 @@ class Tables:
 class _Task:
     """A task with the scores of the runs that were scored on it, resampled with the same draws.
 
-    `changes` has better, worse, same and changed (as in `Difference`) of each later run.
+    `first` is its first question; `changes` has better, worse, same and changed (as in `Difference`) of each later run.
     """
 
-    name: str
-    about: str
-    task_type: str
-    track: str
+    first: QuestionRow
+    questions: int
     scored: Mapping[int, Scored]
     changes: tuple[tuple[int, int, int, int], ...]
-    questions: int
     not_scored: str
 
 
 def score_tables(runs: Sequence[Run], seed: int = SEED) -> Tables:
     """Return the runs' scores with intervals; differences are paired, question by question."""
-    tasks = {task.name: task for task in _tasks(runs, seed)}
+    tasks = {task.first.task_name: task for task in _tasks(runs, seed)}
     in_order = [tasks[name] for name in by_task(runs[0])]
+    count = len(runs)
     return Tables(
-        overall=_mean("all tasks", in_order, len(runs)),
-        tasks=tuple(_mean(task.name, [task], len(runs), task.about) for task in in_order),
-        task_types=tuple(_grouped(in_order, lambda task: task.task_type, len(runs))),
-        tracks=tuple(_grouped(in_order, lambda task: task.track, len(runs))),
+        overall=_mean("all tasks", in_order, count),
+        tasks=tuple(_mean(t.first.task_name, [t], count, f"{t.first.task_type}, {t.first.metric}") for t in in_order),
+        task_types=tuple(_grouped(in_order, lambda first: first.task_type.value, count)),
+        tracks=tuple(_grouped(in_order, lambda first: first.track, count)),
     )
 
 
@@ -91,23 +90,18 @@ def _tasks(runs: Sequence[Run], seed: int) -> Iterator[_Task]:
     grouped = [by_task(run) for run in runs]
     asked = {name: _asked(records) for name, records in grouped[0].items()}
     for name, drawn in drawing({name: len(set(units)) for name, units in asked.items()}, seed):
-        first = grouped[0][name][0].question
         recorded = [run.tasks[name] for run in runs]
-        scored = {
-            number: _scored(tasks[name], asked[name], drawn)
-            for number, tasks in enumerate(grouped)
-            if recorded[number]["score"] is not None
-        }
         shares = [[share_of(record.own) for record in tasks[name]] for tasks in grouped]
         yield _Task(
-            name=name,
-            about=f"{first.task_type.value}, {first.metric}",
-            task_type=first.task_type.value,
-            track=first.track,
-            scored=scored,
+            first=grouped[0][name][0].question,
+            questions=len(asked[name]),
+            scored={
+                number: _scored(tasks[name], asked[name], drawn)
+                for number, tasks in enumerate(grouped)
+                if recorded[number]["score"] is not None
+            },
             changes=tuple(_changes(shares[0], other, asked[name]) for other in shares[1:]),
-            questions=len(grouped[0][name]),
-            not_scored=next((str(each["not_scored"]) for each in recorded if each.get("not_scored")), ""),
+            not_scored=next((each["not_scored"] for each in recorded if each.get("not_scored")), ""),
         )
 
 
@@ -132,9 +126,9 @@ def _changes(
     return better, worse, len(gains) - better - worse, len(changed)
 
 
-def _grouped(tasks: Sequence[_Task], key: Callable[[_Task], str], runs: int) -> Iterator[Line]:
-    for name in sorted({key(task) for task in tasks}):
-        members = [task for task in tasks if key(task) == name]
+def _grouped(tasks: Sequence[_Task], key: Callable[[QuestionRow], str], runs: int) -> Iterator[Line]:
+    for name in sorted({key(task.first) for task in tasks}):
+        members = [task for task in tasks if key(task.first) == name]
         yield _mean(name, members, runs, f"{len(members)} task{'' if len(members) == 1 else 's'}")
 
 

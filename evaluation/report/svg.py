@@ -68,8 +68,8 @@ def markup(figure: Figure, name: str, label: str) -> Markup:
     for size in ("width", "height", "version"):
         root.attrib.pop(size, None)
     root.attrib |= {"role": "img", "aria-label": label, "class": "plot", "data-plot": name}
-    _rename(root, name)
-    return Markup(_as_html(root))
+    _for_html(root, name)
+    return Markup(ElementTree.tostring(root, encoding="unicode", short_empty_elements=False))
 
 
 def _clean(element: ElementTree.Element) -> None:
@@ -83,42 +83,25 @@ def _clean(element: ElementTree.Element) -> None:
     for key, value in ((key.strip(), value.strip()) for key, value in properties.items()):
         if key in ("fill", "stroke") and value in _CLASSES:
             classes.append(f"{key}-{_CLASSES[value]}")
-        elif key == "font":
-            element.attrib |= _font(value)
-        else:
+        elif key == "font" and (font := _FONT.match(value)):
+            # The font family is the page's.
+            element.attrib |= {f"font-{part}": found for part, found in font.groupdict().items() if found}
+        elif key != "font":
             element.set(key, value)
     if classes:
         element.set("class", " ".join(classes))
 
 
-def _font(shorthand: str) -> dict[str, str]:
-    """Return size and weight; the family is the page's."""
-    if not (found := _FONT.match(shorthand)):
-        return {}
-    weight = {"font-weight": found["weight"]} if found["weight"] else {}
-    return {"font-size": found["size"], **weight}
-
-
-def _rename(root: ElementTree.Element, name: str) -> None:
-    """Drop unused ids and make the others unique; Matplotlib gives every figure the same ones."""
-    reference, clip = f"{{{_XLINK}}}href", "clip-path"
-    used = {value for element in root.iter() for value in (element.get(reference, ""), element.get(clip, "")) if value}
-    for element in root.iter():
-        found = element.get("id")
-        if found and f"#{found}" not in used and f"url(#{found})" not in used:
-            del element.attrib["id"]
-        elif found:
-            element.set("id", f"{name}-{found}")
-        if element.get(reference):
-            element.set(reference, f"#{name}-{element.get(reference, '')[1:]}")
-        if element.get(clip):
-            element.set(clip, f"url(#{name}-{element.get(clip, '')[5:-1]})")
-
-
-def _as_html(root: ElementTree.Element) -> str:
-    """Write the element for HTML: without namespaces, comments or a declaration."""
+def _for_html(root: ElementTree.Element, name: str) -> None:
+    """Strip namespaces, which HTML lacks; drop unused ids and make the others unique, as every figure has the same."""
+    used = set()
     for element in root.iter():
         element.tag = element.tag.removeprefix(f"{{{_SVG}}}")
-        if (target := element.attrib.pop(f"{{{_XLINK}}}href", None)) is not None:
-            element.set("href", target)
-    return ElementTree.tostring(root, encoding="unicode", short_empty_elements=False)
+        for key in (f"{{{_XLINK}}}href", "clip-path"):
+            if reference := element.attrib.pop(key, ""):
+                before, _, target = reference.partition("#")
+                used.add(target.removesuffix(")"))
+                element.set(key.removeprefix(f"{{{_XLINK}}}"), f"{before}#{name}-{target}")
+    for element in root.iter():
+        if (found := element.attrib.pop("id", "")) in used:
+            element.set("id", f"{name}-{found}")

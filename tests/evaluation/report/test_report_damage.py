@@ -112,11 +112,11 @@ def test_two_runs_whose_lines_hold_different_numbers_of_scores_are_refused(tmp_p
     ("where", "odd", "problem"),
     [
         (("seconds", "per_question"), MISSING, "field 'seconds.per_question' is missing"),
-        (("seconds", "load"), "3", "field 'seconds.load' is '3': it should be a number"),
+        (("seconds", "load"), "3", "field 'seconds.load' is '3': it should be a valid number"),
         (("fallbacks",), MISSING, "field 'fallbacks' is missing"),
-        (("fallbacks", "total"), 1.5, "field 'fallbacks.total' is 1.5: it should be an integer"),
+        (("fallbacks", "total"), 1.5, "field 'fallbacks.total' is 1.5: it should be a valid integer"),
         (("versions",), [], "field 'versions' is []: it should be an object"),
-        (("tasks", "options", "score"), True, "field 'tasks.options.score' is True: it should be a number"),
+        (("tasks", "options", "score"), True, "field 'tasks.options.score' is True: it should be a valid number"),
         (
             ("settings", "clock", "minutes"),
             float("inf"),
@@ -142,12 +142,12 @@ def test_a_damaged_field_of_scores_json_is_named(
         (
             '"scores": [1.0]',
             '"scores": [[1, 0, 0]]',
-            "line 1: field 'scores.0' is [1, 0, 0]: it should be a number",
+            "line 1: field 'scores.0' is [1, 0, 0]: it should be a valid number",
         ),
         ('"scores": [[1, 0, 0]]', '"scores": [1.0]', "line 5: field 'scores.0' is 1.0: it should be a list of counts"),
         ('"score": 1.0', '"score": 0.0', "line 1: field 'score' is none of field 'scores'"),
         ('"seconds": 2.0', '"seconds": 1e999', "line 1: field 'seconds' is inf: it should be a finite number"),
-        ('"batch": 0', '"batch": 0.5', "line 1: field 'batch' is 0.5: it should be an integer"),
+        ('"batch": 0', '"batch": 0.5', "line 1: field 'batch' is 0.5: it should be a valid integer"),
     ],
 )
 def test_a_damaged_field_of_questions_jsonl_is_named(tmp_path: Path, whole: str, odd: str, problem: str) -> None:
