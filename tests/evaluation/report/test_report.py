@@ -61,6 +61,13 @@ def written(tmp_path: Path, *runs: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
+@pytest.fixture(scope="module")
+def page_of_two(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page of two runs of the same questions."""
+    folder = tmp_path_factory.mktemp("two")
+    return written(folder, make_run(folder / "a"), make_run(folder / "b", SECOND))
+
+
 def unpacked(script: str) -> Any:
     return json.loads(gzip.decompress(base64.b64decode(script)))
 
@@ -320,9 +327,8 @@ def test_an_output_that_cannot_be_written_is_named(tmp_path: Path, capsys: pytes
     assert "cannot be written" in capsys.readouterr().err
 
 
-def test_the_page_loads_nothing_and_its_policy_allows_its_own_code_only(tmp_path: Path) -> None:
-    html = written(tmp_path, make_run(tmp_path / "a"), make_run(tmp_path / "b", SECOND))
-    page = Page(html)
+def test_the_page_loads_nothing_and_its_policy_allows_its_own_code_only(page_of_two: str) -> None:
+    page = Page(page_of_two)
     policy = next(a["content"] for tag, a in page.tags if a.get("http-equiv") == "Content-Security-Policy") or ""
     digests = [
         base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
@@ -331,8 +337,8 @@ def test_the_page_loads_nothing_and_its_policy_allows_its_own_code_only(tmp_path
     assert policy.startswith("default-src 'none'; ")
     assert re.findall(r"'sha256-([^']+)'", policy) == digests
     assert "unsafe" not in policy
-    assert "http:" not in html
-    assert "https:" not in html
+    assert "http:" not in page_of_two
+    assert "https:" not in page_of_two
     assert len(page.raw["style"]) == 1
     for tag, attributes in page.tags:
         assert not {"src", "style", "srcset"} & set(attributes), (tag, attributes)
@@ -340,8 +346,8 @@ def test_the_page_loads_nothing_and_its_policy_allows_its_own_code_only(tmp_path
         assert (attributes.get("href") or "#").startswith("#")
 
 
-def test_ids_are_unique_and_screen_readers_find_tables_and_plots(tmp_path: Path) -> None:
-    page = Page(written(tmp_path, make_run(tmp_path / "a"), make_run(tmp_path / "b", SECOND)))
+def test_ids_are_unique_and_screen_readers_find_tables_and_plots(page_of_two: str) -> None:
+    page = Page(page_of_two)
     ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
     count = [tag for tag, _ in page.tags].count
