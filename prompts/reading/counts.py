@@ -61,7 +61,7 @@ def count_in(words: str) -> int | None:
 
 
 def _weight(words: str, count: re.Match[str]) -> int:
-    """Return how likely a number is the count: of answers (3), after a verb of choice (2), "pick the three" (1), or 0."""
+    """Return how likely a number is the count: of answers (3), after a verb of choice (2), "pick the three" (1), 0."""
     before = words[max(0, count.start() - _REACH) : count.start()]
     sentence = re.split(r"[.!?。\n]\s", before)[-1]
     is_limit = _TELLS_A_LIMIT.search(before)
