@@ -12,7 +12,7 @@ from prompts.settings import PromptSettings
 from utilities.task_type import TaskType
 
 _QUESTION_SHARE = 0.75
-"""The share of a prompt's most tokens for question and examples: estimates are rough, and a long prompt loses its middle."""
+"""The share of the most tokens for question and examples: estimates are rough, a long prompt loses its middle."""
 
 
 class Exemplars:
