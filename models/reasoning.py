@@ -1,4 +1,4 @@
-"""Chain of thought: reasoning for multiple-choice questions, written before they are answered, in a share of the time."""
+"""Chain of thought: reasoning for multiple-choice questions, written in a share of the time before they are asked."""
 
 from collections import Counter
 from collections.abc import Sequence
