@@ -5,12 +5,11 @@ from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 
 from retrieval.products.columns import Columns
-from retrieval.products.readers import Reading, read_batches, row_name
+from retrieval.products.readers import read_rows
 from tuning.selection.json_files import Record, json_objects
 from tuning.selection.rows import Corrupt
 from utilities.errors import UserError
 
-_BATCH = 10_000
 _HEAD = 100
 _JSON = (".json", ".jsonl", ".ndjson")
 
@@ -24,9 +23,8 @@ def table_rows(path: Path, columns: Columns, needed: Sequence[tuple[str, ...]]) 
     if path.suffix.lower() in _JSON:
         yield from _json_rows(path, columns, needed)
         return
-    for batch in read_batches(Reading(path, columns, needed, _BATCH)):
-        for number, row in batch.rows:
-            yield f"{path}, {row_name(path)} {number}", dict(row)
+    for place, row, _ in read_rows(path, columns, needed):
+        yield place, dict(row)
 
 
 def field_names(path: Path) -> Set[str]:
@@ -40,8 +38,8 @@ def field_names(path: Path) -> Set[str]:
         return set(next(objects, {}))
     if path.suffix.lower() == ".parquet":
         return _parquet_names(path)
-    first = next(read_batches(Reading(path, Columns({}, {}, ""), (), 1)), None)
-    return set(first.rows[0][1]) if first else set()
+    first = next(read_rows(path, Columns({}, {}, ""), ()), None)
+    return set(first.row) if first else set()
 
 
 def _parquet_names(path: Path) -> Set[str]:
