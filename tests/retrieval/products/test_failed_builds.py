@@ -188,3 +188,12 @@ def test_a_build_killed_between_two_renames_is_repaired_by_the_next(folder: Path
     with pytest.raises(UserError, match="not JSON"):
         build(request(folder, [tmp_path / "bad.jsonl"], force=True))
     assert titles(Catalog.open(folder), "camera")
+
+
+def test_a_restored_catalogue_is_not_replaced_without_force(folder: Path, tmp_path: Path) -> None:
+    other = write_lines(tmp_path / "other.jsonl", [{"title": "Rake"}])
+    folder.rename(tmp_path / "catalog.replaced")
+    with pytest.raises(UserError, match="is there already: give --force"):
+        build(request(folder, [other]))
+    assert titles(Catalog.open(folder), "camera")
+    assert not list(tmp_path.glob("catalog?*"))

@@ -8,6 +8,7 @@ import pytest
 
 from retrieval.products.__main__ import main
 from retrieval.products.catalogue import NEAREST, Catalog, shared
+from retrieval.products.exclusion_list import QuestionParts
 from retrieval.products.leak_guard import Guard, NearQueries
 from retrieval.products.manifest import Excluded
 from tests.retrieval.products.product_samples import (
@@ -180,6 +181,19 @@ def test_what_only_looks_alike_stays(title: str) -> None:
 def test_a_query_stays_out_if_it_is_near_a_question_s(query: str, stays: bool) -> None:
     guard = guard_of("Rake", "Spade")
     assert guard.query(query) is (None if stays else guard.evaluations[0])
+
+
+@pytest.mark.parametrize(
+    ("asked", "query"), [("garden-hose reel-set", "garden hose reel"), ("drill-set bits", "drill-set box")]
+)
+def test_a_query_stays_out_if_it_is_near_by_strict_words_or_by_those_of_a_search(asked: str, query: str) -> None:
+    guard = Guard([exclusions(ranking_parts(asked, ["Rake", "Spade"]))], "plural")
+    assert guard.query(query)
+
+
+def test_a_list_item_counts_like_a_text_of_its_question() -> None:
+    guard = Guard([exclusions(QuestionParts(("Which one?",), ("Long oak desk with drawers",), ()))], "plural")
+    assert guard.title("oak desk with drawers")
 
 
 def test_no_query_of_a_guarded_catalogue_is_served_for_a_question(tmp_path: Path) -> None:
