@@ -135,7 +135,8 @@ def test_a_catalogue_built_with_the_list_lacks_what_the_questions_hold(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('{"title": "Rake"}', "asked.jsonl, line 1: field 'task_type' is missing"),
+        (json.dumps({**GENERATION, "task_type": "guessing"}), "asked.jsonl, line 1: field 'task_type' is"),
+        ('{"title": "Rake"}', "asked.jsonl, line 1: field 'input_field' is missing"),
         ("", "asked.jsonl holds no question"),
         ("{", "asked.jsonl, line 1: not JSON"),
     ],
