@@ -1,6 +1,7 @@
 """The way from a batch of questions to a batch of answers: detect, retrieve, prompt, reason, ask, decide."""
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -10,7 +11,6 @@ from models.cooperation import Answerer, Team, identities
 from models.engines.interface import Engine
 from models.engines.settings import engine_identity
 from models.example_memory import Exemplars
-from models.failures import FailureLog
 from models.item import Decision, Item, decide
 from models.reasoning import Reasoning
 from models.scheduling.asking import Missing
@@ -183,3 +183,24 @@ def track_minutes(settings: ClockSettings) -> float:
     except UserError as error:
         _LOG.warning("the limit of the shortest track applies: %s", error)
         return min(track.minutes for track in TRACKS)
+
+
+_LOG = logging.getLogger("shopalign")
+
+
+class FailureLog:
+    """Counts questions by the reason of their failure; their answers miss a part of the method."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+
+    def add(self, reason: str, questions: int, error: BaseException | None = None) -> None:
+        """Add `questions` to the count of `reason`, and write one line to the log."""
+        self._counts[reason] += questions
+        detail = f": {type(error).__name__}: {error}" if error else ""
+        _LOG.warning("%s (%d question%s)%s", reason, questions, "" if questions == 1 else "s", detail)
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Reason -> number of questions."""
+        return dict(self._counts)

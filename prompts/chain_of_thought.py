@@ -10,8 +10,7 @@ from dataclasses import replace
 from prompts.answer_space import Choice, Text
 from prompts.clipping import clipped
 from prompts.prompt import Prompt
-from prompts.sections import ANSWER, QUESTION, THOUGHT, keeps_list, without_marks
-from prompts.statement import without_marker
+from prompts.sections import ANSWER, QUESTION, THOUGHT, keeps_list, without_marker, without_marks
 from retrieval.words import CJK
 
 CHOICE, RATING = "choice", "rating"

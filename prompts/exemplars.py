@@ -12,9 +12,8 @@ from prompts.external_information import token_estimate
 from prompts.prompt import Prompt
 from prompts.reading import Question
 from prompts.registry import BUILDERS
-from prompts.sections import EXAMPLE, QUESTION, keeps_list
+from prompts.sections import EXAMPLE, QUESTION, keeps_list, without_marker
 from prompts.settings import PromptSettings
-from prompts.statement import without_marker
 from retrieval.knowledge import QUESTION_ALONE
 from utilities.errors import UserError
 from utilities.task_type import TaskType

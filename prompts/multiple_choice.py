@@ -8,8 +8,8 @@ from prompts.answer_space import Choice
 from prompts.plain import plain_prompt
 from prompts.prompt import Prompt
 from prompts.reading import NumberedList, Question
+from prompts.sections import without_list, without_marker
 from prompts.settings import PromptSettings
-from prompts.statement import without_list, without_marker
 from prompts.wording import ASSISTANT, variant
 from retrieval.bm25 import best_first
 from retrieval.knowledge import QUESTION_ALONE, Knowledge

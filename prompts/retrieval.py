@@ -8,8 +8,8 @@ from prompts.plain import plain_prompt
 from prompts.prompt import Prompt
 from prompts.reading import NumberedList, Question, read_actions, read_aspect, read_product, read_review
 from prompts.reading.session import PRODUCT
+from prompts.sections import without_form, without_list
 from prompts.settings import PromptSettings
-from prompts.statement import without_form, without_list
 from prompts.wording import ASSISTANT, PREVIOUS_KNOWLEDGE, variant
 from retrieval.bm25 import best_first
 from retrieval.knowledge import QUESTION_ALONE, Knowledge

@@ -10,7 +10,6 @@ import yaml
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 from pydantic.dataclasses import is_pydantic_dataclass
-from pydantic_core import ErrorDetails
 
 from utilities.errors import UserError
 
@@ -21,6 +20,8 @@ NotNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 """Annotations of fields: whole numbers from 0 and from 1, numbers from 0, and a share between 0 and 1."""
 
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The safe loader; the one in C, where it is installed, is nine times faster."""
 _CONFIG = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 _UNKNOWN = ("unexpected_keyword_argument", "extra_forbidden")
 _KINDS: Mapping[str, str] = {
@@ -57,7 +58,7 @@ def read_mapping(path: Path, what: str, remedy: str) -> dict[str, Any]:
         UserError: the file cannot be read, is no YAML, or holds something else than names and values.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: {what} cannot be read ({error}); {remedy}") from error
     except yaml.YAMLError as error:
@@ -85,7 +86,7 @@ def build(kind: type[T], values: Mapping[str, Any], where: str, noun: str = "set
         raise UserError(f"{where}{_sentence(kind, error.errors(), noun)}") from None
 
 
-def _sentence(kind: type[Any], errors: Sequence[ErrorDetails], noun: str) -> str:
+def _sentence(kind: type[Any], errors: Sequence[Mapping[str, Any]], noun: str) -> str:
     """Describe an unknown key, else the first error; unknown and missing keys of one block are named together."""
     first = next((each for each in errors if each["type"] in _UNKNOWN), errors[0])
     block = first["loc"][:-1]
@@ -99,7 +100,7 @@ def _sentence(kind: type[Any], errors: Sequence[ErrorDetails], noun: str) -> str
     return _of_value(first, noun)
 
 
-def _of_value(error: ErrorDetails, noun: str) -> str:
+def _of_value(error: Mapping[str, Any], noun: str) -> str:
     name, context = _name(error["loc"]), error.get("ctx", {})
     if error["type"] == "value_error":
         return ".".join(filter(None, (name, str(context["error"]))))

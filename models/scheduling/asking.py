@@ -2,6 +2,7 @@
 
 import logging
 import math
+import statistics
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -10,10 +11,9 @@ from dataclasses import dataclass, field
 from models.engines.interface import Answer, Engine, EngineError, GoneEngineError, LostEngineError, StartingEngineError
 from models.engines.settings import EngineSettings
 from models.scheduling.clock import Allowance, ClockSettings
-from models.scheduling.effort import EVIDENCE, Effort, efforts
-from models.scheduling.order_averaging import combined
-from models.scheduling.planning import Efforts, plan, together
-from models.scheduling.speed import Speed
+from models.scheduling.planning import EVIDENCE, Effort, Efforts, Speed, efforts, plan, together
+from prompts.answer_space import Choice, Selection, best_labels
+from prompts.orders import scores_in_order
 from prompts.prompt import Prompt
 
 _LOG = logging.getLogger("shopalign")
@@ -212,3 +212,27 @@ def _result(effort: Effort, answers: Sequence[object]) -> Answer | Missing:
     if not all(_scored(*pair) for pair in zip(effort.prompts, given, strict=True)):
         return Missing("answer without finite scores")
     return combined(effort.prompts, given) if len(given) > 1 else given[0]
+
+
+_LEAST = 1e-12
+
+
+def combined(prompts: Sequence[Prompt], answers: Sequence[Answer]) -> Answer:
+    """Combine the answers to a prompt and to its reorderings into the answer to the first prompt.
+
+    Its scores are logarithms of mean probabilities. If an answer has no scores, the first answer is returned.
+    """
+    first = prompts[0]
+    assert isinstance(first.space, Choice | Selection)
+    if not all(answer.scores for answer in answers):
+        return answers[0]
+    given = [scores_in_order(first, *pair) for pair in zip(prompts, (a.scores for a in answers), strict=True)]
+    means = (statistics.fmean(column) for column in zip(*map(_probabilities, given), strict=True))
+    scores = tuple(math.log(max(mean, _LEAST)) for mean in means)
+    return Answer(best_labels(first.space, scores), scores)
+
+
+def _probabilities(scores: Sequence[float]) -> list[float]:
+    top = max(scores)
+    weights = [math.exp(score - top) for score in scores]
+    return [weight / sum(weights) for weight in weights]

@@ -12,9 +12,8 @@ from models.engines.interface import Answer, EngineError
 from models.engines.scripted import ScriptedEngine
 from models.engines.transformers_engine.engine import TransformersEngine
 from models.engines.usage import Usage
-from models.failures import FailureLog
 from models.settings import Settings
-from models.shopbench_model import ShopBenchModel
+from models.shopbench_model import FailureLog, ShopBenchModel
 from prompts.answer_space import Choice, Selection, admits
 from prompts.prompt import Prompt
 from prompts.registry import BUILDERS

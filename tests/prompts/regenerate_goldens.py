@@ -15,6 +15,7 @@ from typing import Any
 
 from prompts import generation, multiple_choice, named_entity_recognition, ranking, retrieval
 from prompts.prompt import Prompt
+from prompts.reading import Question
 from prompts.settings import PromptSettings
 from utilities.errors import exit_code
 from utilities.files import ROOT, write_text
@@ -79,7 +80,7 @@ def _sections(task_type: TaskType, variant: str, development: Mapping[str, str])
     named = {name: development[name] for name in FROM_DEVELOPMENT[task_type]}
     named |= {f"own question {number}": question for number, question in enumerate(OWN[task_type], start=1)}
     for name, question in named.items():
-        yield f"######## {name}\n{shown(MODULES[task_type].build(question, settings))}"
+        yield f"######## {name}\n{shown(MODULES[task_type].build(Question(question), settings))}"
 
 
 def shown(prompt: Prompt) -> str:

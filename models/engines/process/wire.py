@@ -12,7 +12,9 @@ from prompts.prompt import Prompt
 
 Json = dict[str, Any]
 
-_READ_BY_ENGINES = ("system", "user", "bare", "cue", "neutral_cue", "neutral_share", "as_statement", "adapter")
+_READ_BY_ENGINES = (
+    "system", "user", "fallback", "bare", "cue", "neutral_cue", "neutral_share", "as_statement", "adapter",
+)  # fmt: skip
 
 _SPACES: Mapping[str, type[Any]] = {kind.__name__: kind for kind in (Choice, Selection, Spans, Text)}
 
@@ -47,10 +49,10 @@ def prompt_to_json(prompt: Prompt) -> Json:
 
 
 def prompt_from_json(data: Json) -> Prompt:
-    """Return the prompt of `prompt_to_json`, without fallback and evidence, which no engine reads."""
+    """Return the prompt of `prompt_to_json`, without its evidence, which no engine reads."""
     space = dict(data["space"])
     kind = _SPACES[space.pop("kind")]
-    return Prompt(**{**data, "space": kind(**_with_tuples(space))}, fallback="")
+    return Prompt(**{**data, "space": kind(**_with_tuples(space))})
 
 
 def answer_to_json(answer: object) -> list[Any] | None:

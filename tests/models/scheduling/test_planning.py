@@ -10,12 +10,9 @@ from models.engines.interface import NO_LIMIT, Answer
 from models.engines.scripted import ScriptedEngine
 from models.engines.settings import EngineSettings
 from models.engines.usage import Usage
-from models.scheduling.asking import Asking, Missing
+from models.scheduling.asking import Asking, Missing, combined
 from models.scheduling.clock import Allowance, ClockSettings
-from models.scheduling.effort import EVIDENCE, Work, efforts, work_of
-from models.scheduling.order_averaging import combined
-from models.scheduling.planning import plan, together
-from models.scheduling.speed import Speed
+from models.scheduling.planning import EVIDENCE, Speed, Work, efforts, plan, together, work_of
 from prompts.answer_space import Choice, Selection, Spans, Text
 from prompts.multiple_choice import build
 from prompts.orders import reorderings, scores_in_order
