@@ -1,4 +1,4 @@
-"""What the rows of a table scored, each beside the first: columns, paired intervals, seconds, fallbacks."""
+"""Scores of the rows that were run: columns with paired intervals against the first row, seconds, fallbacks."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,10 +8,10 @@ from pathlib import Path
 
 from evaluation.intervals import Interval
 from evaluation.report.runs import Run, read_run
-from evaluation.report.score_tables import Difference, Line, score_tables
-from experiments.planning import SCORES, Planned
+from evaluation.report.score_tables import Difference, score_tables
+from experiments.row_plan import SCORES, Planned
 from experiments.running import CODE
-from experiments.table import COLUMNS, TYPE_OF
+from experiments.table import TYPE_OF
 from utilities.errors import UserError
 
 
@@ -25,14 +25,12 @@ class Cell:
 
 @dataclass(frozen=True)
 class Result:
-    """One row's run: its columns by name, those without questions left out.
+    """One row's run, in `folder`; `cells` are its columns by name, without those that have no score.
 
-    `unscored` are the tasks that could not be scored and are left out of all means, with the reason of each.
-    `seconds` are those of prediction, a question; `code` tells the code that made the run, on `date` with `versions`;
-    `folder` is where it lies.
+    `unscored` are tasks that could not be scored and that no mean includes, with reasons. `seconds` is the time of
+    prediction per question. `code` is the hash of the code that made the run, on `date` with `versions`.
     """
 
-    name: str
     cells: Mapping[str, Cell]
     unscored: Mapping[str, str]
     seconds: float
@@ -46,69 +44,68 @@ class Result:
 
 
 def readable(planned: Sequence[Planned]) -> tuple[list[tuple[Planned, Run]], dict[str, str]]:
-    """Return the finished rows with their runs, and why others' cannot be read, by the row's name."""
+    """Return the finished rows with their runs, and by row name why a finished run cannot be read."""
     found, damaged = [], {}
-    for each in planned:
-        if each.missing or not each.finished:
-            continue
+    for each in (row for row in planned if row.finished):
         try:
             found.append((each, replace(read_run(each.folder), name=each.row.name)))
         except UserError as error:
-            damaged[each.row.name] = f"its run is damaged ({error}): give --fresh, which runs it anew"
+            damaged[each.row.name] = f"its run is damaged ({error}): --fresh runs it again"
     return found, damaged
 
 
 def results(planned: Sequence[Planned], found: Sequence[tuple[Planned, Run]], seed: int) -> dict[str, Result]:
-    """Return what each of the rows `found` scored, by its name; intervals are those of `seed`.
+    """Return the result of each row of `found`, by name; `seed` is that of the intervals.
 
-    Differences are those from the first row of the table; where that has no run, there are none.
+    Differences are those from the first row of the table; if it has no run, there are none.
     """
     if not found:
         return {}
-    finished, runs = zip(*found, strict=True)
-    based = finished[0] is planned[0]
-    tables = score_tables(runs, seed)
-    lines = {"score": tables.overall}
+    has_baseline = found[0][0] is planned[0]
+    tables = score_tables([run for _, run in found], seed)
     types = {line.name: line for line in tables.task_types}
-    lines |= {column: types[kind.value] for column, kind in TYPE_OF.items() if kind.value in types}
+    lines = {"score": tables.overall} | {name: types[kind] for name, kind in TYPE_OF.items() if kind in types}
     made = {}
     for number, (each, run) in enumerate(found):
-        cells = {column: _cell(lines[column], number, based) for column in COLUMNS if column in lines}
-        seconds, fallen = run.record["seconds"], run.record.get("fallbacks") or {}
-        made[each.row.name] = Result(
-            name=each.row.name,
-            cells={column: cell for column, cell in cells.items() if cell is not None},
-            unscored={name: str(told["not_scored"]) for name, told in run.tasks.items() if "not_scored" in told},
-            seconds=float(seconds["predict"]) / len(run.questions),
-            fallbacks=int(fallen.get("total", 0)),
-            questions=len(run.questions),
-            weights=_weights(run.record.get("weights")),
-            folder=each.folder,
-            versions=run.record.get("versions") or {},
-            **_made(each.folder),
-        )
+        cells = {
+            name: Cell(score, line.differences[number - 1] if number and has_baseline else None)
+            for name, line in lines.items()
+            if (score := line.scores[number])
+        }
+        made[each.row.name] = _result(each.folder, run, cells)
     return made
 
 
-def _cell(line: Line, number: int, based: bool) -> Cell | None:
-    score = line.scores[number]
-    return Cell(score, line.differences[number - 1] if number and based else None) if score else None
+def _result(folder: Path, run: Run, cells: Mapping[str, Cell]) -> Result:
+    code, day = _made(folder)
+    return Result(
+        cells=cells,
+        unscored={name: str(task["not_scored"]) for name, task in run.tasks.items() if "not_scored" in task},
+        seconds=float(run.record["seconds"]["predict"]) / len(run.questions),
+        fallbacks=int((run.record.get("fallbacks") or {}).get("total", 0)),
+        questions=len(run.questions),
+        weights=_weights(run.record.get("weights")),
+        code=code,
+        date=day,
+        versions=run.record.get("versions") or {},
+        folder=folder,
+    )
 
 
-def _weights(told: object) -> str:
-    """Return what a run's record says of its weights: the fingerprint of the base, and of adapters."""
-    if not isinstance(told, Mapping):
+def _weights(recorded: object) -> str:
+    """Return the first digits of the fingerprints of the base and of its adapters, as the run recorded them."""
+    if not isinstance(recorded, Mapping):
         return ""
-    adapters = told.get("adapters") or {}
-    prints = [told.get("fingerprint", ""), *(adapters.values() if isinstance(adapters, Mapping) else ())]
+    adapters = recorded.get("adapters") or {}
+    prints = [recorded.get("fingerprint", ""), *(adapters.values() if isinstance(adapters, Mapping) else ())]
     return "+".join(str(each)[:12] for each in prints if each)
 
 
-def _made(folder: Path) -> dict[str, str]:
-    """Return which code made a run, and on which day."""
+def _made(folder: Path) -> tuple[str, str]:
+    """Return the hash of the code that made a run, and the day."""
     day = datetime.fromtimestamp((folder / SCORES).stat().st_mtime).date().isoformat()
     try:
-        told = json.loads((folder / CODE).read_text(encoding="utf-8"))
-        return {"code": str(told["code"]), "date": str(told.get("date", day))}
+        made = json.loads((folder / CODE).read_text(encoding="utf-8"))
+        return str(made["code"]), str(made.get("date", day))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {"code": "unknown", "date": day}
+        return "unknown", day

@@ -1,10 +1,9 @@
-"""Run the experiments of a table: each row answers the same questions, and is shown beside what was published.
+"""Fill tables of experiments: all rows of a table answer the same questions and are compared with the first row.
 
-A table is a YAML file of experiments/tables; its rows are settings laid over the package's. A finished row is
-kept under what decides its answers (settings, weights, evidence, questions, the package's code and what it stands on)
-and not run again, so that the same command goes on after a kill or Ctrl-C. --any-code takes rows that earlier code
-made, and says which. The model is the one of the settings (SHOPALIGN_SETTINGS, SHOPALIGN_MODEL, SHOPALIGN_WEIGHTS,
-SHOPALIGN_ADAPTER) unless a row names its own.
+A table is a YAML file of experiments/tables; its rows override the settings in use. Finished runs are kept under a key
+of all that affects the answers (settings, weights, evidence, questions, code, packages), so the same command resumes
+after a kill or Ctrl-C. --any-code also accepts runs of different code, and names them. A row asks the model of the
+settings (SHOPALIGN_SETTINGS, SHOPALIGN_MODEL, SHOPALIGN_WEIGHTS, SHOPALIGN_ADAPTER) unless it names another.
 """
 
 import argparse
@@ -15,12 +14,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from experiments.base import Base, base_settings
-from experiments.planning import NoQuestionsError, Options, RowError, plan
-from experiments.rendering import Filled, markdown, show
+from evaluation.score_table import console_for
+from experiments.filled_table import Filled, markdown, show
 from experiments.results import readable, results
+from experiments.row_plan import NoQuestionsError, Options, RowError, plan
+from experiments.row_settings import Base, base_settings, public_path
 from experiments.running import run_rows
-from experiments.table import read_table, tables_of
+from experiments.table import read_table
 from utilities.errors import UserError, exit_code
 from utilities.files import ROOT, check_folder, write_json, write_text
 from utilities.options import positive, whole
@@ -31,41 +31,42 @@ examples:
   python -m experiments.run experiments/tables/finetuning.yaml --adapters chain --data development.json held_out.jsonl
   python -m experiments.run experiments/tables/orders.yaml --limit 20 --markdown orders.md
   python -m experiments.run --all --markdown docs/results
-      every table; at the end: what the rows lack that could not be run
+      every table; ends with a list of what is missing for rows that could not be run
 
-exit code: 0 when all that could be run is finished, 2 when a row failed or an input cannot be used
+exit code: 0 when every row that could be run is finished, 2 when a row failed or an input is invalid
 """
 ADAPTERS = Path("models/adapters")
-_TABLES = ROOT / "experiments" / "tables"
-_PIPE_WIDTH = 200
+TABLES = ROOT / "experiments" / "tables"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run by the options of the command line; 0 when all that could be run is finished, 2 when a row failed."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    options = _options(arguments)
-    files = tables_of(_TABLES) if options.all else options.tables
+    """Run the tables of the command line; return 0 when every row that could be run is finished, 2 when one failed."""
+    options = _options(argv)
+    files = sorted(TABLES.glob("*.yaml")) if options.all else options.tables
     if not files:
         raise UserError("name a table of experiments/tables, or --all")
-    console = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH, markup=False, highlight=False)
+    console = console_for(sys.stdout)
     _check_outputs(options, files)
     base = base_settings()
     parts = [(file, part) for file in files for part in _written(file, options, base, console)]
     if options.all:
-        _tell_lacking(parts, console)
+        # Files of questions share their missing rows.
+        lacking = dict.fromkeys(f"{file.stem}: {remark}" for file, part in parts for remark in part.lacking())
+        for line in lacking or ["no row lacks anything"]:
+            console.print(line, soft_wrap=True)
     console.print(f"results: {options.output}")
     return 2 if any(part.failed for _, part in parts) else 0
 
 
 def _check_outputs(options: argparse.Namespace, files: Sequence[Path]) -> None:
-    """Refuse, before anything runs, what could not be written afterwards."""
+    """Refuse, before anything runs, outputs that could not be written afterwards."""
     page = options.markdown
     if _is_page(page) and len(files) > 1:
         raise UserError(f"--markdown {page} is one page for {len(files)} tables: name a folder")
     stems = [file.stem for file in files]
     twice = next((stem for stem in stems if stems.count(stem) > 1), None)
     if twice:
-        raise UserError(f"two tables are called {twice}, and their results would be one file: run them one by one")
+        raise UserError(f"two tables are called {twice} and would write the same results: run them one by one")
     check_folder(options.output, f"--output {options.output}")
     if page:
         check_folder(page.parent if _is_page(page) else page, f"--markdown {page}")
@@ -76,7 +77,7 @@ def _is_page(page: Path | None) -> bool:
 
 
 def _written(file: Path, options: argparse.Namespace, base: Base, console: Console) -> list[Filled]:
-    """Run, show and write one table; return its parts, one for each file of questions that has any for it."""
+    """Run, show and write one table; return a part for each file of questions that has any for it."""
     filled = []
     for data in options.data:
         try:
@@ -95,14 +96,29 @@ def _written(file: Path, options: argparse.Namespace, base: Base, console: Conso
     return filled
 
 
-def _tell_lacking(parts: Sequence[tuple[Path, Filled]], console: Console) -> None:
-    """Print what each row lacks that was not run, once for all files of questions."""
-    lacking = [f"{file.stem}: {remark}" for file, part in parts for remark in part.lacking()]
-    for line in dict.fromkeys(lacking or ["no row lacks anything"]):
-        console.print(line, soft_wrap=True)
+def _filled(file: Path, data: Path, options: argparse.Namespace, base: Base) -> Filled:
+    table = read_table(file)
+    common = Options(options.output, options.adapters.absolute(), base, options.limit, options.any_code)
+    try:
+        planned = plan(table, data, common)
+    except RowError as error:
+        raise UserError(f"{file}, {error}") from None
+    failed = run_rows(planned, options.fresh)
+    found, damaged = readable(planned)
+    scored = results(planned, found, options.seed)
+    return Filled(table, data, planned, scored, failed | damaged, options.seed, base.name)
 
 
-def _options(argv: Sequence[str]) -> argparse.Namespace:
+def _command(file: Path, options: argparse.Namespace) -> list[str]:
+    """Return the arguments that repeat a table's page, without folders outside the repository."""
+    data = [public_path(path.absolute()) for path in options.data]
+    adapters = ["--adapters", public_path(options.adapters.absolute())] if options.adapters != ADAPTERS else []
+    limit = ["--limit", str(options.limit)] if options.limit else []
+    code = ["--any-code"] if options.any_code else []
+    return [public_path(file.absolute()), "--data", *data, *limit, *adapters, "--seed", str(options.seed), *code]
+
+
+def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m experiments.run",
         description=__doc__,
@@ -110,74 +126,22 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
+    data = Path("data/development.json")
     add("tables", type=Path, nargs="*", metavar="FILE", help="tables, as in experiments/tables")
     add("--all", action="store_true", help="every table of experiments/tables")
-    add(
-        "--data",
-        type=Path,
-        nargs="+",
-        default=[Path("data/development.json")],
-        metavar="FILE",
-        help="questions, one part of the table each (default: data/development.json)",
-    )
-    add(
-        "--limit",
-        type=positive,
-        default=0,
-        metavar="N",
-        help="use the first N questions of the table's task types only",
-    )
-    add("--adapters", type=Path, default=ADAPTERS, metavar="DIR", help="what {adapters} in a table is")
-    add("--output", type=Path, default=Path("outputs/experiments"), metavar="DIR", help="where runs and results go")
+    add("--data", type=Path, nargs="+", default=[data], metavar="FILE", help=f"files of questions (default: {data})")
+    add("--limit", type=positive, default=0, metavar="N", help="the first N questions of the table's task types")
+    add("--adapters", type=Path, default=ADAPTERS, metavar="DIR", help="the folder that replaces {adapters} in a table")
+    add("--output", type=Path, default=Path("outputs/experiments"), metavar="DIR", help="folder of runs and results")
     add("--markdown", type=Path, metavar="PATH", help="also write a table as this page (.md), or each in this folder")
-    add("--seed", type=whole, default=0, metavar="N", help="of the intervals (default: 0)")
+    add("--seed", type=whole, default=0, metavar="N", help="seed of the intervals (default: 0)")
     finished = parser.add_mutually_exclusive_group()
-    finished.add_argument("--fresh", action="store_true", help="run finished rows anew")
-    finished.add_argument("--any-code", action="store_true", help="take finished rows that earlier code made")
+    finished.add_argument("--fresh", action="store_true", help="run finished rows again")
+    finished.add_argument("--any-code", action="store_true", help="accept finished rows of different code")
     return parser.parse_args(argv)
 
 
-def _filled(file: Path, data: Path, options: argparse.Namespace, base: Base) -> Filled:
-    table = read_table(file)
-    told = Options(options.output, options.adapters.absolute(), base, options.limit, options.any_code)
-    try:
-        planned = plan(table, data, told)
-    except RowError as error:
-        raise UserError(f"{file}, {error}") from None
-    failed = run_rows(planned, options.fresh)
-    found, damaged = readable(planned)
-    return Filled(
-        table, data, planned, results(planned, found, options.seed), failed | damaged, options.seed, base.name
-    )
-
-
-def _command(file: Path, options: argparse.Namespace) -> list[str]:
-    """Return the command as it is repeated elsewhere: folders outside the repository are named by their last part."""
-    adapters = [] if options.adapters == ADAPTERS else ["--adapters", _elsewhere(options.adapters)]
-    limit = ["--limit", str(options.limit)] if options.limit else []
-    code = ["--any-code"] if options.any_code else []
-    return [
-        _elsewhere(file),
-        "--data",
-        *map(_elsewhere, options.data),
-        *limit,
-        *adapters,
-        "--seed",
-        str(options.seed),
-        *code,
-    ]
-
-
-def _elsewhere(path: Path) -> str:
-    inside = path.absolute().is_relative_to(ROOT)
-    return path.absolute().relative_to(ROOT).as_posix() if inside else path.name
-
-
-def _stopped(*_: object) -> None:
-    raise KeyboardInterrupt
-
-
 if __name__ == "__main__":
-    # `kill` ends what was started, as Ctrl-C does.
-    signal.signal(signal.SIGTERM, _stopped)
+    # `kill` then ends the processes of the rows too, as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(exit_code(main))
