@@ -1,27 +1,14 @@
-"""AWQ weights on a CPU: made dense while they are loaded, against gptqmodel's kernels, in turns and as a ratio."""
+"""AWQ weights on a CPU, measured in turns: made dense at loading, or computed with gptqmodel's packed kernels."""
 
 import argparse
-import multiprocessing
 import resource
-import statistics
 import sys
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
-from tqdm import tqdm
-
-from benchmarks.common import (
-    Json,
-    Results,
-    add_threads,
-    conditions,
-    make_parser,
-    print_table,
-    set_threads,
-    shown,
-)
+from benchmarks.common import Json, in_turns, make_parser, open_results, print_turns, set_threads
 from models.engines.weights import holds_model
 from utilities.errors import UserError, exit_code
 from utilities.fingerprint import fingerprint
@@ -45,43 +32,31 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _options(argv)
     if not holds_model(options.model):
         raise UserError(f"--model {options.model} holds no model: name a folder that `python -m tuning.quantize` made")
-    results = Results(options.results, conditions(set_threads(options.threads), None), fresh=options.fresh)
+    results = open_results(options)
     inputs = {name: getattr(options, name) for name in ("rows", "length", "steps", "dtype", "repeats", "threads")}
+    measure_way = partial(measure, options.model.resolve(), inputs=inputs)
     identity = {**inputs, "weights": fingerprint(options.model)}
-    report = results.part(identity, lambda: measure_in_turns(options.model.resolve(), inputs))
+    report = results.part(identity, lambda: in_turns(WAYS, options.repeats, measure_way))
     results.finish({"model": str(options.model), **inputs, **report})
-    _print(report, inputs)
+    print_turns(report, FIGURES, [*WAYS, "kernels / dense"])
+    print(f"{options.rows} prompts of {options.length} tokens, medians of {options.repeats} turns")
     return 0
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = make_parser("awq_on_cpu", __doc__, EXAMPLES)
-    add_threads(parser)
+    parser = make_parser("awq_on_cpu", __doc__, EXAMPLES, threads=True)
     add = parser.add_argument
-    add("--model", type=Path, required=True, metavar="DIR", help="a folder with AWQ weights")
+    add("--model", type=Path, required=True, metavar="DIR", help="a folder of AWQ weights")
     add("--rows", type=positive, default=8, metavar="N", help="prompts in a batch (default: %(default)s)")
     add("--length", type=positive, default=256, metavar="N", help="tokens of a prompt (default: %(default)s)")
-    add("--steps", type=positive, default=16, metavar="N", help="decoded tokens a prompt (default: %(default)s)")
-    add("--repeats", type=positive, default=3, metavar="N", help="turns of each; medians count (default: %(default)s)")
+    add("--steps", type=positive, default=16, metavar="N", help="decoded tokens per prompt (default: %(default)s)")
+    add("--repeats", type=positive, default=3, metavar="N", help="turns of each way (default: %(default)s)")
     add("--dtype", choices=("float32", "float16", "bfloat16"), default="float32", help="of both (default: %(default)s)")
     return parser.parse_args(argv)
 
 
-def measure_in_turns(folder: Path, inputs: Json) -> Json:
-    """Return the medians of both ways and, for each figure, kernels over dense."""
-    found: dict[str, list[Json]] = {way: [] for way in WAYS}
-    for _ in tqdm(range(inputs["repeats"]), desc="turns", unit="turn"):
-        for way in WAYS:
-            # A process each, so that its peak memory is its own.
-            with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
-                found[way].append(process.submit(measure, folder, way, inputs).result())
-    medians = {way: {name: statistics.median(turn[name] for turn in found[way]) for name in FIGURES} for way in WAYS}
-    ratios = {name: medians["kernels"][name] / medians["dense"][name] for name in FIGURES}
-    return {"medians": medians, "kernels_over_dense": ratios, "turns": found}
-
-
 def measure(folder: Path, way: str, inputs: Json) -> Json:
-    """Load the model one way and time one prefill and the decoding behind it; in a process of its own."""
+    """Load the model in one way; time one prefill and the decoding after it."""
     import torch
 
     from models.engines.transformers_engine.loading import load_causal_lm
@@ -107,15 +82,6 @@ def measure(folder: Path, way: str, inputs: Json) -> Json:
         "step_seconds": (ended - prefilled) / inputs["steps"],
         "peak_megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000,
     }
-
-
-def _print(report: Json, inputs: Json) -> None:
-    medians, ratios = report["medians"], report["kernels_over_dense"]
-    rows = [
-        [title, *(shown(medians[way][name]) for way in WAYS), shown(ratios[name], 2)] for name, title in FIGURES.items()
-    ]
-    print_table(["", *WAYS, "kernels / dense"], rows)
-    print(f"{inputs['rows']} prompts of {inputs['length']} tokens, medians of {inputs['repeats']} turns")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A page in headless Chromium, driven through the pipe of its own debugging protocol: no package, no port."""
+"""Drives a page in headless Chromium through a pipe of its debugging protocol: needs no package and no port."""
 
 import base64
 import json
@@ -16,7 +16,7 @@ _KEYS = {"ArrowDown": 40, "ArrowUp": 38, "ArrowLeft": 37, "ArrowRight": 39, "Ent
 
 
 class Browser:
-    """One browser with one page; use it as a context."""
+    """A browser with one page, as a context manager."""
 
     def __enter__(self) -> "Browser":
         assert CHROMIUM
@@ -30,7 +30,7 @@ class Browser:
             "--disable-dev-shm-usage",
             "--remote-debugging-pipe",
         ]
-        # The protocol wants its pipe at descriptors 3 and 4, whatever numbers the system gave.
+        # The protocol needs its pipe at descriptors 3 and 4.
         command = f'exec 3<&{read} 4>&{write}; exec "$0" "$@"'
         self._process = subprocess.Popen(
             ["bash", "-c", command, CHROMIUM, *flags, f"--user-data-dir={self._folder.name}", "about:blank"],
@@ -56,7 +56,7 @@ class Browser:
         self._folder.cleanup()
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """Call one method of the protocol and return its result; events on the way are kept."""
+        """Call a method of the protocol and return its result; events that arrive meanwhile are kept."""
         self._number += 1
         message: dict[str, Any] = {"id": self._number, "method": method, "params": parameters}
         if self._session:
@@ -80,7 +80,7 @@ class Browser:
         return found
 
     def open(self, address: str, width: int, height: int = 900, scheme: str = "light") -> float:
-        """Open a page of the report and return the seconds until its questions could be read."""
+        """Open a page of the report and return the seconds until its questions are shown."""
         self.call(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
         )
@@ -91,7 +91,7 @@ class Browser:
         return float(self.value("Number(document.documentElement.dataset.ready) / 1000"))
 
     def value(self, expression: str) -> Any:
-        """Return what a JavaScript expression is, as JSON would have it."""
+        """Return the value of a JavaScript expression as plain values."""
         found = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in found, found["exceptionDetails"]
         return found["result"].get("value")
@@ -111,16 +111,16 @@ class Browser:
         self.call("Input.dispatchKeyEvent", type="keyUp", key=key, windowsVirtualKeyCode=code)
 
     def requested(self) -> list[str]:
-        """Return the addresses that were asked for since the start."""
+        """Return the addresses requested since the start."""
         sent = (event["params"] for event in self.events if event.get("method") == "Network.requestWillBeSent")
         return [each["request"]["url"] for each in sent]
 
     def complaints(self) -> list[str]:
-        """Return errors and warnings of the console: exceptions, and what the page's policy refused."""
+        """Return the console's errors and warnings: exceptions, and violations of the page's policy."""
         logged = [e["params"]["entry"]["text"] for e in self.events if e.get("method") == "Log.entryAdded"]
         return logged + [str(e["params"]) for e in self.events if e.get("method") == "Runtime.exceptionThrown"]
 
     def screenshot(self, path: Path) -> None:
-        """Save what is seen as PNG."""
+        """Save the visible page as PNG."""
         data = self.call("Page.captureScreenshot", format="png")["data"]
         path.write_bytes(base64.b64decode(data))

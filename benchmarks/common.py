@@ -1,12 +1,15 @@
-"""What the benchmarks share: options, the conditions of a run, finished parts kept in a JSON file, tables."""
+"""Shared parts of the benchmarks: options, conditions, results files with finished parts, turns, tables."""
 
 import argparse
 import hashlib
 import json
+import multiprocessing
 import os
 import platform
+import statistics
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,9 +17,12 @@ from typing import Any
 
 from rich import box
 from rich.table import Table
+from tqdm import tqdm
 
-from evaluation.run_record import versions
+from evaluation.questions import QuestionRow, read_questions
+from evaluation.run_record import describe_data, versions
 from evaluation.score_table import console_for
+from models.engines.interface import Engine
 from models.engines.settings import EngineSettings, adapter_folders, weights_folder
 from models.engines.weights import holds_model, missing_weights_message
 from models.settings import Settings
@@ -40,46 +46,59 @@ Json = dict[str, Any]
 _NO_LIMIT = 1e9
 
 
-def make_parser(name: str, description: str | None, examples: str) -> argparse.ArgumentParser:
-    """Return a parser for `python -m benchmarks.<name>` with the options that every benchmark has."""
+def make_parser(
+    name: str, description: str | None, examples: str, *, data: Path | None = None, threads: bool = False
+) -> argparse.ArgumentParser:
+    """Return a parser for `python -m benchmarks.<name>` with `--results` and `--fresh`.
+
+    `data` is the default of `--data`, which comes with `--limit`; without it there is neither. `threads` adds
+    `--threads`.
+    """
     parser = argparse.ArgumentParser(
         prog=f"python -m benchmarks.{name}",
         description=description,
         epilog=f"examples:\n{examples}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
+    add = parser.add_argument
+    add(
         "--results",
         type=Path,
         metavar="FILE",
         default=RESULTS / f"{name}.json",
-        help=f"the JSON file to write, and to take finished parts from (default: benchmarks/results/{name}.json)",
+        help=f"the JSON file of results and finished parts (default: benchmarks/results/{name}.json)",
     )
-    parser.add_argument("--fresh", action="store_true", help="measure everything again and forget finished parts")
+    add("--fresh", action="store_true", help="ignore finished parts and measure everything again")
+    if data:
+        default = data.relative_to(ROOT)
+        add("--data", type=Path, metavar="FILE", default=data, help=f"questions as JSON Lines (default: {default})")
+        add("--limit", type=positive, metavar="N", help="use only the first N lines")
+    if threads:
+        add("--threads", type=positive, metavar="N", help="threads of the model (default: torch's choice)")
     return parser
 
 
-def add_questions(parser: argparse.ArgumentParser, default: Path | None = DEVELOPMENT) -> None:
-    """Add `--data` and `--limit`; without a default the data must be named."""
-    shown = f" (default: {default.relative_to(ROOT)})" if default else ""
-    parser.add_argument(
-        "--data",
-        type=Path,
-        metavar="FILE",
-        default=default,
-        required=default is None,
-        help=f"questions as JSON Lines{shown}",
-    )
-    parser.add_argument("--limit", type=positive, metavar="N", help="use the first N lines only")
+def names_of(known: Sequence[str], noun: str) -> Callable[[str], tuple[str, ...]]:
+    """Return the type of an option that takes comma-separated names; they come in the order of `known`, each once."""
+
+    def read(text: str) -> tuple[str, ...]:
+        given = [name.strip() for name in text.split(",")]
+        unknown = [name for name in given if name not in known]
+        if unknown:
+            raise argparse.ArgumentTypeError(f"unknown {noun} {unknown[0]!r}; choose from {','.join(known)}")
+        return tuple(name for name in known if name in given)
+
+    return read
 
 
-def add_threads(parser: argparse.ArgumentParser) -> None:
-    """Add `--threads`."""
-    parser.add_argument("--threads", type=positive, metavar="N", help="threads of the model (default: torch's choice)")
+def read_asked(options: argparse.Namespace) -> tuple[list[QuestionRow], Json]:
+    """Return the questions of `--data` and `--limit`, and the description of the data for the results."""
+    questions = read_questions(options.data)[: options.limit]
+    return questions, describe_data(options.data, len(questions))
 
 
 def set_threads(threads: int | None) -> int:
-    """Give torch that many threads, here and in engines' processes, if any are named, and return how many it has."""
+    """Set the threads of torch, here and in engine processes, if a number is given; return torch's number."""
     import torch
 
     if threads is not None:
@@ -89,7 +108,7 @@ def set_threads(threads: int | None) -> int:
 
 
 def unhurried(settings: Settings) -> Settings:
-    """Return the settings without a clock: what is measured is what the model does, not what it has time for."""
+    """Return the settings without time limits, so that answers do not depend on the machine's speed."""
     clock = replace(settings.clock, seconds_per_sample=_NO_LIMIT, minutes=_NO_LIMIT, spare="none")
     return replace(settings, clock=clock)
 
@@ -107,7 +126,7 @@ def model_folder(settings: EngineSettings) -> Path:
 
 
 def weights_of(settings: EngineSettings) -> str:
-    """Return what identifies the weights with their adapter, without loading them.
+    """Return the fingerprint of the weights with their adapter, without loading them.
 
     Raises:
         UserError: there are none.
@@ -115,8 +134,19 @@ def weights_of(settings: EngineSettings) -> str:
     return fingerprint_of_both(model_folder(settings), adapter_folders(settings)[settings.adapter])
 
 
+def started_engine(settings: EngineSettings) -> Engine:
+    """Load the model of the settings in this process and warm it up."""
+    # Here, because torch takes seconds to import, which `--help` and finished results need not wait for.
+    from models.engines.process.warm_up import warm_up
+    from models.engines.registry import create_engine
+
+    engine = create_engine(settings)
+    warm_up(engine)
+    return engine
+
+
 def conditions(threads: int, seed: int | None) -> Json:
-    """Return what a figure depends on beside its own inputs: versions, processor, threads, seed."""
+    """Return what a figure depends on beside its inputs: versions, processor, threads, seed."""
     return {
         "versions": versions(),
         "cpu": cpu_name(),
@@ -128,7 +158,7 @@ def conditions(threads: int, seed: int | None) -> Json:
 
 
 def cpu_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """Return the processor's model name, or what Python knows of it where the system does not list it."""
+    """Return the processor's model name; Python's name for it if the system does not list one."""
     try:
         lines = cpuinfo.read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -138,7 +168,7 @@ def cpu_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
 
 
 def source_digest(patterns: Sequence[str] = PACKAGE, root: Path = ROOT) -> str:
-    """Return a SHA-256 over the files that match: a figure measured with other code is no finished part."""
+    """Return a SHA-256 of the matching files: parts that were measured with different code are measured again."""
     digest = hashlib.sha256()
     for path in sorted({path for pattern in patterns for path in root.glob(pattern)}):
         digest.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes() + b"\0")
@@ -146,44 +176,47 @@ def source_digest(patterns: Sequence[str] = PACKAGE, root: Path = ROOT) -> str:
 
 
 class Results:
-    """One benchmark's JSON file: the latest report, and finished parts by the SHA-256 of all that they depend on."""
+    """A benchmark's JSON file: the latest report, and finished parts by a SHA-256 of inputs and conditions."""
 
     def __init__(self, path: Path, setting: Mapping[str, Any], *, fresh: bool) -> None:
         """Read the finished parts of `path`; `setting` are the conditions of this run.
 
         Raises:
-            UserError: the file is there and is no file of results.
+            UserError: the file exists and holds no results.
         """
         self._path = path
         self._setting = dict(setting)
         self._parts: dict[str, Json] = {} if fresh else _read_parts(path)
 
     def part(self, inputs: Mapping[str, Any], measure: Callable[[], Json]) -> Json:
-        """Return the finished part of these inputs, else measure it and save it at once."""
-        key = content_key({"inputs": inputs, "conditions": self._setting})
+        """Return the finished part with these inputs, or measure it and save it immediately."""
+        asked = json.dumps({"inputs": inputs, "conditions": self._setting}, sort_keys=True)
+        key = hashlib.sha256(asked.encode()).hexdigest()
         if key not in self._parts:
             result = measure()
             now = datetime.now(UTC).isoformat(timespec="seconds")
             self._parts[key] = {"inputs": inputs, "conditions": self._setting, "measured": now, "result": result}
-            self._write({})
+            self.finish({})
         result = self._parts[key]["result"]
         assert isinstance(result, dict)
         return result
 
     def finish(self, report: Mapping[str, Any]) -> None:
-        """Save the report of this run beside the parts."""
-        self._write(report)
+        """Save the report of this run beside the parts.
 
-    def _write(self, report: Mapping[str, Any]) -> None:
+        Raises:
+            UserError: the file cannot be written.
+        """
         try:
             write_json(self._path, {"conditions": self._setting, "report": report, "parts": self._parts})
         except OSError as error:
             raise UserError(f"--results {self._path} cannot be written ({error.strerror}): name another file") from None
 
 
-def content_key(inputs: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of `inputs` as JSON with sorted keys."""
-    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+def open_results(options: argparse.Namespace, seed: int | None = None) -> Results:
+    """Set the threads of the options and open the results file; a benchmark without `--threads` uses one."""
+    threads = set_threads(options.threads) if "threads" in options else 1
+    return Results(options.results, conditions(threads, seed), fresh=options.fresh)
 
 
 def _read_parts(path: Path) -> dict[str, Json]:
@@ -198,8 +231,36 @@ def _read_parts(path: Path) -> dict[str, Json]:
     return parts
 
 
+def in_turns(ways: tuple[str, str], repeats: int, measure: Callable[[str], Json]) -> Json:
+    """Measure two ways in turns; return medians, ratios (second way over first), and every turn.
+
+    Each measurement has a new process, so that peak memory is its own; `measure` must be picklable.
+    """
+    turns: dict[str, list[Json]] = {way: [] for way in ways}
+    for _ in tqdm(range(repeats), desc="turns", unit="turn"):
+        for way in ways:
+            with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
+                turns[way].append(process.submit(measure, way).result())
+    medians = {
+        way: {name: statistics.median(turn[name] for turn in found) for name in found[0]}
+        for way, found in turns.items()
+    }
+    first, second = medians.values()
+    return {"medians": medians, "ratios": {name: second[name] / first[name] for name in first}, "turns": turns}
+
+
+def print_turns(report: Json, figures: Mapping[str, str], heads: Sequence[str]) -> None:
+    """Print a line for each figure of `in_turns`: its name, both medians, and the ratio."""
+    first, second = report["medians"].values()
+    lines = [
+        [words, shown(first[name]), shown(second[name]), shown(report["ratios"][name], 2)]
+        for name, words in figures.items()
+    ]
+    print_table(["", *heads], lines)
+
+
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table whose first column is text and whose others are numbers, set flush right."""
+    """Print a table: the first column is text, the others are numbers, aligned right."""
     console = console_for(sys.stdout)
     table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, pad_edge=False, header_style="bold")
     for index, column in enumerate(columns):
@@ -210,5 +271,5 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 
 def shown(value: float | None, digits: int = 3) -> str:
-    """Return a number for a table, a dash where there is none."""
+    """Return a number for a table, a dash for None."""
     return "-" if value is None else f"{value:.{digits}f}"

@@ -1,13 +1,12 @@
-"""How often the task type is read right from a prompt alone, what is taken for what, and which prompts are missed."""
+"""Accuracy of task type detection on labelled prompts, with the confusions and the missed prompts."""
 
-import argparse
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.common import ROOT, Json, Results, add_questions, conditions, make_parser, print_table, source_digest
+from benchmarks.common import ROOT, Json, Results, conditions, make_parser, print_table, shown, source_digest
 from evaluation.questions import json_lines
 from evaluation.run_record import describe_data
 from prompts.detection import detect_task_type
@@ -19,9 +18,9 @@ EXAMPLES = """\
   python -m benchmarks.detection_accuracy                       tests/prompts/data/detection_wordings.jsonl
   python -m benchmarks.detection_accuracy --data FILE           the official questions, from your own copy
 
-A line holds prompt (or input_field), task_type and, if it likes, is_multiple_choice.
+A line holds prompt (or input_field), task_type and optionally is_multiple_choice.
 """
-WORDINGS = ROOT / "tests" / "data" / "detection_wordings.jsonl"
+WORDINGS = ROOT / "tests" / "prompts" / "data" / "detection_wordings.jsonl"
 _SHOWN_CHARACTERS = 100
 
 
@@ -35,34 +34,28 @@ class Labelled(NamedTuple):
 
 
 class Detected(NamedTuple):
-    """A labelled prompt and the type that was read from it."""
+    """A labelled prompt and its detected type."""
 
     labelled: Labelled
     task_type: TaskType
 
     @property
     def is_right(self) -> bool:
-        """Whether the types are the same."""
+        """Whether the detected type is the true one."""
         return self.task_type is self.labelled.task_type
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Detect by the options of the command line; print tables and return 0."""
-    options = _options(argv)
+    options = make_parser("detection_accuracy", __doc__, EXAMPLES, data=WORDINGS).parse_args(argv)
     prompts = read_labelled(options.data)[: options.limit]
     detected = [Detected(p, detect_task_type(Question(p.prompt), p.is_multiple_choice)) for p in prompts]
     report = summarise(detected)
-    # Plain Python: one thread, nothing drawn by chance, done in a moment, so there are no parts to keep.
+    # Detection takes a moment: there are no parts to keep.
     results = Results(options.results, conditions(1, None), fresh=True)
     results.finish({**report, "data": describe_data(options.data, len(prompts)), "sources": source_digest()})
     _print(report)
     return 0
-
-
-def _options(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = make_parser("detection_accuracy", __doc__, EXAMPLES)
-    add_questions(parser, WORDINGS)
-    return parser.parse_args(argv)
 
 
 def read_labelled(path: Path) -> list[Labelled]:
@@ -73,17 +66,17 @@ def read_labelled(path: Path) -> list[Labelled]:
     """
     prompts = [_labelled(path, number, value) for number, value in json_lines(path)]
     if not prompts:
-        raise UserError(f"{path} holds no prompt: put one JSON object a line into it")
+        raise UserError(f"{path} holds no prompt: write one JSON object per line")
     return prompts
 
 
 def _labelled(path: Path, number: int, value: object) -> Labelled:
     where = f"{path}, line {number}"
     if not isinstance(value, dict):
-        raise UserError(f"{where}: no JSON object: write the fields of one prompt as {{...}}")
+        raise UserError(f"{where}: no JSON object: write one prompt's fields as {{...}}")
     prompt, name = value.get("prompt", value.get("input_field")), value.get("task_type")
     if not isinstance(prompt, str):
-        raise UserError(f"{where}: field 'prompt' (or 'input_field') is no string: give the prompt's text")
+        raise UserError(f"{where}: field 'prompt' (or 'input_field') must be a string: give the text of the prompt")
     if name not in set(TaskType):
         raise UserError(f"{where}: field 'task_type' is {name!r}; use one of {', '.join(TaskType)}")
     given = value.get("is_multiple_choice", name == TaskType.MULTIPLE_CHOICE)
@@ -93,7 +86,7 @@ def _labelled(path: Path, number: int, value: object) -> Labelled:
 
 
 def summarise(detected: Sequence[Detected]) -> Json:
-    """Return accuracy by type and over all that must be read from the text, the confusions and the misses."""
+    """Return accuracies by type, overall and without multiple choice, which the evaluator flags; confusions; misses."""
     text = [item for item in detected if not item.labelled.is_multiple_choice]
     return {
         "all": _share(detected),
@@ -114,9 +107,9 @@ def _share(detected: Sequence[Detected]) -> Json:
 
 
 def _confusion(detected: Sequence[Detected]) -> dict[str, dict[str, int]]:
-    """Return how many prompts of each true type (rows) were taken for each type (columns)."""
+    """Return the number of prompts by true type (outer key) and detected type (inner key)."""
     counts = Counter((item.labelled.task_type, item.task_type) for item in detected)
-    return {true.value: {read.value: counts[true, read] for read in TaskType} for true in TaskType}
+    return {true.value: {found.value: counts[true, found] for found in TaskType} for true in TaskType}
 
 
 def _miss(item: Detected) -> Json:
@@ -144,8 +137,7 @@ def _print(report: Json) -> None:
 
 
 def _cells(name: str, share: Json) -> list[str]:
-    accuracy = share["accuracy"]
-    return [name, str(share["prompts"]), str(share["right"]), "-" if accuracy is None else f"{accuracy:.3f}"]
+    return [name, str(share["prompts"]), str(share["right"]), shown(share["accuracy"])]
 
 
 if __name__ == "__main__":

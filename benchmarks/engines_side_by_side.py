@@ -1,8 +1,8 @@
-"""The package's engines, and llama.cpp where it can be had, on the same questions and weights: whether they agree.
+"""The package's engines and llama.cpp on the same questions and weights: agreement, scores, tokens a second.
 
-Each engine answers in a process of its own, by the UserModel's own prompts: once as the settings say, and once more
-for each other way of answering the questions that have numbered options. `agree` counts the answers that are the same,
-letter by letter, as those of the first engine listed.
+Each engine runs in its own process, with the UserModel's prompts: once as the settings say, and once for each other way
+of answering questions with numbered options. `agree` counts answers equal to those of the first engine, letter by
+letter.
 """
 
 import argparse
@@ -12,30 +12,35 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 from benchmarks.common import (
+    DEVELOPMENT,
     PACKAGE,
     ROOT,
     Json,
-    Results,
-    add_questions,
-    add_threads,
-    conditions,
     make_parser,
+    model_folder,
+    names_of,
+    open_results,
     print_table,
+    read_asked,
     set_threads,
     shown,
     source_digest,
+    unhurried,
     weights_of,
 )
-from benchmarks.engine_run import NAMES, OWN, asked, run_engine, settings_for
-from evaluation.questions import QuestionRow, read_questions
-from evaluation.run_record import describe_data
+from evaluation.loop import predict
+from evaluation.questions import QuestionRow
 from evaluation.scores import score_answers
-from models.engines.settings import SCORINGS
+from models.engines.interface import Engine
+from models.engines.settings import SCORINGS, EngineSettings, Scoring
+from models.settings import Settings, load_settings
+from models.shopbench_model import ShopBenchModel
 from utilities.errors import UserError, exit_code
 from utilities.files import write_json
 from utilities.task_type import TaskType
@@ -45,76 +50,80 @@ EXAMPLES = """\
   python -m benchmarks.engines_side_by_side --data FILE --ways settings,label,decode
   python -m benchmarks.engines_side_by_side --vllm-python P --llama-cpp P2 --gguf smollm2.gguf
 
-An interrupted comparison goes on with the first run that was not finished. P and P2 are interpreters that have what
-requirements.txt names beside vLLM or llama-cpp-python.
+An interrupted comparison resumes with the first run that was not finished. P and P2 are interpreters that have the
+packages of requirements.txt, and vLLM or llama-cpp-python.
 """
+NAMES = ("transformers", "vllm", "llama.cpp")
+OWN = "settings"
+"""The way of answering that the settings name; all other ways are for questions with numbered options."""
 _WAYS = (OWN, *SCORINGS)
-_SOURCES = (*PACKAGE, "benchmarks/engine_run.py", "benchmarks/llama_cpp_engine.py")
+_SOURCES = (*PACKAGE, "benchmarks/engines_side_by_side.py", "benchmarks/llama_cpp_engine.py")
+_WITH_OPTIONS = (TaskType.MULTIPLE_CHOICE, TaskType.RETRIEVAL, TaskType.RANKING)
+_CPU_MEMORY = 0.25  # vLLM reserves its cache at once, and this machine has other users
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Compare engines by the options of the command line, or be the process of one; print tables and return 0."""
+    """Compare engines by the options of the command line, or run one as a worker; print tables and return 0."""
     options = _options(argv)
     if options.worker:
-        way, threads = options.ways[0], options.threads
-        run = run_engine(options.worker, way, options.data, options.limit, threads, options.gguf)
-        write_json(options.results, run)
+        write_json(options.results, _run_engine(options))
         return 0
-    questions = read_questions(options.data)[: options.limit]
-    threads = set_threads(options.threads)
-    results = Results(options.results, conditions(threads, None), fresh=options.fresh)
-    data = describe_data(options.data, len(questions))
+    results = open_results(options)
+    questions, data = read_asked(options)
+    asked = {"sha256": data["sha256"], "questions": data["questions"]}
     interpreters = _interpreters(options)
     table = []
     for way in options.ways:
         runs = {}
         for name, interpreter in interpreters.items():
-            inputs = _inputs(name, way, options.gguf, {"sha256": data["sha256"], "questions": data["questions"]})
-            runs[name] = results.part(inputs, partial(_in_process, interpreter, name, way, threads, options))
-        table += compared(way, runs, [questions[index] for index in asked(questions, way)])
+            inputs = {"data": asked, **_inputs(name, way, options.gguf)}
+            runs[name] = results.part(inputs, partial(_in_process, interpreter, name, way, options))
+        table += compared(way, runs, asked_in(way, questions))
     results.finish({"runs": table, "data": data, "weights": weights_of(settings_for(OWN).engine)})
-    print_runs(table)
+    _print(table)
     return 0
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = make_parser("engines_side_by_side", __doc__, EXAMPLES)
-    add_questions(parser)
-    add_threads(parser)
-    parser.add_argument(
-        "--ways", type=way_names, metavar="A,B", default=_WAYS, help=f"which ones (default: {','.join(_WAYS)})"
-    )
-    parser.add_argument("--vllm-python", type=Path, metavar="FILE", help="an interpreter with vLLM")
-    parser.add_argument("--llama-cpp", type=Path, metavar="FILE", help="an interpreter with llama-cpp-python")
-    parser.add_argument("--gguf", type=Path, metavar="FILE", help="the same weights for llama.cpp")
-    parser.add_argument("--worker", choices=NAMES, help=argparse.SUPPRESS)
+    parser = make_parser("engines_side_by_side", __doc__, EXAMPLES, data=DEVELOPMENT, threads=True)
+    add = parser.add_argument
+    add("--ways", type=names_of(_WAYS, "way"), metavar="A,B", default=_WAYS, help=f"default: {','.join(_WAYS)}")
+    add("--vllm-python", type=Path, metavar="FILE", help="an interpreter with vLLM")
+    add("--llama-cpp", type=Path, metavar="FILE", help="an interpreter with llama-cpp-python")
+    add("--gguf", type=Path, metavar="FILE", help="the same weights for llama.cpp")
+    add("--worker", choices=NAMES, help=argparse.SUPPRESS)
     return parser.parse_args(argv)
 
 
-def way_names(text: str) -> tuple[str, ...]:
-    """Read `--ways`: names with commas between them."""
-    given = tuple(name.strip() for name in text.split(","))
-    unknown = [name for name in given if name not in _WAYS]
-    if unknown:
-        raise argparse.ArgumentTypeError(f"unknown way {unknown[0]!r}; choose from {','.join(_WAYS)}")
-    return given
+def asked_in(way: str, questions: Sequence[QuestionRow]) -> list[QuestionRow]:
+    """Return the questions that can be answered in this way."""
+    return [each for each in questions if way == OWN or each.task_type in _WITH_OPTIONS]
+
+
+def settings_for(way: str) -> Settings:
+    """Return the settings in use with this way of answering, without clock and, as llama.cpp has none, adapter."""
+    settings = unhurried(load_settings())
+    settings = replace(settings, engine=replace(settings.engine, adapter=""))
+    if way == OWN:
+        return settings
+    scoring = cast(Scoring, way)
+    return replace(settings, engine=replace(settings.engine, choice=scoring, selection=scoring))
 
 
 def _interpreters(options: argparse.Namespace) -> dict[str, Path]:
-    found = {"transformers": Path(sys.executable), "vllm": options.vllm_python, "llama.cpp": options.llama_cpp}
-    chosen = {name: path for name, path in found.items() if path is not None}
+    paths = (Path(sys.executable), options.vllm_python, options.llama_cpp)
+    chosen = {name: path for name, path in zip(NAMES, paths, strict=True) if path is not None}
     missing = [path for path in chosen.values() if not path.is_file()]
     if missing:
         raise UserError(f"{missing[0]} is no interpreter: give the path of a python")
     return chosen
 
 
-def _inputs(name: str, way: str, gguf: Path | None, data: Json) -> Json:
+def _inputs(name: str, way: str, gguf: Path | None) -> Json:
     settings = settings_for(way)
     return {
         "engine": name,
         "way": way,
-        "data": data,
         "weights": weights_of(settings.engine),
         "gguf": gguf.name if gguf and name == "llama.cpp" else None,
         "sources": source_digest(_SOURCES),
@@ -122,32 +131,71 @@ def _inputs(name: str, way: str, gguf: Path | None, data: Json) -> Json:
     }
 
 
-def _in_process(interpreter: Path, name: str, way: str, threads: int, options: argparse.Namespace) -> Json:
-    """Have an interpreter run one engine, and return what it wrote.
+def _in_process(interpreter: Path, name: str, way: str, options: argparse.Namespace) -> Json:
+    """Run one engine in an interpreter and return its results.
 
     Raises:
         UserError: it failed.
     """
     print(f"{name}, {way}", file=sys.stderr)
+    threads = str(set_threads(options.threads))
     with tempfile.TemporaryDirectory() as folder:
         written = Path(folder) / "run.json"
         given = {"--data": options.data.resolve(), "--limit": options.limit, "--gguf": options.gguf}
         command = [str(interpreter), "-m", "benchmarks.engines_side_by_side", "--worker", name, "--ways", way]
-        command += ["--threads", str(threads), "--results", str(written)]
+        command += ["--threads", threads, "--results", str(written)]
         command += [word for option, value in given.items() if value is not None for word in (option, str(value))]
-        if subprocess.run(command, cwd=ROOT, env=_environment(threads), check=False).returncode != 0:
-            raise UserError(f"{interpreter} could not run {name}: what it wrote before says why")
+        bound = {"OMP_NUM_THREADS": threads, "VLLM_CPU_OMP_THREADS_BIND": "nobind", "TORCH_COMPILE_DISABLE": "1"}
+        if subprocess.run(command, cwd=ROOT, env={**os.environ, **bound}, check=False).returncode != 0:
+            raise UserError(f"{interpreter} could not run {name}: its output above says why")
         run: Json = json.loads(written.read_text(encoding="utf-8"))
     return run
 
 
-def _environment(threads: int) -> dict[str, str]:
-    bound = {"OMP_NUM_THREADS": str(threads), "VLLM_CPU_OMP_THREADS_BIND": "nobind", "TORCH_COMPILE_DISABLE": "1"}
-    return {**os.environ, **bound}
+def _run_engine(options: argparse.Namespace) -> Json:
+    """Start the worker's engine, ask it the questions, and return answers, seconds, usage and description."""
+    from models.engines.process.warm_up import warm_up
+
+    set_threads(options.threads)
+    [way] = options.ways
+    settings = settings_for(way)
+    chosen = asked_in(way, read_asked(options)[0])
+    engine = _engine(options.worker, settings.engine, options)
+    warm_up(engine)
+    before = asdict(engine.usage())
+    model = ShopBenchModel(settings, engine)
+    prediction = predict(model, chosen)
+    return {
+        "answers": list(prediction.answers),
+        "seconds": prediction.seconds,
+        "usage": {field: value - before[field] for field, value in asdict(engine.usage()).items()},
+        "fallbacks": dict(model.fallbacks),
+        "described": dict(engine.describe()),
+    }
+
+
+def _engine(name: str, settings: EngineSettings, options: argparse.Namespace) -> Engine:
+    # Each interpreter has only the packages of its own engine.
+    if name == "transformers":
+        from models.engines.transformers_engine.engine import TransformersEngine
+
+        return TransformersEngine(model_folder(settings), replace(settings, name="transformers"))
+    if name == "llama.cpp":
+        from benchmarks.llama_cpp_engine import LlamaCppEngine
+
+        return LlamaCppEngine(model_folder(settings), settings, options.gguf, options.threads)
+    import torch
+
+    from models.engines.vllm_engine.engine import VllmEngine
+
+    vllm = settings.vllm
+    if not torch.cuda.is_available():
+        vllm = replace(vllm, memory_fraction=_CPU_MEMORY, enforce_eager=True)
+    return VllmEngine(model_folder(settings), replace(settings, name="vllm", vllm=vllm))
 
 
 def compared(way: str, runs: Mapping[str, Json], questions: Sequence[QuestionRow]) -> list[Json]:
-    """Return a line for each engine: scores, speed, and how many answers are those of the first one."""
+    """Return a line for each engine: scores, speed, and the number of answers equal to the first engine's."""
     first = next(iter(runs.values()))["answers"]
     return [_line(name, way, run, first, questions) for name, run in runs.items()]
 
@@ -182,8 +230,7 @@ def _rate(tokens: int, seconds: float) -> float | None:
     return tokens / seconds if tokens and seconds else None
 
 
-def print_runs(table: Sequence[Json]) -> None:
-    """Print a line for each engine and way."""
+def _print(table: Sequence[Json]) -> None:
     types = [kind.value for kind in TaskType if any(kind.value in line["agree_by_task_type"] for line in table)]
     columns = ("way", "engine", "agree", *types, "overall", "seconds", "read/s", "written/s")
     print_table(columns, [_cells(line, types) for line in table])

@@ -1,16 +1,16 @@
-"""Engines that go wrong on purpose: what each fault costs, whether all answers are valid and every batch in time.
+"""Injects faults into the engine: answers that change, fallbacks, validity of all answers, deadlines of all batches.
 
-none     nothing goes wrong, for comparison
+none     no fault, for comparison
 hang     the third call never returns
-stop     the third call leaves the process standing still
+stop     the third call stops the process
 poison   one question hangs the engine whenever it is asked
-memory   more than three prompts at once are out of memory
+memory   more than three prompts in one call run out of memory
 crash    the third call kills the process
 dead     every call kills the process
-garbage  from the third call on nonsense is returned, of four kinds in turn
-slow     from the third call on everything takes ten times as long
+garbage  from the third call on, answers are nonsense, of four kinds in turn
+slow     from the third call on, everything takes ten times as long
 
-A new process counts its calls anew, so hang, stop and crash strike again and again.
+A new process counts its calls from 1, so hang, stop and crash strike again.
 """
 
 import argparse
@@ -20,31 +20,28 @@ from dataclasses import asdict, replace
 from functools import partial
 
 from benchmarks.common import (
+    DEVELOPMENT,
     PACKAGE,
     Json,
-    Results,
-    add_questions,
-    add_threads,
-    conditions,
     make_parser,
+    open_results,
     print_table,
-    set_threads,
+    read_asked,
     source_digest,
     weights_of,
 )
 from benchmarks.faulty_worker import POISON, command
 from benchmarks.hostile_prompts import flaw_of
 from evaluation.loop import predict
-from evaluation.questions import QuestionRow, read_questions
-from evaluation.run_record import describe_data
+from evaluation.questions import QuestionRow
 from models.engines.process.supervised import SupervisedEngine
 from models.settings import Settings, load_settings
 from models.shopbench_model import ShopBenchModel
 from utilities.errors import exit_code
 
 EXAMPLES = """\
-  python -m benchmarks.faults                       the default model, which is loaded again and again: a quarter hour
-  python -m benchmarks.faults --engine scripted     the same machinery without a model: under two minutes
+  python -m benchmarks.faults                       the default model, loaded after each fault: a quarter of an hour
+  python -m benchmarks.faults --engine scripted     the same without a model: under two minutes
   python -m benchmarks.faults --seconds-per-sample 3 --limit 64
 """
 _CASES: Mapping[str, tuple[str, int]] = {
@@ -58,26 +55,26 @@ _CASES: Mapping[str, tuple[str, int]] = {
     "garbage": ("garbage", 3),
     "slow": ("slow", 3),
 }
-"""The name of a row: the fault of `benchmarks.faulty_worker`, and its number."""
+"""By the name of a row: the fault of `benchmarks.faulty_worker`, and its number."""
 _POISONED = 5
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Inject every fault by the options of the command line; print a table, return 1 when a promise was broken."""
+    """Inject every fault; print a table; return 1 if an answer was invalid or a batch late, otherwise 0."""
     options = _options(argv)
-    questions = read_questions(options.data)[: options.limit]
+    questions, data = read_asked(options)
+    limit = options.seconds_per_sample
     settings = load_settings()
-    clock = replace(settings.clock, seconds_per_sample=options.seconds_per_sample)
+    clock = replace(settings.clock, seconds_per_sample=limit)
     settings = replace(settings, engine=replace(settings.engine, name=options.engine), clock=clock)
-    results = Results(options.results, conditions(set_threads(options.threads), None), fresh=options.fresh)
+    results = open_results(options)
     inputs = {
         "settings": asdict(settings),
-        "data": describe_data(options.data, len(questions)),
+        "data": data,
         "weights": weights_of(settings.engine) if options.engine != "scripted" else "none",
         "sources": source_digest((*PACKAGE, "benchmarks/fault*.py")),
     }
     runs = {name: results.part({**inputs, "case": name}, partial(_run, name, settings, questions)) for name in _CASES}
-    limit = options.seconds_per_sample
     rows = {name: _row(run, runs["none"], questions, limit) for name, run in runs.items()}
     results.finish({"faults": rows, **inputs})
     _print(rows)
@@ -85,19 +82,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = make_parser("faults", __doc__, EXAMPLES)
-    add_questions(parser)
-    add_threads(parser)
-    parser.add_argument(
-        "--engine", choices=("scripted", "transformers"), default="transformers", help="what the faults are put before"
-    )
-    parser.add_argument(
-        "--seconds-per-sample",
-        type=float,
-        metavar="S",
-        default=10.0,
-        help="the evaluator's limit (default: %(default)s); a lower one makes hanging engines cost less time here",
-    )
+    parser = make_parser("faults", __doc__, EXAMPLES, data=DEVELOPMENT, threads=True)
+    add = parser.add_argument
+    add("--engine", choices=("scripted", "transformers"), default="transformers", help="default: %(default)s")
+    limit = "the evaluator's limit (default: %(default)s); with a lower one, hanging engines take less time here"
+    add("--seconds-per-sample", type=float, metavar="S", default=10.0, help=limit)
     return parser.parse_args(argv)
 
 

@@ -1,9 +1,9 @@
-"""An engine's process that goes wrong on purpose, started by `benchmarks.faults` and by tests.
+"""An engine process with an injected fault, started by `benchmarks.faults` and by tests.
 
-    python -m benchmarks.faulty_worker FAULT CALL FD
+    python -m benchmarks.faulty_worker FAULT NUMBER FD
 
-FAULT is one of `FAULTS`, CALL the call of the engine at which it strikes, or the largest batch that it spares, FD the
-socket to the package. Every new process counts from its first call again.
+FAULT is one of `FAULTS`. NUMBER is the call of the engine at which it strikes, or the largest batch that it spares. FD
+is the socket to the package. Every new process counts its calls from 1.
 """
 
 import os
@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import cast
 
 from models.engines.interface import NO_LIMIT, Answer, Engine
@@ -21,18 +22,29 @@ from models.engines.usage import Usage
 from prompts.prompt import Prompt
 
 POISON = "poison"
-"""A question with this word is what some faults strike at."""
+"""The word that marks a question for the fault `poison`."""
 _FOREVER = 1e6
 _WARM_UP_CALLS = 2
 _SLOWER = 10.0
 
-Ask = Callable[[], Sequence[Answer | None]]
-Fault = Callable[[int, int, Sequence[Prompt], Ask], Sequence[Answer | None]]
-"""Gets the number of the call, the number of the command line, the prompts, and how to answer them soundly."""
+Answers = Sequence[Answer | None]
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call of the engine: its number from 1, the NUMBER of the command line, and a way to get sound answers."""
+
+    index: int
+    number: int
+    prompts: Sequence[Prompt]
+    ask: Callable[[], Answers]
+
+
+Fault = Callable[[Call], Answers]
 
 
 class FaultyEngine:
-    """Another engine, with a fault between it and the package; warming up is spared."""
+    """Wraps a sound engine and injects a fault into its calls, except the warm-up."""
 
     def __init__(self, engine: Engine, fault: Fault, number: int) -> None:
         self._engine, self._fault, self._number = engine, fault, number
@@ -40,14 +52,14 @@ class FaultyEngine:
 
     def answer(
         self, prompts: Sequence[Prompt], ways: Sequence[str] | None = None, seconds: float = NO_LIMIT
-    ) -> Sequence[Answer | None]:
+    ) -> Answers:
         """Answer, or fail."""
         self._calls += 1
 
-        def ask() -> Sequence[Answer | None]:
+        def ask() -> Answers:
             return self._engine.answer(prompts, ways, seconds)
 
-        return ask() if self._calls < 1 else self._fault(self._calls, self._number, prompts, ask)
+        return ask() if self._calls < 1 else self._fault(Call(self._calls, self._number, prompts, ask))
 
     def usage(self) -> Usage:
         """Return the sound engine's totals."""
@@ -58,59 +70,60 @@ class FaultyEngine:
         return self._engine.describe()
 
 
-def _none(call: int, number: int, prompts: Sequence[Prompt], ask: Ask) -> Sequence[Answer | None]:  # noqa: ARG001
-    return ask()
+def _none(call: Call) -> Answers:
+    return call.ask()
 
 
-def _hang(call: int, number: int, prompts: Sequence[Prompt], ask: Ask) -> Sequence[Answer | None]:  # noqa: ARG001
-    if call == number:
+def _hang(call: Call) -> Answers:
+    if call.index == call.number:
         time.sleep(_FOREVER)
-    return ask()
+    return call.ask()
 
 
-def _stop(call: int, number: int, prompts: Sequence[Prompt], ask: Ask) -> Sequence[Answer | None]:  # noqa: ARG001
-    """Stand still without running any more code, as a process that waits for a driver does."""
-    if call == number:
+def _stop(call: Call) -> Answers:
+    """Stop the whole process, as if it waited for a driver."""
+    if call.index == call.number:
         os.kill(os.getpid(), signal.SIGSTOP)
-    return ask()
+    return call.ask()
 
 
-def _poison(call: int, number: int, prompts: Sequence[Prompt], ask: Ask) -> Sequence[Answer | None]:  # noqa: ARG001
-    if any(POISON in prompt.user for prompt in prompts):
+def _poison(call: Call) -> Answers:
+    if any(POISON in prompt.user for prompt in call.prompts):
         time.sleep(_FOREVER)
-    return ask()
+    return call.ask()
 
 
-def _memory(call: int, number: int, prompts: Sequence[Prompt], ask: Ask) -> Sequence[Answer | None]:  # noqa: ARG001
-    if len(prompts) > number:
+def _memory(call: Call) -> Answers:
+    if len(call.prompts) > call.number:
         raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB")
-    return ask()
+    return call.ask()
 
 
-def _crash(call: int, number: int, prompts: Sequence[Prompt], ask: Ask) -> Sequence[Answer | None]:  # noqa: ARG001
-    if call == number:
+def _crash(call: Call) -> Answers:
+    if call.index == call.number:
         os.kill(os.getpid(), signal.SIGKILL)
-    return ask()
+    return call.ask()
 
 
-def _garbage(call: int, number: int, prompts: Sequence[Prompt], ask: Ask) -> Sequence[Answer | None]:
-    """Return texts outside the space, what is no answer at all, and too few answers, in turn from the call on."""
-    if call < number:
-        return ask()
+def _garbage(call: Call) -> Answers:
+    """Return, in turns, texts outside the answer space, a number, a score that is NaN, and too few answers."""
+    if call.index < call.number:
+        return call.ask()
+    count = len(call.prompts)
     kinds: tuple[Sequence[object], ...] = (
-        [Answer("\n\n")] * len(prompts),
-        [3.5] * len(prompts),
-        [Answer("1", (float("nan"),))] * len(prompts),
-        [Answer("0")] * (len(prompts) - 1),
+        [Answer("\n\n")] * count,
+        [3.5] * count,
+        [Answer("1", (float("nan"),))] * count,
+        [Answer("0")] * (count - 1),
     )
-    return cast(Sequence[Answer | None], kinds[call % len(kinds)])
+    return cast(Answers, kinds[call.index % len(kinds)])
 
 
-def _slow(call: int, number: int, prompts: Sequence[Prompt], ask: Ask) -> Sequence[Answer | None]:  # noqa: ARG001
+def _slow(call: Call) -> Answers:
     """Take ten times as long from the call on."""
     started = time.monotonic()
-    answers = ask()
-    if call >= number:
+    answers = call.ask()
+    if call.index >= call.number:
         time.sleep((_SLOWER - 1) * (time.monotonic() - started))
     return answers
 

@@ -1,4 +1,4 @@
-"""How fast this machine could read the questions at best: every question token once through the model's matrices.
+"""The least time in which this machine could read the questions: every token passes the model's matrices once.
 
 floor seconds = 2 x parameters outside the embeddings x question tokens / measured rate of matrix products
 """
@@ -12,19 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.common import (
+    DEVELOPMENT,
     Json,
-    Results,
-    add_questions,
-    add_threads,
-    conditions,
     make_parser,
     model_folder,
+    open_results,
     print_table,
-    set_threads,
+    read_asked,
     weights_of,
 )
-from evaluation.questions import read_questions
-from evaluation.run_record import describe_data
 from models.engines.settings import EngineSettings
 from models.settings import load_settings
 from utilities.errors import exit_code
@@ -44,7 +40,7 @@ _LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 
 @dataclass(frozen=True)
 class Floor:
-    """The least time that a dense model needs for reading the questions, in float operations and seconds."""
+    """The least work and time that a dense model needs to read the questions, in float operations and seconds."""
 
     question_tokens: int
     parameters: int
@@ -52,12 +48,12 @@ class Floor:
 
     @property
     def flop(self) -> float:
-        """A multiplication and an addition for each parameter and token."""
+        """Float operations: one multiplication and one addition for each parameter and token."""
         return 2.0 * self.parameters * self.question_tokens
 
     @property
     def seconds(self) -> float:
-        """The operations at the measured rate."""
+        """The time of the operations at the measured rate."""
         return self.flop / self.flop_per_second
 
     def to_json(self) -> Json:
@@ -72,7 +68,7 @@ def measure_floor(settings: EngineSettings, questions: Sequence[str]) -> Floor:
 
 
 def count_tokens(folder: Path, questions: Sequence[str]) -> int:
-    """Return how many tokens the questions' own texts have, without chat template or special tokens."""
+    """Return the number of tokens of the bare questions, without chat template or special tokens."""
     from transformers import AutoTokenizer
 
     tokenizer: Any = AutoTokenizer.from_pretrained(folder, **_LOCAL)
@@ -80,9 +76,9 @@ def count_tokens(folder: Path, questions: Sequence[str]) -> int:
 
 
 def count_parameters(folder: Path) -> int:
-    """Return the parameters that take part in a matrix product for every token: all but both embeddings.
+    """Return the number of parameters in a matrix product for every token: all but both embeddings.
 
-    The vocabulary projection is left out, because a score needs it at few positions; nothing is loaded.
+    The vocabulary projection does not count, because scores need it at few positions. No weights are loaded.
     """
     # Here and below: torch and transformers take seconds to import, which `--help` need not wait for.
     import torch
@@ -101,7 +97,7 @@ def _embeddings(model: Any) -> list[Any]:
 
 
 def matrix_rate(folder: Path, settings: EngineSettings) -> float:
-    """Return float operations a second: the best of several products of the shapes of the model's MLP."""
+    """Return float operations per second: the best of several products with the shapes of the model's MLP."""
     import torch
 
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
@@ -127,7 +123,7 @@ def best_seconds(work: Callable[[], object], warm_ups: int = _WARM_UPS, runs: in
 
 
 def _multiply(rows: "torch.Tensor", matrix: "torch.Tensor") -> None:
-    # Reading one number waits for a GPU to finish.
+    # Reading one number waits until a GPU has finished.
     (rows @ matrix)[0, 0].item()
 
 
@@ -141,27 +137,18 @@ def _device(settings: EngineSettings) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure the floor by the options of the command line; print a table and return 0."""
-    parser = make_parser("floor", __doc__, EXAMPLES)
-    add_questions(parser)
-    add_threads(parser)
-    options = parser.parse_args(argv)
-    questions = read_questions(options.data)[: options.limit]
+    options = make_parser("floor", __doc__, EXAMPLES, data=DEVELOPMENT, threads=True).parse_args(argv)
+    questions, data = read_asked(options)
     settings = load_settings().engine
-    results = Results(options.results, conditions(set_threads(options.threads), None), fresh=options.fresh)
+    results = open_results(options)
     floor = measure_floor(settings, [question.input_field for question in questions])
-    results.finish(
-        {
-            "floor": floor.to_json(),
-            "weights": weights_of(settings),
-            "data": describe_data(options.data, len(questions)),
-        }
-    )
+    results.finish({"floor": floor.to_json(), "weights": weights_of(settings), "data": data})
     print_floor(floor, len(questions))
     return 0
 
 
 def print_floor(floor: Floor, questions: int) -> None:
-    """Print the floor and what it is made of."""
+    """Print the floor and the figures it is computed from."""
     rows = [
         ("questions", str(questions)),
         ("question tokens", f"{floor.question_tokens:,}"),

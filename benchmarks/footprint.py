@@ -1,6 +1,5 @@
-"""Peak memory of an evaluation and seconds until the first answer, each in a process of its own."""
+"""Peak memory of an evaluation, and seconds from process start to the first answer."""
 
-import argparse
 import json
 import os
 import subprocess
@@ -8,22 +7,22 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from benchmarks.common import (
+    DEVELOPMENT,
     ROOT,
     Json,
     Results,
-    add_questions,
-    add_threads,
     conditions,
     make_parser,
     print_table,
+    read_asked,
     source_digest,
     weights_of,
 )
-from evaluation.questions import QuestionRow, read_questions
-from evaluation.run_record import describe_data
+from evaluation.questions import QuestionRow
 from models.settings import load_settings
 from utilities.errors import UserError, exit_code
 from utilities.processes import ProcessTree
@@ -33,13 +32,13 @@ EXAMPLES = """\
   python -m benchmarks.footprint --limit 16
   python -m benchmarks.footprint --data FILE --threads 2
 
-Memory is that of `python local_evaluation.py`, the evaluator's own embedding model included.
+Memory is that of `python local_evaluation.py`, with the embedding model that the evaluator scores with.
 """
 GIB = 1024**3
 MEMORY_LIMIT = 3 * GIB
 SECONDS_LIMIT = 10.0
 _STARTS = 2
-_SECONDS_BETWEEN_LOOKS = 0.2
+_SAMPLING_SECONDS = 0.2
 _FIRST_ANSWER = """\
 import json, sys
 from models.user_config import UserModel
@@ -50,41 +49,28 @@ print(len(UserModel().batch_predict({"prompt": [question]}, is_choice)), flush=T
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure by the options of the command line; print a table and return 0."""
-    options = _options(argv)
-    questions = read_questions(options.data)[: options.limit]
+    options = make_parser("footprint", __doc__, EXAMPLES, data=DEVELOPMENT, threads=True).parse_args(argv)
+    questions, data = read_asked(options)
     weights = weights_of(load_settings().engine)
-    environment = _environment(options.threads)
     threads = options.threads or os.cpu_count() or 1
+    environment = {**os.environ, **({"OMP_NUM_THREADS": str(threads)} if options.threads else {})}
     results = Results(options.results, conditions(threads, None), fresh=options.fresh)
-    data = describe_data(options.data, len(questions))
     inputs = {"weights": weights, "sources": source_digest(), "data": data}
-    memory = results.part(
-        {**inputs, "part": "memory"}, lambda: evaluate_in_child(options.data, len(questions), environment)
-    )
+    evaluate = partial(evaluate_in_child, options.data, len(questions), environment)
+    memory = results.part({**inputs, "part": "memory"}, evaluate)
     starts = results.part({**inputs, "part": "start"}, lambda: start_in_children(questions[0], environment))
     results.finish({**memory, **starts, **inputs})
     print_footprint(memory["peak_bytes"], starts["seconds"])
     return 0
 
 
-def _options(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = make_parser("footprint", __doc__, EXAMPLES)
-    add_questions(parser)
-    add_threads(parser)
-    return parser.parse_args(argv)
-
-
-def _environment(threads: int | None) -> dict[str, str]:
-    return {**os.environ, **({"OMP_NUM_THREADS": str(threads)} if threads else {})}
-
-
 def evaluate_in_child(data: Path, limit: int, environment: Mapping[str, str]) -> Json:
-    """Run the local evaluation and return its seconds from start to end and the peak bytes of all its processes.
+    """Run the local evaluation; return its seconds and the peak bytes of all its processes.
 
-    A page that several processes map is counted once. The peak is that of five looks a second.
+    Memory is sampled five times a second; a page that several processes share counts once.
 
     Raises:
-        UserError: the evaluation failed; what it said stands above.
+        UserError: the evaluation failed; its output is above.
     """
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "local_evaluation.py", "--data", str(data.resolve())]
@@ -98,14 +84,14 @@ def evaluate_in_child(data: Path, limit: int, environment: Mapping[str, str]) ->
         tree = ProcessTree(child)
         while child.poll() is None:
             tree.sample()
-            time.sleep(_SECONDS_BETWEEN_LOOKS)
+            time.sleep(_SAMPLING_SECONDS)
     if child.returncode != 0:
-        raise UserError(f"local_evaluation.py ended with code {child.returncode}: mend what it says above")
+        raise UserError(f"local_evaluation.py ended with code {child.returncode}: correct what its output above says")
     return {"peak_bytes": tree.peak_bytes, "evaluation_seconds": time.perf_counter() - started}
 
 
 def start_in_children(question: QuestionRow, environment: Mapping[str, str]) -> Json:
-    """Return the seconds from the start of a process to its first answer, for two starts one after the other."""
+    """Return the seconds from process start to first answer, of two starts in a row."""
     return {"seconds": [_seconds_to_answer(question, environment) for _ in range(_STARTS)]}
 
 
@@ -126,12 +112,12 @@ def _seconds_to_answer(question: QuestionRow, environment: Mapping[str, str]) ->
         answered = child.stdout.readline()
         seconds = time.perf_counter() - started
     if not answered:
-        raise UserError("the UserModel gave no answer: mend what it says above")
+        raise UserError("the UserModel gave no answer: correct what its output above says")
     return seconds
 
 
 def print_footprint(peak_bytes: int, seconds: Sequence[float]) -> None:
-    """Print both figures against their limits; the second start counts, when the files are in the system's cache."""
+    """Print both figures with their limits. The second start counts, as files are then in the system's cache."""
     rows = [
         _row("peak memory, GiB", peak_bytes / GIB, MEMORY_LIMIT / GIB),
         _row("second start to first answer, s", seconds[-1], SECONDS_LIMIT),

@@ -1,4 +1,4 @@
-"""llama.cpp behind the engines' interface: the same prompts and the same solvers, somebody else's arithmetic."""
+"""Adapts llama.cpp to the engine interface: the package's prompts and solvers with llama.cpp's arithmetic."""
 
 import math
 import time
@@ -25,10 +25,10 @@ _ROOM_FOR_ANSWERS = 512
 
 
 class LlamaCppModel(TextCoder):
-    """A GGUF file; one row at a time, its prompt computed once for all continuations."""
+    """A model in a GGUF file; it computes one row at a time, and a row's prompt once for all its continuations."""
 
     def __init__(self, folder: Path, gguf: Path, context: int, threads: int) -> None:
-        """Load `gguf`; the tokenizer comes from `folder`, because both have the same vocabulary."""
+        """Load `gguf`, and the tokenizer from `folder`, which has the same vocabulary."""
         from llama_cpp import Llama
 
         super().__init__(folder, GenerationConfig.from_pretrained(folder, local_files_only=True))
@@ -81,13 +81,13 @@ class LlamaCppModel(TextCoder):
 
 
 class LlamaCppEngine:
-    """Answers prompts by the same solvers as the package's engines."""
+    """Answers prompts with the solvers of the package's engines."""
 
     def __init__(self, folder: Path, settings: EngineSettings, gguf: Path | None, threads: int) -> None:
         """Load the model.
 
         Raises:
-            UserError: no GGUF file is named, or it is not there.
+            UserError: no GGUF file is named, or it does not exist.
         """
         if gguf is None or not gguf.is_file():
             raise UserError("llama.cpp reads the model from a GGUF file: name it with --gguf FILE")
@@ -99,18 +99,18 @@ class LlamaCppEngine:
         self,
         prompts: Sequence[Prompt],
         ways: Sequence[str] | None = None,
-        seconds: float = NO_LIMIT,  # noqa: ARG002 - it is only measured
+        seconds: float = NO_LIMIT,  # noqa: ARG002 - no deadline: it is only measured
     ) -> list[Answer]:
         """Answer every prompt, in order."""
         ways = ways or [way_of(prompt.space, self._settings) for prompt in prompts]
         return solve(self._model, prompts, ways, self._limits)
 
     def usage(self) -> Usage:
-        """Return what was read and written so far, and the seconds that it took."""
+        """Return the tokens read and written so far, and the seconds."""
         return self._model.usage
 
     def describe(self) -> Mapping[str, object]:
-        """Return llama.cpp's binding and its file."""
+        """Return the version of llama.cpp's binding and the name of the file."""
         import llama_cpp
 
         return {"engine": "llama.cpp", "llama_cpp": llama_cpp.__version__, "gguf": self._gguf.name}

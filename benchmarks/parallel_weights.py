@@ -1,4 +1,4 @@
-"""How nearly parallel weights are before and after an adapter changed them: where they are, SLERP is an average."""
+"""Cosines between weights before and after an adapter; where weights are nearly parallel, SLERP is an average."""
 
 import argparse
 import sys
@@ -31,22 +31,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     base = options.base or model_folder(engine)
     adapter = options.adapter or adapter_folders(engine)[engine.adapter]
     if adapter is None:
-        raise UserError("the model in force has no adapter: name one by --adapter")
+        raise UserError("the model in use has no adapter: name one by --adapter")
     found = cosines(base, adapter)
-    told = {
+    summary = {
         "tensors": len(found),
         "smallest": min(found.values()),
         "above_threshold": sum(value > LINEAR for value in found.values()),
     }
     inputs = {"base": fingerprint(base), "adapter": sha256(adapter / "adapter_model.safetensors")}
-    Results(options.results, conditions(1, None), fresh=True).finish({**inputs, **told, "cosines": found})
-    line = [str(told["tensors"]), f"{told['smallest']:.6f}", f"{told['above_threshold']} (above {LINEAR})"]
+    Results(options.results, conditions(1, None), fresh=True).finish({**inputs, **summary, "cosines": found})
+    line = [str(len(found)), f"{summary['smallest']:.6f}", f"{summary['above_threshold']} (above {LINEAR})"]
     print_table(["base and tuned", "tensors", "smallest cosine", "averaged by SLERP"], [[adapter.name, *line]])
     return 0
 
 
 def cosines(base: Path, adapter: Path) -> dict[str, float]:
-    """Return the cosine of each changed tensor, as one vector, before and after, by its module.
+    """Return, by module, the cosine between each changed tensor before and after, flattened to vectors.
 
     Raises:
         UserError: a file cannot be read, or the adapter belongs to another base.

@@ -1,4 +1,4 @@
-"""A Llama with random weights in AutoAWQ's format: for speed and memory, where only shape and format matter."""
+"""Writes a Llama with random weights in AutoAWQ's format, to measure speed and memory."""
 
 import shutil
 from functools import partial
@@ -59,7 +59,7 @@ def _write_weights(folder: Path, shape: ModelShape) -> None:
 
 
 def _random_layer(shape: ModelShape) -> Json:
-    """Return one layer's tensors; all layers have the same, because only their format matters."""
+    """Return the tensors of one layer; all layers share them, as only shape and format matter."""
     import torch
 
     hidden, inner = shape.hidden_size, shape.intermediate_size
@@ -81,7 +81,7 @@ def _random_layer(shape: ModelShape) -> Json:
 
 
 def _random_matrix(inputs: int, outputs: int) -> Json:
-    """Return [inputs, outputs] as AutoAWQ packs it: eight columns an int32, a zero point and a scale a group."""
+    """Return [inputs, outputs] packed by AutoAWQ: eight columns per int32, a zero point and a scale per group."""
     import torch
 
     def packed(rows: int) -> torch.Tensor:

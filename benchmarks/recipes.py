@@ -1,4 +1,4 @@
-"""The ways of answering that are compared: the starter kit's, one with digits only, and this package's two."""
+"""The recipes of `benchmarks.compare_recipes`: the starter kit's, one with digits only, and this package's two."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -34,7 +34,7 @@ _KIT_LIMIT = 100
 
 
 class Writer:
-    """A model folder behind plain `generate`: greedy, batches padded on the left."""
+    """Writes texts with the plain `generate` of transformers: greedy, batches padded on the left."""
 
     def __init__(self, settings: EngineSettings) -> None:
         folder = weights_folder(settings)
@@ -50,7 +50,7 @@ class Writer:
     def write(
         self, texts: Sequence[str], limit: int, processors: Sequence[LogitsProcessor] = (), *, is_chat: bool = False
     ) -> list[str]:
-        """Continue every text by at most `limit` tokens."""
+        """Continue every text by at most `limit` tokens; `is_chat` says that it has its special tokens already."""
         batch = self.tokenizer(list(texts), return_tensors="pt", padding=True, add_special_tokens=not is_chat)
         batch = batch.to(self.model.device)
         written = self.model.generate(
@@ -77,13 +77,13 @@ class KitRecipe:
         return BATCH_SIZE
 
     def batch_predict(self, batch: Mapping[str, Sequence[str]], is_multiple_choice: bool) -> list[str]:
-        """Continue every question; a multiple-choice question by one token."""
+        """Continue every question by up to 100 tokens, a multiple-choice question by one."""
         texts = [f"{KIT_SYSTEM}\n\n{question}" for question in batch["prompt"]]
         return self._writer.write(texts, 1 if is_multiple_choice else _KIT_LIMIT)
 
 
 class DigitsRecipe:
-    """After NVIDIA's entry: chat template, an output limit a task type, numbers written in digits and commas only."""
+    """After NVIDIA's entry: chat template, output limits by task type, numbers in digits and commas only."""
 
     def __init__(self, settings: Settings) -> None:
         self._writer = Writer(settings.engine)
@@ -94,7 +94,7 @@ class DigitsRecipe:
         return BATCH_SIZE
 
     def batch_predict(self, batch: Mapping[str, Sequence[str]], is_multiple_choice: bool) -> list[str]:
-        """Answer by the detected task type; questions of one batch that differ in it are written apart."""
+        """Answer by the detected task type; each type of a batch is written as its own batch."""
         questions = batch["prompt"]
         groups: dict[TaskType, list[int]] = {}
         for index, question in enumerate(questions):
@@ -116,9 +116,9 @@ class DigitsRecipe:
 
 
 class NumberTokens:
-    """What is added to the logits so that only numbers can be written, [vocabulary]: 0 or minus infinity.
+    """Masks for logits that allow only numbers, [vocabulary]: 0 or minus infinity.
 
-    `first` allows tokens of digits alone, `later` commas and the end of the answer as well.
+    `first` allows tokens of digits, `later` also commas and the end of the answer.
     """
 
     def __init__(self, writer: Writer) -> None:
@@ -132,14 +132,14 @@ class NumberTokens:
 
 
 class DigitsOnly(LogitsProcessor):
-    """Lets one call of `generate` write digits and commas and nothing else."""
+    """Restricts one call of `generate` to digits and commas."""
 
     def __init__(self, tokens: NumberTokens) -> None:
         self._tokens = tokens
         self._prompt_length: int | None = None
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        """Forbid every other token; `input_ids` is [batch, length], `scores` [batch, vocabulary]."""
+        """Mask every other token; `input_ids` is [batch, length], `scores` [batch, vocabulary]."""
         length = input_ids.shape[1]
         if self._prompt_length is None:
             self._prompt_length = length
@@ -159,7 +159,7 @@ def _allowing(tokens: Sequence[int], size: int, device: torch.device) -> torch.T
 
 
 def untuned(settings: Settings) -> Model:
-    """Return this package's model without the adapter of the settings."""
+    """Return this package's model without its adapter."""
     return ShopBenchModel(replace(settings, engine=replace(settings.engine, adapter="")))
 
 

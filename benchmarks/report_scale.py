@@ -1,4 +1,4 @@
-"""What the report of a large run costs: seconds to write it, its size, seconds until a browser shows its questions."""
+"""The report of a large run: seconds to write it, its size, and seconds until a browser shows its questions."""
 
 import argparse
 import random
@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.chromium import CHROMIUM, Browser
-from benchmarks.common import Json, Results, conditions, make_parser, print_table, source_digest
+from benchmarks.common import Json, make_parser, open_results, print_table, source_digest
 from evaluation.question_record import write_json_lines, write_questions, write_trace
 from evaluation.report.page import write_report
 from evaluation.report.runs import Run, read_run
@@ -25,8 +25,8 @@ EXAMPLES = """\
   python -m benchmarks.report_scale outputs
   python -m benchmarks.report_scale outputs --sizes 96 20000 --repeats 3
 
-The run's questions are repeated, the words of each copy in another order, so that no copy compresses well.
-Seconds to open are those of Chromium, from the address to the list of questions; without a Chromium they are left out.
+The run's questions are repeated; each copy has its words in a new order, so that it does not compress well.
+Chromium measures the seconds from opening the address to the list of questions; without Chromium they are left out.
 """
 SOURCES = ("evaluation/report/*.py", "evaluation/report/template/*", "benchmarks/report_scale.py")
 WIDTHS = (400, 1400)
@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measure by the options of the command line; print a table and return 0."""
     options = _options(argv)
     run = read_run(options.run)
-    results = Results(options.results, conditions(1, _SEED), fresh=options.fresh)
+    results = open_results(options, _SEED)
     key = {"run": sha256(options.run / "questions.jsonl"), "sources": source_digest(SOURCES)}
     rows = []
     for size in options.sizes:
@@ -52,7 +52,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = make_parser("report_scale", __doc__, EXAMPLES)
     parser.add_argument("run", type=Path, metavar="RUN", help="folder that local_evaluation.py wrote")
     parser.add_argument("--sizes", type=positive, nargs="+", metavar="N", default=[96, 20_000], help="questions")
-    parser.add_argument("--repeats", type=positive, metavar="N", default=3, help="times that a page is opened")
+    parser.add_argument("--repeats", type=positive, metavar="N", default=3, help="measurements per page (default: 3)")
     options = parser.parse_args(argv)
     if not (options.run / "questions.jsonl").is_file():
         raise UserError(f"{options.run} holds no questions.jsonl: name a folder that local_evaluation.py wrote")
@@ -77,7 +77,7 @@ def measured(run: Run, size: int, repeats: int) -> Json:
 
 
 def enlarged(run: Run, size: int, folder: Path) -> Path:
-    """Write as many copies of a run as make `size` questions; each is scored and told as its original was."""
+    """Write enough copies of a run for `size` questions, with the answers, scores and traces of the originals."""
     copies = range(-(-size // len(run.questions)))
     generator = random.Random(_SEED)
     questions = [
@@ -97,14 +97,14 @@ def enlarged(run: Run, size: int, folder: Path) -> Path:
 
 
 def _varied(text: str, copy: int, generator: random.Random) -> str:
-    """Return the words in another order, and told from other copies: equal questions would be one."""
+    """Return the number of the copy and the words in a new order, as equal texts would count as one question."""
     words = text.split(" ")
     generator.shuffle(words)
     return " ".join((str(copy), *words))
 
 
 def _opened(page: Path, width: int, repeats: int) -> float:
-    """Return the median seconds until the questions of a page could be read, in a new browser each time."""
+    """Return the median seconds until the questions of a page are shown, each time in a new browser."""
     seconds = []
     for _ in range(repeats):
         with Browser() as browser:

@@ -1,15 +1,15 @@
-"""A Llama of 70B's shape with random 4-bit weights on a GPU: tokens a second, and what share of the floor that is.
+"""Speed of a 70B-shaped Llama with random 4-bit weights on a GPU, and its share of the floor.
 
 The floor is the time of the same passes at the GPU's peak and full bandwidth (submission/time_budget/prediction.py).
-Weights are random because only their shape and format decide the speed. With fewer layers than 80 speeds are divided by
-the ratio, which leaves embedding and vocabulary projection, about a layer's worth, out of account.
+Random weights suffice because speed depends on shape and format alone. With fewer than 80 layers, speeds are scaled to
+80; this ignores embedding and vocabulary projection, about one layer's work.
 """
 
 import argparse
 import dataclasses
 import sys
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from benchmarks.common import (
@@ -21,6 +21,7 @@ from benchmarks.common import (
     model_folder,
     print_table,
     source_digest,
+    started_engine,
 )
 from benchmarks.random_awq import write_random_checkpoint
 from models.engines.interface import Engine
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\
   python -m benchmarks.seventy_shape --gpu h200
-  python -m benchmarks.seventy_shape --gpu t4 --layers 20     a quarter of the model, speeds divided by four
+  python -m benchmarks.seventy_shape --gpu t4 --layers 20     a quarter of the layers, speeds divided by four
   python -m benchmarks.seventy_shape --gpu l4 --engine vllm --layers 40
 
 Needs a GPU, requirements-gpu.txt, and disk for the weights: 40 GB for 80 layers, under models/weights/.
@@ -57,8 +58,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     count = _gpus()
     results = Results(options.results, conditions(count, 0), fresh=options.fresh)
     inputs = {"gpu": options.gpu, "entry": dataclasses.asdict(entry), "sources": source_digest()}
-    engine = _LazyEngine(entry, options.gpu, count)
-    rows = [results.part({**inputs, "rows": size}, partial(engine.measure, size)) for size in options.rows]
+    machine = machine_of(entry, options.gpu, count)
+    # The model is written and loaded when the first part is measured: finished results need neither.
+    load = cache(partial(_load, entry, count))
+    measure = partial(_measured, load, machine, engine_settings(entry, count))
+    rows = [results.part({**inputs, "rows": size}, partial(measure, size)) for size in options.rows]
     results.finish({"rows": rows, "layers": options.layers, "gpu": options.gpu, "gpus": count})
     print_speeds(rows, options.layers)
     return 0
@@ -66,14 +70,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = make_parser("seventy_shape", __doc__, EXAMPLES)
-    parser.add_argument("--gpu", metavar="NAME", default="h200", help="what GPU this is (default: %(default)s)")
-    parser.add_argument("--layers", type=positive, metavar="N", default=80, help="layers to build (default: 80)")
-    parser.add_argument(
-        "--engine", choices=("transformers", "vllm"), default="transformers", help="default: %(default)s"
-    )
-    parser.add_argument(
-        "--rows", type=positive, nargs="+", metavar="N", default=[1, 16], help="batch sizes (default: 1 16)"
-    )
+    add = parser.add_argument
+    add("--gpu", metavar="NAME", default="h200", help="the type of this GPU (default: %(default)s)")
+    add("--layers", type=positive, metavar="N", default=80, help="layers to build (default: 80)")
+    add("--engine", choices=("transformers", "vllm"), default="transformers", help="default: %(default)s")
+    add("--rows", type=positive, nargs="+", metavar="N", default=[1, 16], help="batch sizes (default: 1 16)")
     return parser.parse_args(argv)
 
 
@@ -81,52 +82,39 @@ def _gpus() -> int:
     import torch
 
     if not torch.cuda.is_available():
-        raise UserError("no GPU is at hand: run this where torch.cuda.is_available() says True")
+        raise UserError("there is no GPU: run this where torch.cuda.is_available() is True")
     return torch.cuda.device_count()
 
 
 def shaped_entry(layers: int, engine: str) -> ModelEntry:
-    """Return the 70B model's entry with so many layers and a folder of its own."""
+    """Return the 70B model's entry with this number of layers and its own folder."""
     entry = model_entry(MODEL)
     shape = dataclasses.replace(entry.shape, layers=layers)
     folder = f"models/weights/random-70b-{layers}-layers"
-    # `engine` comes from the options, which allow what the entry does.
+    # The options offer only engines that the entry allows.
     return dataclasses.replace(entry, shape=shape, weights=folder, engine=engine)  # type: ignore[arg-type]
 
 
 def prompts_of(rows: int) -> tuple[list[Prompt], list[Prompt]]:
-    """Return prompts that are only read, about 500 tokens each, and prompts of which 32 words are written."""
+    """Return prompts of about 500 tokens that need no writing, and prompts that are answered with 32 words."""
     bodies = [f"question {row} " + "bottle " * _WORDS for row in range(rows)]
     read = [Prompt("", body, Choice(("0", "1", "2")), fallback="0") for body in bodies]
     short = [Prompt("", body[:40], Text(_WRITTEN_WORDS, stop=()), fallback="x", cue="") for body in bodies]
     return read, short
 
 
-class _LazyEngine:
-    """Writes and loads the model when the first row is measured: a finished run needs neither."""
+def _load(entry: ModelEntry, count: int) -> Engine:
+    write_random_checkpoint(ROOT / entry.weights, entry, model_folder(load_settings().engine))
+    return started_engine(engine_settings(entry, count))
 
-    def __init__(self, entry: ModelEntry, gpu: str, count: int) -> None:
-        self._entry, self._gpu, self._count = entry, gpu, count
-        self._engine: Engine | None = None
 
-    def measure(self, rows: int) -> Json:
-        """Return speeds, shares of the floor and the memory in use for batches of so many rows."""
-        import torch
+def _measured(load: Callable[[], Engine], machine: "Machine", settings: EngineSettings, rows: int) -> Json:
+    """Return speeds, shares of the floor and used memory for batches of this size."""
+    import torch
 
-        self._engine = self._engine or self._loaded()
-        machine = machine_of(self._entry, self._gpu, self._count)
-        row = timed(self._engine, machine, engine_settings(self._entry, self._count), rows)
-        free, total = torch.cuda.mem_get_info()
-        return {**row, "used_gb": (total - free) / 1e9}
-
-    def _loaded(self) -> Engine:
-        from models.engines.process.warm_up import warm_up
-        from models.engines.registry import create_engine
-
-        write_random_checkpoint(ROOT / self._entry.weights, self._entry, model_folder(load_settings().engine))
-        engine = create_engine(engine_settings(self._entry, self._count))
-        warm_up(engine)
-        return engine
+    row = timed(load(), machine, settings, rows)
+    free, total = torch.cuda.mem_get_info()
+    return {**row, "used_gb": (total - free) / 1e9}
 
 
 def engine_settings(entry: ModelEntry, count: int) -> EngineSettings:
@@ -144,7 +132,7 @@ def engine_settings(entry: ModelEntry, count: int) -> EngineSettings:
 
 
 def machine_of(entry: ModelEntry, gpu: str, count: int) -> "Machine":
-    """Return the entry's model on these GPUs, with all that is assumed of them."""
+    """Return the time model of the entry on these GPUs."""
     from submission.time_budget.prediction import Machine
 
     devices, assumptions = read_devices()
@@ -152,7 +140,7 @@ def machine_of(entry: ModelEntry, gpu: str, count: int) -> "Machine":
 
 
 def timed(engine: Engine, machine: "Machine", settings: EngineSettings, rows: int) -> Json:
-    """Have the engine read and write once; return tokens a second, and floors as shares of the time it took."""
+    """Let the engine read and write once; return tokens per second, and the floors as shares of the measured time."""
     read, written = prompts_of(rows)
     usages = [dataclasses.replace(engine.usage())]
     for prompts in (read, written):
@@ -174,7 +162,7 @@ def timed(engine: Engine, machine: "Machine", settings: EngineSettings, rows: in
 def floors(
     machine: "Machine", settings: EngineSettings, read: Sequence[Prompt], written: Sequence[Prompt]
 ) -> tuple[float, float]:
-    """Return the least seconds of reading the first prompts, and of one step of writing the second ones' texts."""
+    """Return the least seconds for reading the first prompts, and for one decoding step of the second ones."""
     from submission.time_budget.token_counting import count_work
     from submission.time_budget.token_figures import load_tokenizer
 
@@ -185,7 +173,7 @@ def floors(
 
 
 def print_speeds(rows: Sequence[Json], layers: int) -> None:
-    """Print one line a batch size; speeds are those of 80 layers."""
+    """Print one line per batch size; speeds are scaled to 80 layers."""
     part = layers / model_entry(MODEL).shape.layers
     columns = ("rows", "prefill tokens/s", "share of the floor", "decode tokens/s", "share of the floor", "GB in use")
     print_table(columns, [_speed_row(row, part) for row in rows])

@@ -1,4 +1,4 @@
-"""Which questions share content, eight words in a row, with the rows that a model was trained on."""
+"""Finds questions that share content, eight words in a row, with the rows that a model was trained on."""
 
 import argparse
 import sys
@@ -16,8 +16,8 @@ from utilities.wheels import sha256
 EXAMPLES = """\
   python -m benchmarks.shared_content --rows selected/train_2000.jsonl --data selected/held_out.jsonl official.json
 
-What counts as shared is what `python -m tuning.select_data` drops rows for. `--among` names the rows that were selected
-from: the more rows, the better is an instruction's wording told from content. The JSON has the numbers of the lines.
+Content is shared by the rule by which `python -m tuning.select_data` drops rows. `--among` names the rows from which
+training rows were selected: with more rows, instructions are better separated from content. The JSON has line numbers.
 """
 
 
@@ -27,10 +27,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     rows = [read_questions(path) for path in options.rows]
     among = [question for path in options.among or options.rows for question in read_questions(path)]
     asked = {path.name: read_questions(path) for path in options.data}
-    everything = [
-        read_parts(each.input_field) for each in (*among, *(q for questions in asked.values() for q in questions))
-    ]
-    seen = UnseenContent([read_parts(each.input_field) for each in (row for file in rows for row in file)], everything)
+    everything = [*among, *(each for questions in asked.values() for each in questions)]
+    trained = [each for file in rows for each in file]
+    seen = UnseenContent(*([read_parts(each.input_field) for each in group] for group in (trained, everything)))
     shared = {name: _shared(questions, seen) for name, questions in asked.items()}
     results = Results(options.results, conditions(1, None), fresh=True)
     files = {str(path): sha256(path) for path in (*options.rows, *options.data)}
@@ -46,8 +45,14 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = make_parser("shared_content", __doc__, EXAMPLES)
     add = parser.add_argument
     add("--rows", type=Path, nargs="+", required=True, metavar="FILE", help="rows that were trained on")
-    add("--data", type=Path, nargs="+", required=True, metavar="FILE", help="questions that were to stay unseen")
-    add("--among", type=Path, nargs="+", metavar="FILE", help="rows that wording is told by (default: those of --rows)")
+    add("--data", type=Path, nargs="+", required=True, metavar="FILE", help="questions that should be unseen")
+    add(
+        "--among",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="rows with the same instructions (default: --rows)",
+    )
     return parser.parse_args(argv)
 
 

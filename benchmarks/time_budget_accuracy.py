@@ -1,34 +1,31 @@
-"""The time budget's prediction against the clock: the model of the settings on real questions, by task type.
+"""The time budget's prediction against measured seconds of the model in use, by task type.
 
-Texts are predicted to be written to their limit; `same steps` is the prediction for as many steps as were taken, which
-tells the error of the time model from that worst case.
+The prediction assumes that texts are written to their limit. `same steps` predicts for the number of steps that were
+taken: its error is that of the time model alone.
 """
 
-import argparse
 import dataclasses
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from typing import Any
 
 from tqdm import tqdm
 
 from benchmarks.common import (
+    DEVELOPMENT,
     PACKAGE,
     Json,
-    Results,
-    add_questions,
-    add_threads,
-    conditions,
     make_parser,
+    open_results,
     print_table,
-    set_threads,
+    read_asked,
     source_digest,
+    started_engine,
     weights_of,
 )
-from evaluation.questions import QuestionRow, read_questions
-from evaluation.run_record import describe_data
+from evaluation.questions import QuestionRow
 from models.engines.interface import Engine
 from models.engines.model_registry import model_entry
 from models.settings import Settings, load_settings
@@ -37,11 +34,11 @@ from submission.time_budget.devices import CPU, Device, device_named, read_devic
 from utilities.errors import exit_code
 
 EXAMPLES = """\
-  python -m benchmarks.time_budget_accuracy                   all of data/development.json: takes minutes python -m
-  benchmarks.time_budget_accuracy --limit 8 python -m benchmarks.time_budget_accuracy --gpu l4          on a GPU: its
-  figures of submission/time_budget/devices.yaml
+  python -m benchmarks.time_budget_accuracy              all of data/development.json: takes minutes
+  python -m benchmarks.time_budget_accuracy --limit 8
+  python -m benchmarks.time_budget_accuracy --gpu l4     on a GPU, by its figures of submission/time_budget/devices.yaml
 
-The CPU's arithmetic and bandwidth are measured first. Run nothing beside it.
+The CPU's arithmetic and bandwidth are measured first. Run nothing else meanwhile.
 """
 _COUNTS = ("prefill_tokens", "decode_steps")
 _COLUMNS = ("tokens", "measured", "steps", "measured", "seconds", "same steps", "measured", "ratio", "same steps")
@@ -51,34 +48,25 @@ Batches = dict[str, list[list[Prompt]]]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Predict and measure by the options of the command line; print a table and return 0."""
-    options = _options(argv)
-    questions = read_questions(options.data)[: options.limit]
+    parser = make_parser("time_budget_accuracy", __doc__, EXAMPLES, data=DEVELOPMENT, threads=True)
+    parser.add_argument("--gpu", metavar="NAME", default=CPU, help="default: %(default)s, measured")
+    options = parser.parse_args(argv)
+    questions, data = read_asked(options)
     settings = load_settings()
-    threads = set_threads(options.threads)
-    results = Results(options.results, conditions(threads, None), fresh=options.fresh)
-    data = describe_data(options.data, len(questions))
+    results = open_results(options)
     inputs = {"settings": dataclasses.asdict(settings), "weights": weights_of(settings.engine), "data": data}
     inputs["sources"] = source_digest((*PACKAGE, "submission/time_budget/devices.yaml"))
     device = Device(**results.part({**inputs, "device": options.gpu}, partial(_measured_device, options.gpu)))
     batches = batches_of(questions, settings)
-    engine = _LazyEngine(settings)
+    # The model is loaded when the first part is measured: finished results need none.
+    load = cache(partial(started_engine, settings.engine))
     rows = []
     for task_type, group in tqdm(batches.items(), desc="measuring", unit="task type"):
-        measured = results.part({**inputs, "task_type": task_type}, partial(engine.measure, group))
+        measured = results.part({**inputs, "task_type": task_type}, partial(_measured, load, group))
         rows.append({"task_type": task_type, **predicted(group, settings, device, measured), **measured})
     results.finish({"task_types": rows, "device": dataclasses.asdict(device), **inputs})
     print_comparison(rows)
     return 0
-
-
-def _options(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = make_parser("time_budget_accuracy", __doc__, EXAMPLES)
-    add_questions(parser)
-    add_threads(parser)
-    parser.add_argument(
-        "--gpu", metavar="NAME", default=CPU, help="the device that the model runs on (default: %(default)s, measured)"
-    )
-    return parser.parse_args(argv)
 
 
 def batches_of(questions: Sequence[QuestionRow], settings: Settings) -> Batches:
@@ -97,42 +85,26 @@ def _measured_device(name: str) -> Json:
     return dataclasses.asdict(device_named(name)[0])
 
 
-class _LazyEngine:
-    """Loads the model when the first part is measured: a finished run needs none."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._engine: Engine | None = None
-
-    def measure(self, batches: Sequence[Sequence[Prompt]]) -> Json:
-        """Answer the batches and return questions, seconds and what the engine says it did."""
-        engine = self._engine = self._engine or _warm(self._settings)
-        before, started = dataclasses.replace(engine.usage()), time.perf_counter()
-        for batch in batches:
-            engine.answer(batch)
-        seconds, after = time.perf_counter() - started, engine.usage()
-        done = {f"measured_{name}": getattr(after, name) - getattr(before, name) for name in _COUNTS}
-        return {"questions": sum(map(len, batches)), "measured_seconds": seconds, **done}
-
-
-def _warm(settings: Settings) -> Engine:
-    from models.engines.process.warm_up import warm_up
-    from models.engines.registry import create_engine
-
-    engine = create_engine(settings.engine)
-    warm_up(engine)
-    return engine
+def _measured(load: Callable[[], Engine], batches: Sequence[Sequence[Prompt]]) -> Json:
+    """Answer the batches; return questions, seconds, and tokens and steps by the engine's count."""
+    engine = load()
+    before, started = dataclasses.replace(engine.usage()), time.perf_counter()
+    for batch in batches:
+        engine.answer(batch)
+    seconds, after = time.perf_counter() - started, engine.usage()
+    done = {f"measured_{name}": getattr(after, name) - getattr(before, name) for name in _COUNTS}
+    return {"questions": sum(map(len, batches)), "measured_seconds": seconds, **done}
 
 
 def predicted(
     batches: Sequence[Sequence[Prompt]], settings: Settings, device: Device, measured: Mapping[str, Any]
 ) -> Json:
-    """Return predicted tokens, steps and seconds, and the seconds for as many steps as were taken."""
+    """Return predicted tokens, steps and seconds, and the seconds for the number of steps that were taken."""
     from submission.time_budget.prediction import Machine
     from submission.time_budget.token_counting import count_work
     from submission.time_budget.token_figures import counting_for
 
-    # The engine of the settings, which loaded the model, is one that the entry may name.
+    # The settings' engine has loaded this model, so the entry allows it.
     entry = dataclasses.replace(model_entry(settings.engine.model), engine=settings.engine.name)  # type: ignore[arg-type]
     machine = Machine(entry, device, 1, read_devices()[1])
     work = count_work(counting_for(entry).tokenizer, batches, settings.engine)
@@ -150,7 +122,7 @@ def predicted(
 
 
 def print_comparison(rows: Sequence[Json]) -> None:
-    """Print predictions beside measurements, and their ratio: over 1 is predicted too long."""
+    """Print predictions, measurements and their ratio: over 1, the prediction is too long."""
     names = ("questions", *_COUNTS, *(f"measured_{name}" for name in _COUNTS))
     sums = (*names, "seconds", "seconds_at_measured_steps", "measured_seconds")
     total = {"task_type": "all", **{name: sum(row[name] for row in rows) for name in sums}}

@@ -1,37 +1,26 @@
-"""Training speed: losses on answers alone in batches of like length, against the trainer as it comes, in turns.
+"""Training speed, measured in turns: losses on answer tokens alone in batches of similar length, or a plain trainer.
 
-Both train the same rows in the same written form, with the same adapters, batch and number of steps; the plain trainer
-computes the loss, and so the vocabulary's logits, of every token. A row's tokens are counted without padding.
+Both train the same rows in the same written form, with the same adapters, batch size and number of steps. The plain
+trainer computes the loss of every token of the chat, in padded batches of random order. Padding tokens do not count.
 """
 
 import argparse
-import multiprocessing
 import resource
-import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
+import torch
+from transformers import Trainer
 
-from benchmarks.common import (
-    Json,
-    Results,
-    add_threads,
-    conditions,
-    make_parser,
-    model_folder,
-    print_table,
-    set_threads,
-    shown,
-)
-from benchmarks.plain_trainer import Chats, plain_trainer
+from benchmarks.common import Json, in_turns, make_parser, model_folder, open_results, print_turns, set_threads
 from evaluation.questions import read_questions
+from models.engines.answering.rendering import question_tokens
 from models.engines.local_folder import TextCoder
 from models.settings import load_settings
 from tuning.answer_trainer import AnswerTrainer, Rows
@@ -58,6 +47,7 @@ FIGURES = {
     "rows_per_second": "rows a second",
     "peak_megabytes": "peak memory, MB",
 }
+_NO_LOSS = -100
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -65,58 +55,34 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _options(argv)
     recipe = read_recipe(options.recipe)
     folder = model_folder(engine_settings(recipe))
-    results = Results(options.results, conditions(set_threads(options.threads), None), fresh=options.fresh)
+    results = open_results(options)
     inputs = {"limit": options.limit, "repeats": options.repeats, "threads": options.threads}
     identity = {**inputs, "rows": sha256(options.rows), "recipe": repr(recipe), "weights": fingerprint(folder)}
-    report = results.part(identity, lambda: in_turns(options, recipe, folder))
+    measure_way = partial(
+        measure, rows=options.rows, limit=options.limit, recipe=recipe, folder=folder, threads=options.threads
+    )
+    report = results.part(identity, lambda: in_turns(WAYS, options.repeats, measure_way))
     results.finish({"rows": options.rows.name, **inputs, **report})
-    _print(report)
+    print_turns(report, FIGURES, ["every token", "answers alone", "ratio"])
     return 0
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = make_parser("training_speed", __doc__, EXAMPLES)
-    add_threads(parser)
+    parser = make_parser("training_speed", __doc__, EXAMPLES, threads=True)
     add = parser.add_argument
     add("--rows", type=Path, required=True, metavar="FILE", help="rows with answers, JSON Lines")
     add("--recipe", type=Path, default=RECIPE, metavar="FILE", help="default: tuning/recipes/smollm2.yaml")
     add("--limit", type=positive, default=64, metavar="N", help="rows, spread over the file (default: %(default)s)")
-    add("--repeats", type=positive, default=3, metavar="N", help="turns of each; medians count (default: %(default)s)")
+    add("--repeats", type=positive, default=3, metavar="N", help="turns of each way (default: %(default)s)")
     return parser.parse_args(argv)
 
 
-def _print(report: Json) -> None:
-    ratio = report["ratio"]
-    print_table(
-        ["", "every token", "answers alone", "ratio"],
-        [
-            [words, *(shown(report[way][name]) for way in WAYS), shown(ratio[name], 2)]
-            for name, words in FIGURES.items()
-        ],
-    )
-
-
-def in_turns(options: argparse.Namespace, recipe: FinetuneRecipe, folder: Path) -> Json:
-    """Return the medians of both ways and, for each figure, answers alone over every token."""
-    found: dict[str, list[Json]] = {way: [] for way in WAYS}
-    for _ in tqdm(range(options.repeats), desc="turns", unit="turn"):
-        for way in WAYS:
-            # A process each, so that its peak memory is its own.
-            with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
-                task = process.submit(measure, way, options.rows, options.limit, recipe, folder, options.threads)
-                found[way].append(task.result())
-    medians = {way: {name: statistics.median(turn[name] for turn in found[way]) for name in FIGURES} for way in WAYS}
-    return {**medians, "ratio": {name: medians["answers"][name] / medians["plain"][name] for name in FIGURES}}
-
-
-def measure(way: str, rows: Path, limit: int, recipe: FinetuneRecipe, folder: Path, threads: int) -> Json:
-    """Train once over the rows and return tokens and rows a second and the process's peak memory."""
+def measure(way: str, rows: Path, limit: int, recipe: FinetuneRecipe, folder: Path, threads: int | None) -> Json:
+    """Train once on the rows; return tokens and rows per second and the peak memory of the process."""
     set_threads(threads)
-    forms = [
-        form
-        for row in read_questions(rows)
-        if isinstance(form := training_form(row, load_settings().prompts), TrainingForm)
-    ]
+    prompts = load_settings().prompts
+    made = (training_form(row, prompts) for row in read_questions(rows))
+    forms = [form for form in made if isinstance(form, TrainingForm)]
     forms = forms[:: max(1, len(forms) // limit)][:limit]
     model, coder = load_base(recipe, folder)
     model, head = adapted(model, recipe)
@@ -136,13 +102,6 @@ def measure(way: str, rows: Path, limit: int, recipe: FinetuneRecipe, folder: Pa
     }
 
 
-def _plain(
-    model: Any, _: AnswerHead, coder: TextCoder, forms: Forms, recipe: FinetuneRecipe, arguments: Any
-) -> tuple[Any, int]:
-    chats = Chats(forms, coder, recipe.limits)
-    return plain_trainer(model, chats, coder.pad, arguments), sum(map(len, chats.rows))
-
-
 def _answers(
     model: Any, head: AnswerHead, coder: TextCoder, forms: Forms, recipe: FinetuneRecipe, arguments: Any
 ) -> tuple[Any, int]:
@@ -150,6 +109,37 @@ def _answers(
     made = [example(coder, form, written, recipe.limits, str(index)) for index, form in enumerate(forms)]
     trainer = AnswerTrainer(model, head, coder.pad, group_by_length=True, args=arguments, train_dataset=Rows(made))
     return trainer, sum(each.length for each in made)
+
+
+def _plain(
+    model: Any, _: AnswerHead, coder: TextCoder, forms: Forms, recipe: FinetuneRecipe, arguments: Any
+) -> tuple[Any, int]:
+    chats = [_chat(form, coder, recipe) for form in forms]
+    dataset: Any = [{"input_ids": tokens} for tokens in chats]
+    padded = partial(_padded, pad=coder.pad)
+    trainer = Trainer(model=model, args=arguments, train_dataset=dataset, data_collator=padded)
+    return trainer, sum(map(len, chats))
+
+
+def _chat(form: TrainingForm, coder: TextCoder, recipe: FinetuneRecipe) -> list[int]:
+    question = question_tokens(coder, form.prompt, form.prompt.user, recipe.limits.prompt)
+    return [*question, *coder.continuation(answer_of(form))[: recipe.limits.text], coder.ends[0]]
+
+
+def answer_of(form: TrainingForm) -> str:
+    """Return the right answer in its written form."""
+    if form.texts:
+        return ", ".join(form.texts)
+    labels = getattr(form.prompt.space, "labels", ())
+    return ", ".join(label for label, gain in zip(labels, form.gains, strict=True) if gain == max(form.gains))
+
+
+def _padded(rows: Sequence[dict[str, list[int]]], pad: int) -> dict[str, torch.Tensor]:
+    width = max(len(row["input_ids"]) for row in rows)
+    sizes = [len(row["input_ids"]) for row in rows]
+    ids = torch.tensor([row["input_ids"] + [pad] * (width - size) for row, size in zip(rows, sizes, strict=True)])
+    real = torch.arange(width)[None] < torch.tensor(sizes)[:, None]
+    return {"input_ids": ids, "attention_mask": real.long(), "labels": ids.masked_fill(~real, _NO_LOSS)}
 
 
 if __name__ == "__main__":

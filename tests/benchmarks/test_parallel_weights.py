@@ -12,6 +12,7 @@ from tuning import apply_adapter
 from utilities.errors import UserError
 
 
+@pytest.mark.slow
 def test_cosines_are_those_of_the_dense_weights(
     tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

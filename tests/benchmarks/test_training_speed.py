@@ -16,6 +16,7 @@ batch: 2
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", training_speed.WAYS)
 def test_only_as_many_rows_as_asked_for_are_trained_and_counted(
     way: str, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
