@@ -68,8 +68,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.worker:
         write_json(options.results, _run_engine(options))
         return 0
-    results = open_results(options)
     questions, data = read_asked(options)
+    results = open_results(options)
     asked = {"sha256": data["sha256"], "questions": data["questions"]}
     interpreters = _interpreters(options)
     table = []

@@ -67,13 +67,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     settings = load_settings()
     clock = replace(settings.clock, seconds_per_sample=limit)
     settings = replace(settings, engine=replace(settings.engine, name=options.engine), clock=clock)
-    results = open_results(options)
     inputs = {
         "settings": asdict(settings),
         "data": data,
         "weights": weights_of(settings.engine) if options.engine != "scripted" else "none",
         "sources": source_digest((*PACKAGE, "benchmarks/fault*.py")),
     }
+    results = open_results(options)
     runs = {name: results.part({**inputs, "case": name}, partial(_run, name, settings, questions)) for name in _CASES}
     rows = {name: _row(run, runs["none"], questions, limit) for name, run in runs.items()}
     results.finish({"faults": rows, **inputs})

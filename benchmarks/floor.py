@@ -140,9 +140,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = make_parser("floor", __doc__, EXAMPLES, data=DEVELOPMENT, threads=True).parse_args(argv)
     questions, data = read_asked(options)
     settings = load_settings().engine
+    weights = weights_of(settings)
     results = open_results(options)
     floor = measure_floor(settings, [question.input_field for question in questions])
-    results.finish({"floor": floor.to_json(), "weights": weights_of(settings), "data": data})
+    results.finish({"floor": floor.to_json(), "weights": weights, "data": data})
     print_floor(floor, len(questions))
     return 0
 

@@ -31,7 +31,7 @@ def test_help_explains_the_benchmark_and_shows_examples(name: str, capsys: pytes
 
 @pytest.mark.parametrize("name", NAMES)
 def test_missing_data_is_one_sentence_and_exit_code_2(
-    name: str, tmp_path: Path, tiny_weights: Path, capsys: pytest.CaptureFixture[str]
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(name, "--data", tmp_path / "none.json", "--results", tmp_path / "r.json") == 2
     assert "none.json does not exist" in capsys.readouterr().err

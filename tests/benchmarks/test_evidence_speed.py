@@ -6,6 +6,8 @@ import pytest
 
 from tests.benchmarks.commands import read, run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def words_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.benchmarks.commands import read
 
 
@@ -13,6 +15,7 @@ def test_the_floor_is_two_operations_a_parameter_and_token() -> None:
     assert floor.seconds == 25.0
 
 
+@pytest.mark.slow
 def test_the_floor_counts_layers_and_no_embedding(tiny_folder: Path) -> None:
     from benchmarks.floor import count_parameters
 
@@ -23,6 +26,7 @@ def test_the_floor_counts_layers_and_no_embedding(tiny_folder: Path) -> None:
     assert count_parameters(tiny_folder) == config["num_hidden_layers"] * layer + hidden
 
 
+@pytest.mark.slow
 def test_the_floor_counts_the_tokens_of_the_bare_questions(tiny_folder: Path) -> None:
     from benchmarks.floor import count_tokens
 

@@ -1,21 +1,25 @@
+"""Cosines between weights before and after an adapter."""
+
 import json
 from pathlib import Path
 
 import pytest
-import torch
-from safetensors.torch import load_file
 
-from benchmarks import parallel_weights
-from tests.tiny_adapter import save_tiny_adapter
-from tests.tiny_model import save_tiny_model
-from tuning import apply_adapter
 from utilities.errors import UserError
 
+pytestmark = pytest.mark.slow
 
-@pytest.mark.slow
+
 def test_cosines_are_those_of_the_dense_weights(
     tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    import torch
+    from safetensors.torch import load_file
+
+    from benchmarks import parallel_weights
+    from tests.tiny_adapter import save_tiny_adapter
+    from tuning import apply_adapter
+
     adapter, dense = save_tiny_adapter(tmp_path / "adapter", tiny_folder, 1), tmp_path / "dense"
     given = ["--base", str(tiny_folder), "--adapter", str(adapter)]
     apply_adapter.main([*given, "--output", str(dense)])
@@ -31,6 +35,10 @@ def test_cosines_are_those_of_the_dense_weights(
 
 
 def test_an_adapter_of_another_base_is_refused(tiny_folder: Path, tmp_path: Path) -> None:
+    from benchmarks import parallel_weights
+    from tests.tiny_adapter import save_tiny_adapter
+    from tests.tiny_model import save_tiny_model
+
     adapter = save_tiny_adapter(tmp_path / "adapter", tiny_folder, 1)
     save_tiny_model(tmp_path / "narrow", hidden_size=32)
     with pytest.raises(UserError, match="name its own base"):
