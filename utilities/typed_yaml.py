@@ -31,10 +31,10 @@ _KINDS: Mapping[str, str] = {
     "string_type": "it must be a text",
     "tuple_type": "it must be a list",
     "finite_number": "it must be a finite number",
-    "greater_than_equal": "it must be at least {ge:g}",
-    "greater_than": "it must be greater than {gt:g}",
-    "less_than_equal": "it must be at most {le:g}",
-    "less_than": "it must be less than {lt:g}",
+    "greater_than_equal": "it must be at least {ge}",
+    "greater_than": "it must be greater than {gt}",
+    "less_than_equal": "it must be at most {le}",
+    "less_than": "it must be less than {lt}",
     "literal_error": "choose one of: {expected}",
 }
 """pydantic's type of an error -> what the sentence says of the value."""
