@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from evaluation.questions import read_questions
-from tuning.selection.parts import folded
+from tuning.selection.question_text import folded
 from utilities.errors import UserError
 
 

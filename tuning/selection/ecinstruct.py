@@ -3,18 +3,17 @@
 import ast
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tuning.selection.json_files import json_objects
-from tuning.selection.options import ReadingOptions
-from tuning.selection.rows import Dropped, Reading, Row, from_records, text_field
+from tuning.selection.rows import Dropped, Names, Reading, ReadingOptions, Row, from_records, text_field
+from tuning.selection.source_files import json_objects
 from utilities.errors import UserError
 from utilities.task_type import TaskType
 
-NAME = "ecinstruct"
 WORDS = "split, task, setting, instruction, input, options, output: one --split and one --setting are read"
+FIELDS: Names = (("split",), ("task",), ("setting",), ("instruction",), ("input",), ("output",))
 _LETTERED = re.compile(r"\(?([A-Z])\)?\s*[:.)]\s*(.*)", re.DOTALL)
 _LETTER = re.compile(r"\(?([A-Z])\)?(?:\s*[:.)].*)?\s*", re.DOTALL)
 _MOST_OPTIONS = 10  # a multiple-choice answer is one digit
@@ -31,11 +30,6 @@ class _Asked(NamedTuple):
     answer: object
     task_type: TaskType
     metric: str
-
-
-def recognises(fields: Set[str]) -> bool:
-    """Tell from the names of a file's fields whether it is of this format."""
-    return {"split", "task", "setting", "instruction", "input", "output"} <= fields
 
 
 def read(path: Path, options: ReadingOptions) -> Iterator[Reading]:

@@ -13,10 +13,9 @@ from evaluation.questions import QuestionRow, read_questions
 from prompts.settings import PromptSettings
 from tests.tuning.training_rows import all_kinds, choice, entity, ranking, retrieval, write_rows, written
 from tuning import select_data
-from tuning.selection.letters import with_numbers
-from tuning.selection.parts import Parts
+from tuning.selection.drawing import Shares, interleaved, select
+from tuning.selection.question_text import Parts, with_numbers
 from tuning.selection.rows import Usable
-from tuning.selection.sampling import Shares, interleaved, select
 from tuning.training_form import TrainingForm, training_form
 from utilities.errors import UserError, exit_code
 from utilities.task_type import TaskType

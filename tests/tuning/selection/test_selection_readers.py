@@ -8,10 +8,9 @@ import pytest
 from prompts.settings import PromptSettings
 from tests.tuning.training_rows import choice, thing, write_rows, written
 from tuning.selection import esci, reviews
-from tuning.selection.cleaning import Cleaner, Rules
-from tuning.selection.options import ReadingOptions
+from tuning.selection.cleaning import Cleaner
 from tuning.selection.registry import FORMATS, format_of
-from tuning.selection.rows import Corrupt, Dropped, Row
+from tuning.selection.rows import Corrupt, Dropped, ReadingOptions, Row
 from utilities.errors import UserError
 from utilities.task_type import TaskType
 
@@ -30,7 +29,7 @@ def drops_of(path: Path, **options: Any) -> Counter[str]:
 
 def assert_trainable(rows: list[Row]) -> None:
     """Check that the package's own prompts can be answered by every one of these rows."""
-    cleaner = Cleaner(Rules())
+    cleaner = Cleaner()
     cleaner.add_all(rows)
     cleaner.keep_usable([], PromptSettings())
     assert not cleaner.dropped

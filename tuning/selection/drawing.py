@@ -1,4 +1,4 @@
-"""An order of rows of which every beginning holds the tasks in the same proportion."""
+"""Draws held-out rows, and orders the training rows so that every prefix holds the tasks in the same proportion."""
 
 import random
 from collections import defaultdict
@@ -11,7 +11,6 @@ from tuning.selection.rows import Usable, stratum_name
 from utilities.errors import UserError
 
 Value = TypeVar("Value", int, float)
-HELD_OUT = "shares words with a held-out row"
 
 
 @dataclass(frozen=True)
@@ -19,8 +18,8 @@ class Shares:
     """How tasks share the sample.
 
     Attributes:
-        most: a task's name, or "" for all others, to the most rows of it.
-        weights: a task's name to how many times its share of the rows it gets; 1 where it is not named.
+        most: the most rows of a task by its name, of every other task by "".
+        weights: the factor of a task's share by its name, 1 for other tasks.
     """
 
     most: Mapping[str, int] = field(default_factory=dict)
@@ -28,7 +27,7 @@ class Shares:
 
 
 class Selected(NamedTuple):
-    """Rows to train on, in an order whose beginnings are the training sets, and rows that are never trained on."""
+    """Training rows, whose prefixes are the training sets, held-out rows, and rows that are too near to those."""
 
     training: list[Usable]
     held_out: list[Usable]
@@ -36,10 +35,10 @@ class Selected(NamedTuple):
 
 
 def select(rows: Sequence[Usable], shares: Shares, held_out: int, seed: int) -> Selected:
-    """Draw the held-out rows, drop what shares words with them, order the rest.
+    """Draw the held-out rows, drop rows that share content with them, and order the rest.
 
     Raises:
-        UserError: a share names no task of the rows.
+        UserError: a share names a task without rows.
     """
     _check_names(rows, shares)
     apart = interleaved(rows, shares, f"{seed} held out")[:held_out]
@@ -54,10 +53,10 @@ def select(rows: Sequence[Usable], shares: Shares, held_out: int, seed: int) -> 
 
 
 def interleaved(rows: Sequence[Usable], shares: Shares, seed: str) -> list[Usable]:
-    """Order rows so that each beginning holds the tasks in proportion to their rows times their weights.
+    """Order rows so that each prefix holds the tasks in proportion to their rows times their weights.
 
-    Row i of a task with n rows and weight w stands at (i + 1/2) / (n w); rows of a task that is used up leave their
-    place to the others.
+    Row i of a task with n rows and weight w has the position (i + 1/2) / (n w). After the last row of a task, the
+    others take its place.
     """
     placed: list[tuple[float, str, int, Usable]] = []
     for stratum, members in sorted(strata(rows).items()):
@@ -71,7 +70,7 @@ def interleaved(rows: Sequence[Usable], shares: Shares, seed: str) -> list[Usabl
 
 
 def strata(rows: Sequence[Usable]) -> dict[str, list[Usable]]:
-    """Group rows by task; a task of several task types is told apart by them."""
+    """Group rows by task; a task with several task types is a group for each of them."""
     types: dict[str, set[str]] = defaultdict(set)
     for row in rows:
         types[row.question.task_name].add(row.question.task_type)
