@@ -19,6 +19,7 @@ from evaluation.questions import read_questions
 from evaluation.score_table import console_for
 from prompts.settings import PromptSettings
 from retrieval.products.columns import read_columns
+from tuning.command_line import command_parser
 from tuning.selection import reviews
 from tuning.selection.cleaning import LONGEST, Cleaner
 from tuning.selection.drawing import Selected, Shares, select
@@ -67,19 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m tuning.select_data",
-        description=__doc__,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    _add_files(parser)
-    _add_cleaning(parser)
-    _add_sampling(parser)
-    return parser.parse_args(argv)
-
-
-def _add_files(parser: argparse.ArgumentParser) -> None:
+    parser = command_parser("select_data", __doc__, EXAMPLES)
     add = parser.add_argument
     add("--source", type=_source, nargs="+", action="extend", required=True, metavar="[FORMAT=]FILE", help="rows")
     add("--products", type=Path, nargs="+", default=[], metavar="FILE", help="titles of the products of esci")
@@ -90,29 +79,16 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
     add("--against", type=Path, nargs="+", default=[], metavar="FILE", help="evaluation questions that stay unseen")
     add("--output", type=Path, required=True, metavar="DIR", help="gets train_N.jsonl, held_out.jsonl, selection.json")
     add("--held-out-output", type=Path, metavar="FILE", help="default: DIR/held_out.jsonl")
-
-
-def _add_cleaning(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
     add("--leave-out", nargs="+", default=[], metavar="TASK", help="tasks that are not used")
-    add(
-        "--longest",
-        type=positive,
-        default=LONGEST,
-        metavar="N",
-        help=f"characters with the answer (default: {LONGEST})",
-    )
+    add("--longest", type=positive, default=LONGEST, metavar="N", help="characters with the answer (default: 4000)")
     add("--skip-corrupt", action="store_true", help="count damaged rows of JSON files and continue")
-
-
-def _add_sampling(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
     sizes = " ".join(map(str, SIZES))
     add("--sizes", type=positive, nargs="+", default=SIZES, metavar="N", help=f"of training sets (default: {sizes})")
     add("--held-out", type=whole, default=0, metavar="N", help="rows that no training set contains (default: 0)")
     add("--most", type=_most, nargs="+", default=[], metavar="[TASK=]N", help="most rows of a task, or of each task")
     add("--weight", type=_weight, nargs="+", default=[], metavar="TASK=W", help="multiply a task's share by W")
     add("--seed", type=int, default=0, metavar="S", help="of the sample (default: 0)")
+    return parser.parse_args(argv)
 
 
 def _source(text: str) -> tuple[str, Path]:
@@ -165,11 +141,7 @@ def _file_record(path: Path) -> dict[str, object]:
 
 
 def _places(options: argparse.Namespace) -> Places:
-    """Return where the files go.
-
-    Raises:
-        UserError: an input would be replaced, or a file is named for held-out rows without their number.
-    """
+    """Return where the files go."""
     if options.held_out_output and not options.held_out:
         raise UserError("--held-out-output needs --held-out N: say how many rows are held out")
     places = Places(options.output, options.held_out_output or options.output / HELD_OUT)
@@ -187,11 +159,7 @@ def _commonest(cleaner: Cleaner) -> str:
 
 
 def _checked_sizes(sizes: Sequence[int], selected: Selected, held_out: int) -> list[int]:
-    """Return the sizes of the training sets in order.
-
-    Raises:
-        UserError: there are too few rows to hold out, or for the largest set.
-    """
+    """Return the sizes of the training sets in order."""
     apart, there = len(selected.held_out), len(selected.training)
     if apart < held_out:
         raise UserError(f"--held-out: {held_out} rows are more than there are: {apart}, with none left to train on")

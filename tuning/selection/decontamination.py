@@ -38,17 +38,13 @@ def _wording(unseen: frozenset[Words], everything: Collection[Parts]) -> frozens
     """Return the pieces of the unseen questions that many different questions hold in their templates."""
     many = min(_WORDING_ROWS, max(_FEWEST_ROWS, _WORDING_SHARE * len(everything)))
     pieces = {piece for words in unseen for piece in _grams(words, _PIECE)}
-    asked = Counter(options for options, _ in {(_set_of(parts), parts.around) for parts in everything})
+    asked = Counter(options for options, _ in {(frozenset(parts.options), parts.around) for parts in everything})
     held: Counter[Words] = Counter()
     for parts in everything:
-        fixed = asked[_set_of(parts)] > many
+        fixed = asked[frozenset(parts.options)] > many
         runs = (*parts.template, joined(parts.options)) if fixed else parts.template
         held.update(pieces.intersection(piece for run in runs for piece in _grams(run, _PIECE)))
     return frozenset(piece for piece, count in held.items() if count > many)
-
-
-def _set_of(parts: Parts) -> frozenset[Words]:
-    return frozenset(parts.options)
 
 
 def _content(words: Words, wording: frozenset[Words]) -> Iterator[Words]:

@@ -19,7 +19,6 @@ _LETTER = re.compile(r"\(?([A-Z])\)?(?:\s*[:.)].*)?\s*", re.DOTALL)
 _MOST_OPTIONS = 10  # a multiple-choice answer is one digit
 _GAINS = (1.0, 0.1, 0.01, 0.0)
 _YES_NO = ("yes", "no")
-_VALUES = "no value in the title"
 _SEVERAL = "The answer is one of the numbered candidates below. List the three likeliest numbers, separated by commas."
 _EXTRACT = "Extract from the product title the phrases that name its attribute '{attribute}', word for word."
 _RANK = "Output a permutation of 1 to {count}, separated by commas."
@@ -49,7 +48,7 @@ def _row(place: str, fields: dict[str, object], options: ReadingOptions) -> Row 
     instruction, output = text_field(fields, "instruction", place), text_field(fields, "output", place).strip()
     given = _value(fields.get("input") or "")
     asked = _asked(instruction, given, _options(fields.get("options"), place), output)
-    return Row(place, *asked[:2], task, *asked[2:], "ECInstruct") if isinstance(asked, _Asked) else Dropped(task, asked)
+    return Row(*asked[:2], task, *asked[2:], "ECInstruct") if isinstance(asked, _Asked) else Dropped(task, asked)
 
 
 def _asked(instruction: str, given: object, options: Sequence[str], output: str) -> _Asked | str:
@@ -98,7 +97,7 @@ def _entity(fields: Mapping[str, object], values: object) -> _Asked | str:
     found = [each for each in values if isinstance(each, dict)] if isinstance(values, list) else []
     in_title = [each for each in found if str(each.get("value", "")).lower() in title.lower() and each.get("value")]
     if not title or not in_title:
-        return _VALUES
+        return "no value in the title"
     attribute = in_title[0].get("attribute")
     answers = [str(each["value"]) for each in in_title if each.get("attribute") == attribute]
     text = f"{_EXTRACT.format(attribute=attribute)}\nProduct title: {title}\nOutput:"
@@ -120,11 +119,7 @@ def _flat(value: object) -> str:
 
 
 def _options(value: object, place: str) -> list[str]:
-    """Return the texts of options, which are a list or a list written as text.
-
-    Raises:
-        UserError: they are neither.
-    """
+    """Return the texts of options, which are a list or a list written as text."""
     found = _value(value or [])
     if not isinstance(found, list):
         raise UserError(f"{place}: field 'options' is {str(value)[:40]!r}: make it a list of texts")

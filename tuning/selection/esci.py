@@ -72,7 +72,7 @@ def read(path: Path, options: ReadingOptions) -> Iterator[Reading]:
 
     yield from from_records(table_rows(path, columns, needed), judgement)
     titles = _titles(path, options, queries)
-    yield from _questions(path, queries, titles, random.Random(options.seed))
+    yield from _questions(queries, titles, random.Random(options.seed))
 
 
 def _titles(path: Path, options: ReadingOptions, queries: Mapping[str, Sequence[_Judged]]) -> dict[str, str]:
@@ -94,22 +94,21 @@ def _titles(path: Path, options: ReadingOptions, queries: Mapping[str, Sequence[
 
 
 def _questions(
-    path: Path, queries: Mapping[str, Sequence[_Judged]], titles: Mapping[str, str], draw: random.Random
+    queries: Mapping[str, Sequence[_Judged]], titles: Mapping[str, str], draw: random.Random
 ) -> Iterator[Reading]:
     asked: Counter[float] = Counter()
     for number, (query, members) in enumerate(sorted(queries.items())):
         named = {each.title or titles.get(each.product, ""): each.gain for each in members}
         named.pop("", None)
-        place = f"{path}, query {query!r}"
-        yield _ranking(place, query, named, number, draw) or Dropped(RANKING, "fewer than five products, or all alike")
+        yield _ranking(query, named, number, draw) or Dropped(RANKING, "fewer than five products, or all alike")
         relations = sorted(gain for gain in set(named.values()) if gain in _RELATIONS)
         if relations:
             gain = min(relations, key=lambda each: asked[each])
-            yield _relation(place, query, draw.choice([title for title in named if named[title] == gain]), gain, asked)
+            yield _relation(query, draw.choice([title for title in named if named[title] == gain]), gain, asked)
             asked[gain] += 1
 
 
-def _ranking(place: str, query: str, named: Mapping[str, float], number: int, draw: random.Random) -> Row | None:
+def _ranking(query: str, named: Mapping[str, float], number: int, draw: random.Random) -> Row | None:
     if len(named) < _RANKED or len(set(named.values())) < 2:
         return None
     titles = draw.sample(sorted(named), len(named))
@@ -118,10 +117,10 @@ def _ranking(place: str, query: str, named: Mapping[str, float], number: int, dr
     draw.shuffle(chosen)
     listed = "\n".join(f"{index}. {title}" for index, title in enumerate(chosen, start=1))
     text = _RANKING_WORDINGS[number % len(_RANKING_WORDINGS)].format(query=query, products=listed)
-    return Row(place, text, [named[title] for title in chosen], RANKING, TaskType.RANKING, "ndcg", "ESCI")
+    return Row(text, [named[title] for title in chosen], RANKING, TaskType.RANKING, "ndcg", "ESCI")
 
 
-def _relation(place: str, query: str, product: str, gain: float, asked: Counter[float]) -> Row:
+def _relation(query: str, product: str, gain: float, asked: Counter[float]) -> Row:
     """Ask for a product's relation; the right option goes through all numbers in turn, so that none is likelier."""
     turn = asked[gain]
     gains = [*_RELATIONS]
@@ -130,4 +129,4 @@ def _relation(place: str, query: str, product: str, gain: float, asked: Counter[
     listed = "\n".join(f"{index}. {_RELATIONS[each]}" for index, each in enumerate(order))
     wording = _RELATION_WORDINGS[turn // len(gains) % len(_RELATION_WORDINGS)]
     text = wording.format(query=query, product=product, options=listed)
-    return Row(place, text, order.index(gain), RELATION, TaskType.MULTIPLE_CHOICE, "accuracy", "ESCI")
+    return Row(text, order.index(gain), RELATION, TaskType.MULTIPLE_CHOICE, "accuracy", "ESCI")

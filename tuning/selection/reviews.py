@@ -48,17 +48,13 @@ def read(path: Path, options: ReadingOptions) -> Iterator[Reading]:
         wording = _WORDINGS[asked[stars] % len(_WORDINGS)]
         asked[stars] += 1
         text = wording.format(review=review)
-        return Row(place, text, stars, TASK, TaskType.MULTIPLE_CHOICE, "accuracy", path.stem)
+        return Row(text, stars, TASK, TaskType.MULTIPLE_CHOICE, "accuracy", path.stem)
 
     return from_records(table_rows(path, columns, (("text",), ("stars",))), make)
 
 
 def _stars(text: str, place: str) -> int:
-    """Return 1 to 5, or 0 for anything but a whole number of stars.
-
-    Raises:
-        UserError: the text has no digit.
-    """
+    """Return 1 to 5, or 0 for anything but a whole number of stars."""
     match = _STARS.fullmatch(text.strip())
     if match:
         return int(match[1])

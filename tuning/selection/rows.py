@@ -40,7 +40,6 @@ class ReadingOptions:
 class Row:
     """A question with its reference as read from a file; `answer` may still be a letter or a text."""
 
-    place: str
     text: str
     answer: object
     task: str

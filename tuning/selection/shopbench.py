@@ -35,7 +35,7 @@ def _row(path: Path, place: str, fields: dict[str, object]) -> Row | Dropped:
         return Dropped(task, f"metric {metric!r} is none of the evaluator's")
     text, source = text_field(fields, "input_field", place), fields.get("source")
     named = source if source and isinstance(source, str) else path.stem
-    return Row(place, text, fields["output_field"], task, task_type, metric, named)
+    return Row(text, fields["output_field"], task, task_type, metric, named)
 
 
 def _task_type(name: str, place: str) -> TaskType:

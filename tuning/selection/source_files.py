@@ -23,22 +23,17 @@ def table_rows(path: Path, columns: Columns, needed: Names) -> Iterator[Record |
         UserError: the file cannot be read, has no column for a group of `needed`, or is a CSV or Parquet file with a
             damaged row.
     """
-    if path.suffix.lower() in _JSON:
-        yield from _json_rows(path, columns, needed)
+    if path.suffix.lower() not in _JSON:
+        for batch in read_batches(Reading(path, columns, needed, _BATCH)):
+            for number, row in batch.rows:
+                yield f"{path}, {row_name(path)} {number}", dict(row)
         return
-    for batch in read_batches(Reading(path, columns, needed, _BATCH)):
-        for number, row in batch.rows:
-            yield f"{path}, {row_name(path)} {number}", dict(row)
-
-
-def _json_rows(path: Path, columns: Columns, needed: Names) -> Iterator[Record | Corrupt]:
     for record in json_objects(path):
         if isinstance(record, tuple):
             try:
                 columns.check(path, list(record[1]), needed)
             except UserError as error:
-                yield Corrupt(f"{record[0]}: {error}")
-                continue
+                record = Corrupt(f"{record[0]}: {error}")
         yield record
 
 

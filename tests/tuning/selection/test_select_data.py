@@ -289,6 +289,7 @@ def test_the_record_tells_sources_counts_and_versions(tmp_path: Path) -> None:
     assert record["available"] + 5 + sum(map(sum, ([*each.values()] for each in record["dropped"].values()))) == 60
 
 
+@pytest.mark.slow
 def test_help_shows_formats_and_examples() -> None:
     shown = subprocess.run(
         [sys.executable, "-m", "tuning.select_data", "--help"],

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +16,10 @@ from safetensors.torch import load_file, save_file
 from models.engines.transformers_engine.lora import Change, read_matrices
 from tests.tiny_adapter import MODULES, save_tiny_adapter
 from tests.tiny_model import save_tiny_model
-from tests.tuning.hybridizing import Make, assert_refused, child_of
-from tuning.merging.low_rank import cut, weighted_sum
+from tests.tuning.merging.hybridizing import LAYERS, Make, assert_refused
+from tuning.merging.adapter_mixing import cut, weighted_sum
 from utilities.errors import UserError
 
-LAYERS = 3
 CPU = torch.device("cpu")
 
 
@@ -40,13 +38,6 @@ def pair(base: Path, tmp_path: Path) -> tuple[Path, Path]:
     return first, save_tiny_adapter(tmp_path / "b", base, 2, rank=2, ranks=ranks, base_model_name_or_path="base")
 
 
-@pytest.fixture
-def make(tmp_path: Path) -> Make:
-    """Run the command and return the child's folder."""
-
-    return partial(child_of, tmp_path)
-
-
 def merged(base: Path, adapter: Path) -> dict[str, torch.Tensor]:
     """Return the weights of the base with the adapter merged in by peft."""
     loading: Any = transformers.AutoModelForCausalLM
@@ -59,6 +50,7 @@ def bytes_of(adapter: Path) -> tuple[bytes, bytes]:
     return (adapter / "adapter_config.json").read_bytes(), (adapter / "adapter_model.safetensors").read_bytes()
 
 
+@pytest.mark.slow
 def test_merged_weights_are_the_parents_averaged_by_the_gradient(
     make: Make, base: Path, pair: tuple[Path, Path]
 ) -> None:
@@ -75,6 +67,7 @@ def test_merged_weights_are_the_parents_averaged_by_the_gradient(
     assert config["base_model_name_or_path"] == "base"
 
 
+@pytest.mark.slow
 def test_several_adapters_are_averaged(make: Make, base: Path, pair: tuple[Path, Path], tmp_path: Path) -> None:
     third = save_tiny_adapter(tmp_path / "c", base, 3, base_model_name_or_path="base")
     child = make("{method: linear, weights: [1, 1, 2]}", *pair, third)
@@ -82,6 +75,7 @@ def test_several_adapters_are_averaged(make: Make, base: Path, pair: tuple[Path,
     assert all(torch.allclose(mean[name], a[name] / 4 + b[name] / 4 + c[name] / 2, atol=1e-5) for name in mean)
 
 
+@pytest.mark.slow
 def test_wise_ft_from_the_base_scales_what_is_added(make: Make, base: Path, pair: tuple[Path, Path]) -> None:
     child = make("{method: wise_ft, share: 0.25}", pair[0], base=base)
     plain, tuned = load_file(base / "model.safetensors"), merged(base, pair[0])
@@ -90,6 +84,7 @@ def test_wise_ft_from_the_base_scales_what_is_added(make: Make, base: Path, pair
     assert json.loads((child / "adapter_config.json").read_text())["r"] == 4
 
 
+@pytest.mark.slow
 def test_wise_ft_from_an_adapter_lies_between_two(make: Make, base: Path, pair: tuple[Path, Path]) -> None:
     child = merged(base, make("{method: wise_ft, share: 0.25}", pair[1], base=pair[0]))
     a, b = (merged(base, adapter) for adapter in pair)
@@ -119,6 +114,7 @@ def test_half_precision_stays(make: Make, pair: tuple[Path, Path]) -> None:
     assert {tensor.dtype for tensor in child.values()} == {torch.float16}
 
 
+@pytest.mark.slow
 def test_of_two_precisions_the_child_has_the_wider(make: Make, base: Path, pair: tuple[Path, Path]) -> None:
     path = pair[0] / "adapter_model.safetensors"
     save_file({name: tensor.half() for name, tensor in load_file(path).items()}, path, metadata={"format": "pt"})
@@ -202,7 +198,7 @@ def _not_a_number(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (_without_a_module, "a changes model.layers.1.mlp.down_proj, which .*b leaves alone"),
+        (_without_a_module, "a has model.layers.1.mlp.down_proj, which .*b lacks"),
         (_of_another_base, "a is an adapter for base, .*b one for other"),
         (_of_another_size, "down_proj is 64 x 96 in .*a and 63 x 96 in .*b"),
         (_not_a_number, r"b/adapter_model.safetensors: base_model.*layers.1.mlp.down_proj.lora_B.weight holds NaN"),

@@ -1,20 +1,20 @@
-"""The base of a fine-tuning run, with adapters on it and a head that projects answer tokens alone."""
+"""The model of a fine-tuning run: dense or 4-bit weights with adapters."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
 from peft import LoraConfig, TaskType, get_peft_model, get_peft_model_state_dict, prepare_model_for_kbit_training
-from safetensors.torch import save_file
 
+from models.engines.adapter_config import CONFIG, TENSORS
 from models.engines.model_registry import model_entry, template_text
 from models.engines.tokenizer import TextCoder
 from models.engines.transformers_engine.loading import LOCAL
 from models.engines.weights import holds_model, missing_weights_message
-from tuning.divergence import check_finite
 from tuning.finetune_recipe import FinetuneRecipe, engine_settings
-from tuning.objective import AnswerHead
+from tuning.model_files import write_tensors
 from utilities.errors import UserError
 from utilities.files import write_json
 
@@ -25,7 +25,7 @@ def load_base(recipe: FinetuneRecipe, folder: Path) -> tuple[Any, TextCoder]:
     """Load the dense weights of `folder`, in 4 bits if the recipe says so, and their tokenizer.
 
     Raises:
-        UserError: the weights are missing, damaged or quantised, or 4 bits are wanted without a GPU.
+        UserError: the weights are missing, damaged or quantised, or 4 bits are requested without a GPU.
     """
     if not holds_model(folder):
         raise UserError(missing_weights_message(folder, model_entry(recipe.model).source, "--base"))
@@ -55,7 +55,7 @@ def _loaded(recipe: FinetuneRecipe, folder: Path) -> Any:
 
 
 def _four_bits(recipe: FinetuneRecipe) -> Any:
-    """Return QLoRA's way to hold the base: NF4 with doubly quantised scales (Dettmers et al., 2023)."""
+    """Return QLoRA's settings of the base: NF4 with doubly quantised scales (Dettmers et al., 2023)."""
     if recipe.base == "dense":
         return None
     if not torch.cuda.is_available():
@@ -71,8 +71,8 @@ def _four_bits(recipe: FinetuneRecipe) -> Any:
     )
 
 
-def adapted(model: Any, recipe: FinetuneRecipe) -> tuple[Any, AnswerHead]:
-    """Put fresh adapters on `model`, and the head that projects answer tokens alone."""
+def adapted(model: Any, recipe: FinetuneRecipe) -> tuple[Any, torch.nn.Module]:
+    """Attach fresh adapters to `model`; return it with its output embeddings."""
     transformers.set_seed(recipe.seed)
     if recipe.base == "nf4":
         prepare: Any = prepare_model_for_kbit_training
@@ -81,43 +81,37 @@ def adapted(model: Any, recipe: FinetuneRecipe) -> tuple[Any, AnswerHead]:
         model.enable_input_require_grads()
     model.config.use_cache = False
     lora = recipe.lora
-    targets = "all-linear" if lora.targets == "all-linear" else _present(model, _ATTENTION)
+    present = {name.rpartition(".")[2] for name, _ in model.named_modules()}
     config = LoraConfig(
         task_type=TaskType.CAUSAL_LM,
         r=lora.rank,
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
-        target_modules=targets,
+        target_modules=lora.targets if lora.targets == "all-linear" else [n for n in _ATTENTION if n in present],
     )
     model = get_peft_model(model, config)
-    return model, AnswerHead(model.get_base_model().get_output_embeddings())
+    return model, model.get_base_model().get_output_embeddings()
 
 
 def save_adapter(model: Any, output: Path, name: str, gathered: dict[str, torch.Tensor]) -> None:
-    """Write the adapter in half precision; it names the published base, not the folder that it was trained on.
+    """Write the adapter in half precision; its config names the published base of the model `name`, not a local folder.
 
-    `gathered` are the trained tensors, whole where the model is spread over processes.
+    `gathered` are the trained tensors, whole even if the model is sharded over processes.
 
     Raises:
-        UserError: it has values that are no numbers.
+        UserError: a value is not finite.
+        OSError: a file cannot be written.
     """
     found = get_peft_model_state_dict(model, state_dict=gathered, save_embedding_layers=False)
-    state = {key: tensor.to(torch.float16).contiguous() for key, tensor in found.items()}
-    check_finite(state)
-    save_file(state, output / "adapter_model.safetensors", metadata={"format": "pt"})
+    state = {key: tensor.to(torch.float16) for key, tensor in found.items()}
+    for key, tensor in state.items():
+        if not bool(torch.isfinite(tensor).all()):
+            raise UserError(
+                f"training has diverged: {key} has values that are not finite in half precision: lower "
+                "optimiser.learning_rate or optimiser.max_gradient_norm, and train again"
+            )
+    write_tensors(output / TENSORS, state)
     config = model.peft_config["default"].to_dict()
     config |= {"base_model_name_or_path": model_entry(name).source, "inference_mode": True}
-    write_json(output / "adapter_config.json", _plain(config))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _plain(each) for key, each in value.items() if each is not None}
-    if isinstance(value, set | list | tuple):
-        return sorted(value) if isinstance(value, set) else [_plain(each) for each in value]
-    return getattr(value, "value", value)
-
-
-def _present(model: Any, names: list[str]) -> list[str]:
-    ends = {name.rpartition(".")[2] for name, _ in model.named_modules()}
-    return [name for name in names if name in ends]
+    given = {key: value for key, value in config.items() if value is not None}
+    write_json(output / CONFIG, json.loads(json.dumps(given, default=sorted)))  # sets become lists

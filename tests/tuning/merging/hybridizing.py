@@ -10,6 +10,7 @@ from tuning import hybridize
 from utilities.errors import UserError
 
 Make = Callable[..., Path]
+LAYERS = 3
 
 
 def child_of(folder: Path, recipe: str, *models: Path, base: Path | None = None, rank: int | None = None) -> Path:
