@@ -19,9 +19,9 @@ from benchmarks.common import (
 )
 from benchmarks.held_out import ask_tasks, summarise
 from benchmarks.overrides import with_overrides
+from evaluation.question_sample import Overlap, draw_sample
 from evaluation.questions import QuestionRow, read_questions
 from evaluation.run_record import describe_data
-from evaluation.sampling import Overlap, draw_sample
 from models.engines.weights import holds_model
 from models.settings import Settings, load_settings
 from utilities.errors import UserError, exit_code

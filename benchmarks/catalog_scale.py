@@ -23,7 +23,7 @@ from benchmarks.common import (
     source_digest,
 )
 from evaluation.questions import json_lines, read_questions
-from prompts.reading import read_query
+from prompts.reading import Question, read_query
 from utilities.errors import UserError, exit_code
 from utilities.options import positive
 from utilities.task_type import TaskType
@@ -154,7 +154,7 @@ def search_queries(path: Path, count: int, seed: int) -> list[str]:
         UserError: the file cannot be read or holds no ranking question with a query.
     """
     questions = (each for each in read_questions(path) if each.task_type is TaskType.RANKING)
-    queries = list(dict.fromkeys(query for each in questions if (query := read_query(each.input_field))))
+    queries = list(dict.fromkeys(query for each in questions if (query := read_query(Question(each.input_field)))))
     if not queries:
         raise UserError(f"--queries {path} holds no ranking question with a query: name another file")
     random.Random(seed).shuffle(queries)

@@ -11,6 +11,7 @@ from benchmarks.common import ROOT, Json, Results, add_questions, conditions, ma
 from evaluation.questions import json_lines
 from evaluation.run_record import describe_data
 from prompts.detection import detect_task_type
+from prompts.reading import Question
 from utilities.errors import UserError, exit_code
 from utilities.task_type import TaskType
 
@@ -49,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Detect by the options of the command line; print tables and return 0."""
     options = _options(argv)
     prompts = read_labelled(options.data)[: options.limit]
-    detected = [Detected(p, detect_task_type(p.prompt, p.is_multiple_choice)) for p in prompts]
+    detected = [Detected(p, detect_task_type(Question(p.prompt), p.is_multiple_choice)) for p in prompts]
     report = summarise(detected)
     # Plain Python: one thread, nothing drawn by chance, done in a moment, so there are no parts to keep.
     results = Results(options.results, conditions(1, None), fresh=True)

@@ -31,9 +31,9 @@ from benchmarks.intervals import Drawn, Interval, Scored, draw, mean_over_tasks,
 from benchmarks.overrides import with_overrides
 from evaluation.metrics import METRICS
 from evaluation.parsers import parse
+from evaluation.question_sample import Overlap, Sample, draw_sample
 from evaluation.questions import QuestionRow, read_questions
 from evaluation.run_record import describe_data
-from evaluation.sampling import Overlap, Sample, draw_sample
 from models.settings import Settings, load_settings
 from models.shopbench_model import ShopBenchModel
 from retrieval.embeddings import NotScorableError

@@ -32,6 +32,7 @@ from evaluation.questions import read_questions
 from models.settings import load_settings
 from models.shopbench_model import ShopBenchModel
 from prompts.detection import detect_task_type
+from prompts.reading import Question
 from utilities.errors import exit_code
 from utilities.options import positive
 from utilities.task_type import TaskType
@@ -190,7 +191,7 @@ def flaw_of(answers: object, prompt: str, is_multiple_choice: bool) -> str | Non
     """Say why the evaluator could not use the answers to this one prompt; None when it could."""
     if not isinstance(answers, list) or len(answers) != 1 or not isinstance(answers[0], str):
         return "not a list of one string"
-    task_type = detect_task_type(prompt, is_multiple_choice)
+    task_type = detect_task_type(Question(prompt), is_multiple_choice)
     read = parse(task_type, answers[0])
     if read == NO_CHOICE if task_type is TaskType.MULTIPLE_CHOICE else not read:
         return f"the evaluator reads no {task_type} answer in it"

@@ -20,7 +20,7 @@ from benchmarks.common import Json, Results, conditions, make_parser, print_tabl
 from evaluation.metrics import ndcg
 from evaluation.questions import read_questions
 from evaluation.run_record import describe_data
-from prompts.reading import read_numbered_list, read_query
+from prompts.reading import Question, read_numbered_list, read_query
 from retrieval.bm25 import best_first
 from retrieval.fusion import LEXICAL, RELATED, FittedSum
 from retrieval.knowledge import QUESTION_ALONE
@@ -89,7 +89,7 @@ def ranked(path: Path) -> Iterator[Ranked]:
         UserError: the file cannot be read.
     """
     for question in read_questions(path):
-        listed, query = read_numbered_list(question.input_field), read_query(question.input_field)
+        listed, query = read_numbered_list(question.input_field), read_query(Question(question.input_field))
         gains: Any = question.output_field
         if listed and query and isinstance(gains, list) and len(gains) == len(listed.items):
             yield query, tuple(item.text for item in listed.items), tuple(map(float, gains))

@@ -14,8 +14,8 @@ from models.engines.answering.scoring import ScoringSettings
 from models.engines.answering.solvers import solve
 from models.engines.answering.ways import way_of
 from models.engines.interface import NO_LIMIT, Answer
+from models.engines.local_folder import TextCoder
 from models.engines.settings import EngineSettings
-from models.engines.tokenizer import TextCoder
 from models.engines.transformers_engine.decoding import constrained
 from models.engines.usage import Usage
 from prompts.prompt import Prompt

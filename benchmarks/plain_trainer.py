@@ -7,7 +7,7 @@ import torch
 from transformers import Trainer
 
 from models.engines.answering.rendering import question_tokens
-from models.engines.tokenizer import TextCoder
+from models.engines.local_folder import TextCoder
 from tuning.examples import Limits
 from tuning.training_form import TrainingForm
 

@@ -13,6 +13,7 @@ from models.engines.settings import EngineSettings, weights_folder
 from models.settings import Settings
 from models.shopbench_model import ShopBenchModel
 from prompts.detection import detect_task_type
+from prompts.reading import Question
 from utilities.task_type import TaskType
 
 BATCH_SIZE = 16
@@ -97,7 +98,7 @@ class DigitsRecipe:
         questions = batch["prompt"]
         groups: dict[TaskType, list[int]] = {}
         for index, question in enumerate(questions):
-            groups.setdefault(detect_task_type(question, is_multiple_choice), []).append(index)
+            groups.setdefault(detect_task_type(Question(question), is_multiple_choice), []).append(index)
         answers: dict[int, str] = {}
         for task_type, indices in groups.items():
             processors = [DigitsOnly(self._tokens)] if task_type in _NUMBERS else []

@@ -28,7 +28,7 @@ EXAMPLES = """\
 The run's questions are repeated, the words of each copy in another order, so that no copy compresses well.
 Seconds to open are those of Chromium, from the address to the list of questions; without a Chromium they are left out.
 """
-SOURCES = ("evaluation/report/*.py", "evaluation/report/page/*", "benchmarks/report_scale.py")
+SOURCES = ("evaluation/report/*.py", "evaluation/report/template/*", "benchmarks/report_scale.py")
 WIDTHS = (400, 1400)
 _SEED = 0
 

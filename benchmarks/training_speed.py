@@ -32,7 +32,7 @@ from benchmarks.common import (
 )
 from benchmarks.plain_trainer import Chats, plain_trainer
 from evaluation.questions import read_questions
-from models.engines.tokenizer import TextCoder
+from models.engines.local_folder import TextCoder
 from models.settings import load_settings
 from tuning.answer_trainer import AnswerTrainer
 from tuning.examples import example

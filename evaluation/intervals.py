@@ -1,6 +1,6 @@
-"""How much a score moves by chance: bootstrap intervals of tasks, of their mean, and of paired differences.
+"""Bootstrap intervals of scores: of tasks, of their mean, and of paired differences.
 
-Percentile bootstrap (Efron, 1979): questions are drawn with replacement within each task, the score is taken anew.
+Percentile bootstrap (Efron, 1979): each resample draws the questions of a task with replacement and scores them again.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,14 +20,14 @@ Drawn = NDArray[np.int64]
 
 
 class Scored(NamedTuple):
-    """A score, and what it is in each resample, [resamples]."""
+    """A score, and its value in each resample, [resamples]."""
 
     value: float
     resamples: NDArray[np.float64]
 
 
 class Interval(NamedTuple):
-    """A score with the 95 % interval that chance alone gives it."""
+    """A score with its 95 % interval."""
 
     value: float
     low: float
@@ -35,59 +35,51 @@ class Interval(NamedTuple):
 
 
 def draw(sizes: Mapping[str, int], seed: int, resamples: int = RESAMPLES) -> dict[str, Drawn]:
-    """Draw the questions of every resample of every task; the same for all variants, so that differences are paired."""
+    """Draw the questions of every resample of every task; all variants use the same draws, which pairs differences."""
     return dict(drawing(sizes, seed, resamples))
 
 
 def drawing(sizes: Mapping[str, int], seed: int, resamples: int = RESAMPLES) -> Iterator[tuple[str, Drawn]]:
-    """Yield what `draw` returns one task after the other, by name: of many questions all at once would fill memory."""
+    """Yield the draws of one task after the other, by name: all tasks of a large run at once would fill memory."""
     generator = np.random.default_rng(seed)
     for task, size in sorted(sizes.items()):
         yield task, generator.integers(0, size, (resamples, size))
 
 
 def resampled(values: Sequence[Score], drawn: Drawn, units: Sequence[int] | None = None) -> Scored:
-    """Return a task's score, the mean of its questions or the F1 of their summed counts, and its resamples.
+    """Return a task's score and its resamples.
 
-    `units` says which of the units that `drawn` numbers each value belongs to: values of one unit are drawn together
-    (cluster bootstrap; Davison and Hinkley, 1997, 3.8). Without it each value is its own.
+    `units` has the number of each value's unit; `drawn` holds numbers of units, and values of one unit are drawn
+    together (cluster bootstrap; Davison and Hinkley, 1997, 3.8). Without `units` each value is one.
     """
-    array = np.array(values, dtype=np.float64)
-    if units is None or len(set(units)) == len(units):
-        score = _micro_f1 if isinstance(values[0], Counts) else _mean
-        return Scored(score_of(values), score(array[drawn]))
-    counted = isinstance(values[0], Counts)
-    columns = array if counted else np.stack((array, np.ones_like(array)), axis=1)
-    sums = np.zeros((max(units) + 1, columns.shape[1]))
-    np.add.at(sums, np.asarray(units), columns)
-    return Scored(score_of(values), (_micro_f1 if counted else _ratio)(sums[drawn]))
+    earned, most = _fractions(values)
+    if units is not None:
+        earned, most = (np.bincount(units, weights=each).astype(np.float64) for each in (earned, most))
+    return Scored(score_of(values), _ratio(earned[drawn].sum(axis=1), most[drawn].sum(axis=1)))
 
 
 def score_of(values: Sequence[Score]) -> float:
-    """Return a task's score, the mean of its questions or the F1 of their summed counts."""
-    score = _micro_f1 if isinstance(values[0], Counts) else _mean
-    return float(score(np.array(values, dtype=np.float64)[None])[0])
+    """Return a task's score: the mean of its questions, or the F1 of their summed counts."""
+    earned, most = _fractions(values)
+    return float(_ratio(earned.sum(), most.sum()))
 
 
-def _mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Average [resamples, questions] over the questions."""
-    return np.asarray(values.mean(axis=1))
+def _fractions(values: Sequence[Score]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return numerators and denominators whose sums give the score: s / 1, or 2 tp / (2 tp + fp + fn) for F1."""
+    array = np.array(values, dtype=np.float64)
+    if not isinstance(values[0], Counts):
+        return array, np.ones_like(array)
+    tp, fp, fn = array.T
+    return 2 * tp, 2 * tp + fp + fn
 
 
-def _micro_f1(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return 2 tp / (2 tp + fp + fn) of [resamples, questions, (tp, fp, fn)], 0 where nothing was found."""
-    tp, fp, fn = np.moveaxis(counts.sum(axis=1), -1, 0)
-    return np.asarray(2 * tp / np.maximum(2 * tp + fp + fn, 1))
-
-
-def _ratio(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return sum / count of [resamples, units, (sum, count)]."""
-    total, count = np.moveaxis(sums.sum(axis=1), -1, 0)
-    return np.asarray(total / count)
+def _ratio(earned: NDArray[np.float64] | np.float64, most: NDArray[np.float64] | np.float64) -> NDArray[np.float64]:
+    """Divide; 0 if there are no phrases to find."""
+    return np.asarray(earned / np.maximum(most, 1))
 
 
 def mean_over_tasks(tasks: Sequence[Mapping[K, Scored]]) -> dict[K, Scored]:
-    """Return the mean over the tasks of each variant, in every resample as well."""
+    """Return each variant's mean over the tasks, also in every resample."""
     return {
         name: Scored(
             float(np.mean([task[name].value for task in tasks])),
@@ -98,13 +90,17 @@ def mean_over_tasks(tasks: Sequence[Mapping[K, Scored]]) -> dict[K, Scored]:
 
 
 def with_intervals(variants: Mapping[str, Scored]) -> dict[str, object]:
-    """Return the interval of each variant and, where there are two, of the second minus the first."""
+    """Return the interval of each variant and, if there are two, of the second minus the first."""
     found: dict[str, object] = {"scores": {name: interval(scored) for name, scored in variants.items()}}
     if len(variants) == 2:
         first, second = variants.values()
-        difference = Scored(second.value - first.value, second.resamples - first.resamples)
-        found["difference"] = interval(difference)
+        found["difference"] = interval(difference(second, first))
     return found
+
+
+def difference(scored: Scored, base: Scored) -> Scored:
+    """Return a score minus another one of the same draws, resample by resample."""
+    return Scored(scored.value - base.value, scored.resamples - base.resamples)
 
 
 def interval(scored: Scored) -> Interval:

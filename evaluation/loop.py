@@ -1,7 +1,7 @@
-"""The evaluator's loop: questions grouped by task type, batches in, answers out, every batch timed."""
+"""The evaluator's loop: it groups questions by task type, asks the model in batches and times each batch."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NoReturn, Protocol, TypeVar, runtime_checkable
 
@@ -17,7 +17,11 @@ SECONDS_PER_SAMPLE = 10.0
 
 
 class Model(Protocol):
-    """All that the evaluator asks of a `UserModel`."""
+    """The evaluator's contract with a `UserModel`.
+
+    A model may also have `fallbacks` (reason to number of questions answered by a fallback), `events` (kind to number:
+    engines restarted, work reduced) and `describe`; scores.json keeps them.
+    """
 
     def get_batch_size(self) -> int:
         """Return the size of the next batches, 1 to 16."""
@@ -27,34 +31,16 @@ class Model(Protocol):
 
 
 @runtime_checkable
-class CountsFallbacks(Protocol):
-    """A model that says how many questions it answered by a fallback, by reason."""
-
-    @property
-    def fallbacks(self) -> Mapping[str, int]:
-        """Reason to number of questions."""
-
-
-@runtime_checkable
-class CountsEvents(Protocol):
-    """A model that says what happened while it kept to the clock: engines restarted, work cut or added."""
-
-    @property
-    def events(self) -> Mapping[str, int]:
-        """Kind of event to number."""
-
-
-@runtime_checkable
 class DescribesItself(Protocol):
-    """A model that says what it is: the keys "settings", "weights" and "speed"."""
+    """A model that describes itself for scores.json."""
 
     def describe(self) -> dict[str, object]:
-        """Return what scores.json keeps of the model."""
+        """Return the keys "settings", "weights", "speed" and "catalogue", as far as the model has them."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """One call of `batch_predict`: how many questions it held and how many seconds it took."""
+    """One call of `batch_predict`: its number of questions and its seconds."""
 
     questions: int
     seconds: float
@@ -64,12 +50,17 @@ class Batch:
         """The seconds after which the evaluator kills the submission."""
         return self.questions * SECONDS_PER_SAMPLE
 
+    @property
+    def per_question(self) -> float:
+        """Seconds a question, of which the evaluator allows ten."""
+        return self.seconds / self.questions
+
 
 @dataclass(frozen=True)
 class Prediction:
-    """The answers, in the order of the questions, and the batches that they came in.
+    """The answers in the order of the questions, and the batches in the order of asking.
 
-    `asked` are the questions' indices in the order in which they were asked.
+    `asked` holds the questions' indices in the order of asking.
     """
 
     answers: tuple[str, ...]
@@ -83,8 +74,8 @@ class Prediction:
 
     @property
     def slowest_batch(self) -> Batch:
-        """The batch that came nearest to its own limit."""
-        return max(self.batches, key=lambda batch: batch.seconds / batch.limit)
+        """The batch that came nearest to its limit."""
+        return max(self.batches, key=lambda batch: batch.per_question)
 
     @property
     def batch_of(self) -> tuple[int, ...]:
@@ -92,13 +83,13 @@ class Prediction:
         return self.in_order([number for number, batch in enumerate(self.batches) for _ in range(batch.questions)])
 
     def in_order(self, values: Sequence[T]) -> tuple[T, ...]:
-        """Return values that came in the order of asking in the order of the questions."""
+        """Sort values from the order of asking into the order of the questions."""
         of_question = dict(zip(self.asked, values, strict=True))
         return tuple(of_question[index] for index in range(len(of_question)))
 
 
 def predict(model: Model, questions: Sequence[QuestionRow]) -> Prediction:
-    """Ask `model` all `questions`, at least one, in the evaluator's groups and batches.
+    """Ask `model` all `questions` (at least one) in the evaluator's groups and batches.
 
     Raises:
         UserError: the model breaks the evaluator's contract.
@@ -106,29 +97,25 @@ def predict(model: Model, questions: Sequence[QuestionRow]) -> Prediction:
     answers: dict[int, str] = {}
     batches: list[Batch] = []
     with tqdm(total=len(questions), desc="predicting", unit="question") as progress:
-        for task_type, indices in _groups(questions):
-            for members in _batches(indices, _batch_size(model)):
-                prompts = [questions[index].input_field for index in members]
-                started = time.perf_counter()
-                given = model.batch_predict({"prompt": prompts}, task_type is TaskType.MULTIPLE_CHOICE)
-                batches.append(Batch(len(members), time.perf_counter() - started))
-                answers.update(zip(members, _checked(given, len(members)), strict=True))
-                progress.update(len(members))
+        for members in _batches(model, questions):
+            prompts = [questions[index].input_field for index in members]
+            is_choice = questions[members[0]].task_type is TaskType.MULTIPLE_CHOICE
+            started = time.perf_counter()
+            given = model.batch_predict({"prompt": prompts}, is_choice)
+            batches.append(Batch(len(members), time.perf_counter() - started))
+            answers.update(zip(members, _checked(given, len(members)), strict=True))
+            progress.update(len(members))
     in_order = tuple(answers[index] for index in range(len(questions)))
     return Prediction(in_order, tuple(batches), asked=tuple(answers))
 
 
-def _groups(questions: Sequence[QuestionRow]) -> Iterator[tuple[TaskType, list[int]]]:
-    """Yield each task type that occurs, alphabetically like the evaluator, with its questions' indices."""
+def _batches(model: Model, questions: Sequence[QuestionRow]) -> Iterator[list[int]]:
+    """Yield the indices of each batch: task types in alphabetical order, the batch size asked once for each."""
     for task_type in sorted(TaskType):
-        indices = [i for i, question in enumerate(questions) if question.task_type is task_type]
+        indices = [index for index, question in enumerate(questions) if question.task_type is task_type]
         if indices:
-            yield task_type, indices
-
-
-def _batches(indices: Sequence[int], size: int) -> Iterator[Sequence[int]]:
-    for start in range(0, len(indices), size):
-        yield indices[start : start + size]
+            size = _batch_size(model)
+            yield from (indices[start : start + size] for start in range(0, len(indices), size))
 
 
 def _batch_size(model: Model) -> int:
@@ -149,5 +136,5 @@ def _checked(answers: object, expected: int) -> list[str]:
     return answers
 
 
-def _broken(what: str) -> NoReturn:
-    raise UserError(f"the UserModel breaks the evaluator's contract: {what}")
+def _broken(problem: str) -> NoReturn:
+    raise UserError(f"the UserModel breaks the evaluator's contract: {problem}")

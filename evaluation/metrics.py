@@ -1,28 +1,33 @@
-"""The evaluator's metrics: what a parsed answer is worth against its reference.
+"""The evaluator's metrics: they score parsed answers against references.
 
-Each row of `METRICS` scores many questions at once, because embeddings are made in batches.
+A metric scores many questions in one call, because embeddings are computed in batches.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, StrictInt, TypeAdapter, ValidationError
 
 from evaluation.parsers import RETRIEVED_ITEMS
-from evaluation.reference_shapes import NUMBER, NUMBERS, PHRASES, TEXT, TEXTS, WEIGHTS, Shape
 from retrieval.embeddings import ENGLISH, MULTILINGUAL, NotScorableError, load_encoder
 from utilities.task_type import TaskType
 
+MAX_WEIGHT = 1000
+"""The largest gain of an item: 2^w of a larger one is no finite float."""
+
+Count = Annotated[int, Field(strict=True, ge=0)]
+
 
 class Counts(NamedTuple):
-    """True positives, false positives and false negatives of one question or, summed, of a task."""
+    """True positives, false positives and false negatives of one question, or their sums over a task."""
 
-    tp: int
-    fp: int
-    fn: int
+    tp: Count
+    fp: Count
+    fn: Count
 
 
 Score = float | Counts
@@ -34,7 +39,7 @@ def accuracy(choice: int, truth: int) -> float:
 
 
 def hit_rate_at_3(retrieved: Sequence[int], relevant: Sequence[int]) -> float:
-    """Return the share of the relevant items that is among the first three retrieved."""
+    """Return the share of the relevant items that are among the first three retrieved."""
     return len(set(relevant) & set(retrieved[:RETRIEVED_ITEMS])) / len(relevant)
 
 
@@ -55,7 +60,7 @@ def _discounted(gains: Sequence[float]) -> float:
 
 
 def match_phrases(phrases: Sequence[str], truth: Sequence[str]) -> Counts:
-    """Count the different phrases found, ignoring case; a phrase given twice is a false positive."""
+    """Count the distinct phrases found, ignoring case; a repeated phrase is a false positive."""
     found = {phrase.lower().strip() for phrase in phrases} & {phrase.lower() for phrase in truth}
     return Counts(len(found), len(phrases) - len(found), len(truth) - len(found))
 
@@ -110,8 +115,8 @@ def cosines(texts: Sequence[str], truths: Sequence[str | Sequence[str]], model_n
         NotScorableError: the embedding model is not on this machine.
     """
     references = [[truth] if isinstance(truth, str) else list(truth) for truth in truths]
-    different = sorted({*texts, *(reference for group in references for reference in group)})
-    embeddings = dict(zip(different, load_encoder(model_name)(different), strict=True))
+    distinct = sorted({*texts, *(reference for group in references for reference in group)})
+    embeddings = dict(zip(distinct, load_encoder(model_name)(distinct), strict=True))
 
     def mean_cosine(text: str, group: Sequence[str]) -> float:
         return float(np.mean([_cosine(embeddings[text], embeddings[reference]) for reference in group]))
@@ -123,12 +128,39 @@ def _cosine(a: NDArray[np.float32], b: NDArray[np.float32]) -> np.float32:
     return np.float32(np.dot(a, b) / (np.linalg.norm(a) * np.linalg.norm(b)))
 
 
+class Reference(NamedTuple):
+    """The form of `output_field` that a metric needs: in words for an error message, and as a type."""
+
+    words: str
+    form: TypeAdapter[Any]
+
+    def fits(self, value: object) -> bool:
+        """Return whether a JSON value has this form."""
+        try:
+            self.form.validate_python(value)
+        except ValidationError:
+            return False
+        return True
+
+
+_SOME = Field(min_length=1)
+_Weight = Annotated[float, Field(strict=True, ge=0, le=MAX_WEIGHT)]
+_NUMBER = Reference("an integer", TypeAdapter(StrictInt))
+_NUMBERS = Reference("a list of at least one integer", TypeAdapter(Annotated[list[StrictInt], _SOME]))
+_WEIGHTS = Reference(
+    f"a list of at least one number from 0 to {MAX_WEIGHT}", TypeAdapter(Annotated[list[_Weight], _SOME])
+)
+_PHRASES = Reference("a list of strings", TypeAdapter(list[str]))
+_TEXT = Reference("a string", TypeAdapter(str))
+_TEXTS = Reference("a string or a list of at least one string", TypeAdapter(str | Annotated[list[str], _SOME]))
+
+
 @dataclass(frozen=True)
 class Metric:
-    """How answers of some task types are scored: predictions and references in, scores out."""
+    """Scores answers of some task types: `score` takes predictions and references and returns their scores."""
 
     task_types: frozenset[TaskType]
-    reference: Shape
+    reference: Reference
     score: Callable[[Sequence[Any], Sequence[Any]], list[Score]]
 
 
@@ -141,19 +173,18 @@ def _embedded(model_name: str) -> Callable[[Sequence[Any], Sequence[Any]], list[
 
 
 MICRO_F1 = "micro f1"
-_CHOICE = frozenset({TaskType.MULTIPLE_CHOICE})
 _ITEMS = frozenset({TaskType.RETRIEVAL, TaskType.RANKING})
-_PHRASES = frozenset({TaskType.NAMED_ENTITY_RECOGNITION})
-_TEXT = frozenset({TaskType.GENERATION})
+_GENERATION = frozenset({TaskType.GENERATION})
 
 METRICS: Mapping[str, Metric] = {
-    "accuracy": Metric(_CHOICE, NUMBER, _each(accuracy)),
-    "hit rate@3": Metric(_ITEMS, NUMBERS, _each(hit_rate_at_3)),
-    "ndcg": Metric(_ITEMS, WEIGHTS, _each(ndcg)),
-    MICRO_F1: Metric(_PHRASES, PHRASES, _each(match_phrases)),
-    "rougel": Metric(_TEXT, TEXT, _each(rouge_l)),
-    "bleu": Metric(_TEXT, TEXT, _each(bleu)),
-    "jp-bleu": Metric(_TEXT, TEXT, _each(partial(bleu, tokenizer="ja-mecab"))),
-    "sent-transformer": Metric(_TEXT, TEXTS, _embedded(ENGLISH)),
-    "multilingual-sent-transformer": Metric(_TEXT, TEXTS, _embedded(MULTILINGUAL)),
+    "accuracy": Metric(frozenset({TaskType.MULTIPLE_CHOICE}), _NUMBER, _each(accuracy)),
+    "hit rate@3": Metric(_ITEMS, _NUMBERS, _each(hit_rate_at_3)),
+    "ndcg": Metric(_ITEMS, _WEIGHTS, _each(ndcg)),
+    MICRO_F1: Metric(frozenset({TaskType.NAMED_ENTITY_RECOGNITION}), _PHRASES, _each(match_phrases)),
+    "rougel": Metric(_GENERATION, _TEXT, _each(rouge_l)),
+    "bleu": Metric(_GENERATION, _TEXT, _each(bleu)),
+    "jp-bleu": Metric(_GENERATION, _TEXT, _each(partial(bleu, tokenizer="ja-mecab"))),
+    "sent-transformer": Metric(_GENERATION, _TEXTS, _embedded(ENGLISH)),
+    "multilingual-sent-transformer": Metric(_GENERATION, _TEXTS, _embedded(MULTILINGUAL)),
 }
+"""The metrics by the evaluator's names."""

@@ -1,6 +1,6 @@
-"""What the evaluator reads in an answer: one rule a task type, forgiving in odd ways and never raising.
+"""The evaluator's parsers of answers: one rule for each task type, none of which raises.
 
-The rules are the official ones, oddities included: an answer that only a kinder parser understands is lost.
+The rules are the official ones, including their oddities: an answer that only a more lenient parser would read is lost.
 """
 
 import ast
@@ -9,31 +9,23 @@ from collections.abc import Callable, Iterator, Mapping
 
 from utilities.task_type import TaskType
 
-Prediction = int | list[int] | list[str] | str
+Parsed = int | list[int] | list[str] | str
 
 MAX_CHARACTERS = 5000
 NO_CHOICE = -1
 RANKED_ITEMS = 5
 RETRIEVED_ITEMS = 3
 
-# What `ast.literal_eval` raises for text: its documented exceptions, OverflowError for the sum of a huge
-# integer and an imaginary number, and SystemError where an older CPython loses count of its recursion depth.
-_NOT_A_LITERAL = (
-    ValueError,
-    TypeError,
-    SyntaxError,
-    MemoryError,
-    RecursionError,
-    OverflowError,
-    SystemError,
-)
+# `ast.literal_eval` documents the first five; it raises OverflowError for the sum of a huge integer and an imaginary
+# number, and an older CPython raises SystemError when it loses count of its recursion depth.
+_NOT_A_LITERAL = (ValueError, TypeError, SyntaxError, MemoryError, RecursionError, OverflowError, SystemError)
 
 
-def parse(task_type: TaskType, answer: str) -> Prediction:
+def parse(task_type: TaskType, answer: str) -> Parsed:
     """Read `answer` as the evaluator does; only its first 5,000 characters count.
 
     Returns:
-        Multiple choice: the option number, -1 when the first non-blank character is no digit.
+        Multiple choice: the option number, -1 if the first non-blank character is no digit.
         Ranking: up to five item numbers, empty after a repetition. Retrieval: up to three item numbers.
         Named entity recognition: the phrases. Generation: the stripped text.
     """
@@ -41,7 +33,7 @@ def parse(task_type: TaskType, answer: str) -> Prediction:
 
 
 def _choice(answer: str) -> int:
-    """Read the first non-blank character; `int` takes decimal digits of every script, but no '²' or '①'."""
+    """Read the first non-blank character; `int` accepts decimal digits of every script, but not '²' or '①'."""
     try:
         return int(answer.strip()[:1])
     except ValueError:
@@ -49,7 +41,7 @@ def _choice(answer: str) -> int:
 
 
 def _ranking(answer: str) -> list[int]:
-    """Drop numbers over five, keep the first five others; a repetition among these costs the whole list."""
+    """Drop numbers over five and keep the first five others; a repetition among these empties the list."""
     ranked = [number for number in _numbers(answer) if number <= RANKED_ITEMS][:RANKED_ITEMS]
     return ranked if len(set(ranked)) == len(ranked) else []
 
@@ -59,9 +51,9 @@ def _retrieval(answer: str) -> list[int]:
 
 
 def _numbers(answer: str) -> Iterator[int]:
-    """Yield the integers between commas once all but numeric characters, commas and spaces is deleted.
+    """Delete all but numeric characters, commas and spaces; yield the integers between the commas.
 
-    A field that is no integer then is skipped: "1 2", one with '½', one with more digits than `int` takes.
+    A field that is no integer is skipped: "1 2", one with '½', one with more digits than `int` accepts.
     """
     kept = "".join(character for character in answer if character.isnumeric() or character in ", ")
     for field in kept.split(","):
@@ -72,7 +64,7 @@ def _numbers(answer: str) -> Iterator[int]:
 
 
 def _phrases(answer: str) -> list[str]:
-    """Read a Python list of strings as it stands; split anything else at commas and drop blanks."""
+    """Read a Python list of strings literally; split anything else at commas and drop blanks."""
     literal = _literal(answer)
     if isinstance(literal, list) and all(isinstance(phrase, str) for phrase in literal):
         return literal
@@ -80,9 +72,9 @@ def _phrases(answer: str) -> list[str]:
 
 
 def _literal(answer: str) -> object:
-    """Return the Python literal that `answer` spells, None when it spells none; no code is run."""
+    """Return the Python literal that `answer` spells, or None; no code is run."""
     with warnings.catch_warnings():
-        # The compiler warns of phrases such as "5in" or "\d"; to the reader of a score they mean nothing.
+        # The compiler warns about phrases such as "5in" or "\d", which says nothing to the reader of a score.
         warnings.simplefilter("ignore")
         try:
             return ast.literal_eval(answer)
@@ -90,7 +82,7 @@ def _literal(answer: str) -> object:
             return None
 
 
-_RULES: Mapping[TaskType, Callable[[str], Prediction]] = {
+_RULES: Mapping[TaskType, Callable[[str], Parsed]] = {
     TaskType.MULTIPLE_CHOICE: _choice,
     TaskType.RETRIEVAL: _retrieval,
     TaskType.RANKING: _ranking,

@@ -1,32 +1,39 @@
-"""What a run keeps of each question: the question itself, what its answer scored, and the batch that it came in.
+"""The files of a run with a line for each question: answers.jsonl, questions.jsonl and trace.jsonl.
 
-The lines of questions.jsonl are questions in the evaluator's format with fields of their own beside, so that a run can
-be looked into, and repeated, when the data that it was made of has changed.
+A line of questions.jsonl is a question in the evaluator's format with more fields: its score, batch and seconds. A run
+can therefore be inspected and repeated after its data file has changed.
 """
 
 import json
-import reprlib
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Generic, TypeVar
+
+from pydantic import Field, TypeAdapter
 
 from evaluation.loop import Prediction
-from evaluation.metrics import MICRO_F1, Counts, Score
-from evaluation.questions import QuestionRow, json_lines, read_questions
-from models.traced_question import TracedQuestion, is_number, read_traced
+from evaluation.metrics import MICRO_F1, Count, Counts, Score
+from evaluation.questions import QuestionRow, checked, json_lines, naming_line, read_questions
+from models.traced_question import Number, TracedQuestion
 from utilities.errors import UserError
 from utilities.files import write_text
+
+S = TypeVar("S")
+AGAIN = ": run local_evaluation.py again"
+"""The remedy for a damaged file of a run."""
+
+Amount = Annotated[Number, Field(ge=0)]
 
 
 @dataclass(frozen=True)
 class QuestionRecord:
     """One question of a run.
 
-    `scores` are those of the rows that the evaluator makes of it (`evaluation.scores.join_answers`), one unless its
-    text occurs more often; `own` is the score of its own answer. `batch` and `seconds`, an equal share of the batch's,
-    are None where saved answers were scored.
+    `scores` are those of the question's rows (`evaluation.scores.join_answers`), one unless its text occurs again;
+    `own` is the score of its own answer. `batch` and `seconds`, an equal share of the batch's, are None for saved
+    answers.
     """
 
     question: QuestionRow
@@ -35,58 +42,78 @@ class QuestionRecord:
     batch: int | None = None
     seconds: float | None = None
 
-    def to_json(self) -> dict[str, object]:
-        """Return the fields as they stand in a line of questions.jsonl."""
-        beside = {"scores": self.scores, "score": self.own, "batch": self.batch, "seconds": self.seconds}
-        return {**asdict(self.question), **beside}
+
+@dataclass(frozen=True)
+class _Scored(Generic[S]):
+    """The fields that questions.jsonl adds to a question; `S` is the metric's type of score."""
+
+    scores: tuple[S | None, ...]
+    score: S | None
+    batch: Count | None = None
+    seconds: Amount | None = None
+
+
+_COUNTED: TypeAdapter[_Scored[Any]] = TypeAdapter(_Scored[Counts])
+_PLAIN: TypeAdapter[_Scored[Any]] = TypeAdapter(_Scored[Number])
+_TRACED = TypeAdapter(TracedQuestion)
 
 
 def question_records(
     questions: Sequence[QuestionRow], rows: Sequence[Score | None], prediction: Prediction | None = None
 ) -> list[QuestionRecord]:
-    """Give each question its rows' scores, and its batch where the answers were predicted just now."""
-    batches = prediction.batch_of if prediction else ()
-    records = []
-    for index, (question, scores, own) in enumerate(_by_question(questions, rows)):
-        batch = prediction.batches[batches[index]] if prediction else None
-        seconds = batch.seconds / batch.questions if batch else None
-        records.append(QuestionRecord(question, scores, own, batches[index] if batch else None, seconds))
-    return records
-
-
-def _by_question(
-    questions: Sequence[QuestionRow], rows: Sequence[Score | None]
-) -> Iterator[tuple[QuestionRow, tuple[Score | None, ...], Score | None]]:
-    """Yield each question with its rows' scores and its own one; rows come as `join_answers` makes them."""
+    """Give each question the scores of its rows, in the order of `join_answers`, and its batch if it was predicted."""
     counts = Counter(question.input_field for question in questions)
-    before: dict[str, int] = defaultdict(int)
-    at = 0
-    for question in questions:
+    batches: Sequence[int | None] = prediction.batch_of if prediction else [None] * len(questions)
+    seen: Counter[str] = Counter()
+    records: list[QuestionRecord] = []
+    start = 0
+    for question, batch in zip(questions, batches, strict=True):
         text = question.input_field
-        scores = tuple(rows[at : at + counts[text]])
-        yield question, scores, scores[before[text]]
-        before[text] += 1
-        at += counts[text]
+        scores = tuple(rows[start : start + counts[text]])
+        seconds = prediction.batches[batch].per_question if prediction and batch is not None else None
+        records.append(QuestionRecord(question, scores, scores[seen[text]], batch, seconds))
+        seen[text] += 1
+        start += counts[text]
+    return records
 
 
 def write_questions(path: Path, records: Iterable[QuestionRecord]) -> None:
     """Write questions.jsonl."""
-    write_json_lines(path, (record.to_json() for record in records))
+    write_json_lines(path, map(_fields, records))
+
+
+def _fields(record: QuestionRecord) -> dict[str, object]:
+    added = {"scores": record.scores, "score": record.own, "batch": record.batch, "seconds": record.seconds}
+    return {**asdict(record.question), **added}
 
 
 def write_trace(path: Path, traced: Iterable[TracedQuestion]) -> None:
     """Write trace.jsonl, in the order of the questions."""
-    write_json_lines(path, (each.to_json() for each in traced))
+    write_json_lines(path, map(asdict, traced))
 
 
 def write_json_lines(path: Path, values: Iterable[object]) -> None:
-    """Write one value a line; half a surrogate pair, which UTF-8 lacks, is escaped with the rest of its line."""
+    """Write one value a line; a line with half a surrogate pair, which UTF-8 lacks, is escaped."""
     write_text(path, "".join(f"{_line(value)}\n" for value in values))
 
 
 def _line(value: object) -> str:
     readable = json.dumps(value, ensure_ascii=False)
     return json.dumps(value) if any("\ud800" <= character <= "\udfff" for character in readable) else readable
+
+
+def read_answers(path: Path) -> list[str]:
+    """Read answers.jsonl, or other saved answers: one JSON string a line.
+
+    Raises:
+        UserError: it cannot be read, or a line is no JSON string.
+    """
+    answers = []
+    for number, value in json_lines(path):
+        if not isinstance(value, str):
+            raise UserError(f"{path}, line {number}: not a JSON string: write one answer a line, in double quotes")
+        answers.append(value)
+    return answers
 
 
 def read_question_records(path: Path) -> list[QuestionRecord]:
@@ -97,69 +124,44 @@ def read_question_records(path: Path) -> list[QuestionRecord]:
     """
     questions = read_questions(path)
     rows = Counter(question.input_field for question in questions)
-    lines = zip(questions, json_lines(path), strict=True)
-    return [_record(path, number, each, value, rows[each.input_field]) for each, (number, value) in lines]
+    records = []
+    for question, (number, value) in zip(questions, json_lines(path), strict=True):
+        with naming_line(path, number, AGAIN):
+            records.append(_record(question, value, rows[question.input_field]))
+    return records
+
+
+def _record(question: QuestionRow, value: object, rows: int) -> QuestionRecord:
+    read = checked(_COUNTED if question.metric == MICRO_F1 else _PLAIN, value)
+    if len(read.scores) != rows:
+        raise ValueError(
+            f"field 'scores' holds {len(read.scores)} scores instead of {rows}, one for each question of this text"
+        )
+    if read.score not in read.scores:
+        raise ValueError("field 'score' is none of field 'scores'")
+    return QuestionRecord(question, read.scores, read.score, read.batch, read.seconds)
 
 
 def read_trace(path: Path, expected: int) -> list[TracedQuestion]:
-    """Read trace.jsonl of a run of so many questions.
+    """Read trace.jsonl of a run of `expected` questions.
 
     Raises:
-        UserError: it cannot be read, a line is of another form, or there are not as many as questions.
+        UserError: it cannot be read, a field is missing or does not fit, or the number of lines is another.
     """
     traced = []
     for number, value in json_lines(path):
-        try:
-            traced.append(read_traced(value))
-        except ValueError as error:
-            raise UserError(f"{path}, line {number}: {error}: run local_evaluation.py again") from None
+        with naming_line(path, number, AGAIN):
+            traced.append(_traced(value))
     if len(traced) != expected:
-        raise UserError(f"{path} holds {len(traced)} lines for {expected} questions: run local_evaluation.py again")
+        raise UserError(f"{path} holds {len(traced)} lines for {expected} questions{AGAIN}")
     return traced
 
 
-def _record(path: Path, number: int, question: QuestionRow, value: Any, rows: int) -> QuestionRecord:
-    try:
-        scores = tuple(_score(question.metric, each) for each in _listed(value, rows))
-        own = _score(question.metric, value.get("score"))
-        if own not in scores:
-            raise ValueError("field 'score' is none of field 'scores'")
-        batch = _optional(value, "batch", lambda given: type(given) is int)
-        seconds = _optional(value, "seconds", lambda given: is_number(given) and given >= 0)
-        return QuestionRecord(question, scores, own, batch, seconds)
-    except ValueError as error:
-        raise UserError(f"{path}, line {number}: {error}: run local_evaluation.py again") from None
-
-
-def _listed(value: Mapping[str, Any], rows: int) -> list[Any]:
-    listed = value.get("scores")
-    if not isinstance(listed, list) or len(listed) != rows:
-        raise ValueError(f"field 'scores' is not a list with as many scores as questions have this text, {rows}")
-    return listed
-
-
-def _score(metric: str, score: object) -> Score | None:
-    """Read a number, or the three counts of phrases where the metric counts them."""
-    if score is None:
-        return None
-    if metric != MICRO_F1 and is_number(score):
-        return float(score)
-    if (
-        metric == MICRO_F1
-        and isinstance(score, list)
-        and len(score) == len(Counts._fields)
-        and all(map(_counts, score))
-    ):
-        return Counts(*score)
-    raise ValueError(f"{reprlib.repr(score)} is no score by the metric {metric!r}")
-
-
-def _counts(value: object) -> bool:
-    return type(value) is int and is_number(value) and value >= 0
-
-
-def _optional(value: Mapping[str, Any], name: str, fits: Callable[[object], bool]) -> Any:
-    given = value.get(name)
-    if given is not None and not fits(given):
-        raise ValueError(f"field {name!r} is {reprlib.repr(given)}, which is no number for it")
-    return given
+def _traced(value: object) -> TracedQuestion:
+    """Require one number and one text a label, unless there are none."""
+    traced = checked(_TRACED, value)
+    lists = {"texts": traced.texts, "model_scores": traced.model_scores, "scores": traced.scores, **traced.evidence}
+    for name, items in lists.items():
+        if items and len(items) != len(traced.labels):
+            raise ValueError(f"field {name!r} holds {len(items)} items for {len(traced.labels)} labels")
+    return traced

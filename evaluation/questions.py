@@ -1,42 +1,53 @@
-"""Reading questions in the evaluator's format: JSON Lines in UTF-8, one question a line."""
+"""Questions in the evaluator's format: JSON Lines in UTF-8, one question a line."""
 
 import json
+import reprlib
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Annotated, NoReturn, TypeVar
+
+from pydantic import AliasChoices, Field, StrictBool, TypeAdapter, ValidationError
 
 from evaluation.metrics import METRICS, MICRO_F1
 from utilities.errors import UserError
 from utilities.task_type import TaskType
 
+T = TypeVar("T")
 UNKNOWN_TRACK = "unknown"
 
 
 @dataclass(frozen=True)
 class QuestionRow:
-    """One question; `output_field` is its reference, in the form that `metric` compares with."""
+    """One question; `output_field` is its reference, in the form that `metric` needs."""
 
     input_field: str
     output_field: object
-    task_name: str
+    task_name: Annotated[str, Field(validation_alias=AliasChoices("task_name", "task"))]
     task_type: TaskType
     metric: str
-    is_multiple_choice: bool
+    is_multiple_choice: StrictBool
     track: str
 
 
-def read_questions(path: Path) -> list[QuestionRow]:
-    """Read every question of the file; blank lines are skipped, fields of other names ignored.
+_ROW = TypeAdapter(QuestionRow)
 
-    `track` and `is_multiple_choice` may be missing, and `task` may stand for `task_name`.
+
+def read_questions(path: Path) -> list[QuestionRow]:
+    """Read every question of the file; blank lines and unknown fields are ignored.
+
+    `track` and `is_multiple_choice` are optional, and `task_name` may be called `task`.
 
     Raises:
         UserError: the file cannot be read, holds no question, or a line is no question that can be scored.
     """
-    questions = [_question(path, number, value) for number, value in json_lines(path)]
+    questions = []
+    for number, value in json_lines(path):
+        with naming_line(path, number):
+            questions.append(_question(value))
     if not questions:
-        raise UserError(f"{path} holds no question: put one JSON object a line into it")
+        raise UserError(f"{path} holds no question: write one JSON object a line into it")
     _check_mixed_metrics(path, questions)
     return questions
 
@@ -55,6 +66,42 @@ def json_lines(path: Path) -> Iterator[tuple[int, object]]:
         except (ValueError, RecursionError) as error:
             problem = error.msg if isinstance(error, json.JSONDecodeError) else error
             raise UserError(f"{path}, line {number}: not JSON ({problem}): {_json_remedy(line)}") from None
+
+
+@contextmanager
+def naming_line(path: Path, number: int, remedy: str = "") -> Iterator[None]:
+    """Turn a ValueError of the block into a UserError that names file and line and ends with the remedy."""
+    try:
+        yield
+    except ValueError as error:
+        raise UserError(f"{path}, line {number}: {error}{remedy}") from None
+
+
+def checked(form: TypeAdapter[T], value: object) -> T:
+    """Return a JSON object as the type of `form`.
+
+    Raises:
+        ValueError: a field is missing or does not fit; the message names the first one.
+    """
+    if not isinstance(value, dict):
+        raise ValueError("no JSON object")
+    try:
+        return form.validate_python(value)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+    name = ".".join(map(str, problem["loc"]))
+    if problem["type"] == "missing":
+        raise ValueError(f"field {name!r} is missing")
+    reason = _REASONS.get(problem["type"]) or problem["msg"].replace("Input should", "it should")
+    raise ValueError(f"field {name!r} is {reprlib.repr(problem['input'])}: {reason}")
+
+
+_REASONS: Mapping[str, str] = {
+    "dict_type": "it should be an object",
+    "tuple_type": "it should be a list",
+    "named_tuple_type": "it should be a list of counts",
+}
+"""pydantic's type of an error -> the reason in words of JSON, where pydantic's message names types of Python."""
 
 
 def _text(path: Path) -> str:
@@ -81,75 +128,37 @@ def _json_remedy(line: str) -> str:
     return "write one whole JSON value on each line"
 
 
-def _question(path: Path, number: int, value: object) -> QuestionRow:
-    try:
-        return _checked(value)
-    except ValueError as error:
-        raise UserError(f"{path}, line {number}: {error}") from None
-
-
-def _checked(value: object) -> QuestionRow:
-    if isinstance(value, list):
-        raise ValueError("a JSON array instead of an object: write JSON Lines, one object a line, without [ and ]")
+def _question(value: object) -> QuestionRow:
     if not isinstance(value, dict):
-        raise ValueError("no JSON object: write the fields of one question as {...}")
-    task_type = _task_type(value)
-    return QuestionRow(
-        input_field=_string(value, "input_field"),
-        output_field=_reference(value, task_type),
-        task_name=_string(value, "task_name" if "task_name" in value else "task"),
-        task_type=task_type,
-        metric=value["metric"],
-        is_multiple_choice=_is_multiple_choice(value, task_type),
-        track=_string(value, "track") if "track" in value else UNKNOWN_TRACK,
-    )
+        raise ValueError("no JSON object: write one object {...} a line, not a JSON array of them")
+    is_choice = value.get("task_type") == TaskType.MULTIPLE_CHOICE
+    question = checked(_ROW, {"is_multiple_choice": is_choice, "track": UNKNOWN_TRACK, **value})
+    _check_metric(question)
+    follows = question.task_type is TaskType.MULTIPLE_CHOICE
+    if question.is_multiple_choice is not follows:
+        raise ValueError(
+            f"field 'is_multiple_choice' is {json.dumps(not follows)}: for task_type {question.task_type} "
+            f"write {json.dumps(follows)} or leave the field out"
+        )
+    return question
 
 
-def _string(fields: Mapping[str, object], name: str) -> str:
-    if name not in fields:
-        named = "task_name" if name == "task" else name
-        raise ValueError(f"field {named!r} is missing: add it as a string")
-    text = fields[name]
-    if not isinstance(text, str):
-        raise ValueError(f"field {name!r} is {_shown(text)}: make it a string")
-    return text
-
-
-def _task_type(fields: Mapping[str, object]) -> TaskType:
-    name = _string(fields, "task_type")
-    if name not in set(TaskType):
-        raise ValueError(f"field 'task_type' is unknown: {name!r}; use one of {', '.join(TaskType)}")
-    return TaskType(name)
-
-
-def _reference(fields: Mapping[str, object], task_type: TaskType) -> object:
-    name = _string(fields, "metric")
+def _check_metric(question: QuestionRow) -> None:
+    """Require a known metric that scores this task type, and a reference of the form that it needs."""
+    name, task_type = question.metric, question.task_type
     if name not in METRICS:
         raise ValueError(f"field 'metric' is unknown: {name!r}; use one of {', '.join(METRICS)}")
     if task_type not in METRICS[name].task_types:
         fitting = ", ".join(known for known, metric in METRICS.items() if task_type in metric.task_types)
         raise ValueError(f"metric {name!r} cannot score a {task_type} answer: use one of {fitting}")
-    if "output_field" not in fields:
-        raise ValueError("field 'output_field' is missing: add the right answer")
-    reference, shape = fields["output_field"], METRICS[name].reference
-    if not shape.fits(reference):
-        raise ValueError(f"field 'output_field' is {_shown(reference)}: metric {name!r} needs {shape.words}")
-    return reference
-
-
-def _is_multiple_choice(fields: Mapping[str, object], task_type: TaskType) -> bool:
-    follows = task_type is TaskType.MULTIPLE_CHOICE
-    given = fields.get("is_multiple_choice", follows)
-    if given is not follows:
-        raise ValueError(
-            f"field 'is_multiple_choice' is {_shown(given)}: for task_type {task_type} "
-            f"write {json.dumps(follows)} or leave the field out"
-        )
-    return follows
+    reference = METRICS[name].reference
+    if not reference.fits(question.output_field):
+        shown = reprlib.repr(question.output_field)
+        raise ValueError(f"field 'output_field' is {shown}: metric {name!r} needs {reference.words}")
 
 
 def _check_mixed_metrics(path: Path, questions: list[QuestionRow]) -> None:
-    """Refuse a task whose counts for F1 would have to be averaged with scores of another metric."""
+    """Refuse a task that mixes F1 of summed counts with another metric: their scores have no common mean."""
     first: dict[str, str] = {}
     for question in questions:
         metric = first.setdefault(question.task_name, question.metric)
@@ -158,8 +167,3 @@ def _check_mixed_metrics(path: Path, questions: list[QuestionRow]) -> None:
                 f"{path}: task {question.task_name!r} mixes the metrics {metric!r} and {question.metric!r}, "
                 "which have no common mean: give its questions one metric or two task names"
             )
-
-
-def _shown(value: object) -> str:
-    shown = json.dumps(value, ensure_ascii=False)
-    return shown if len(shown) <= 60 else f"{shown[:57]}..."

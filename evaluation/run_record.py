@@ -1,6 +1,5 @@
-"""What scores.json holds beside the scores: how the answers came about, with what, from which data."""
+"""The part of scores.json that describes the run: times, fallbacks, settings, weights, versions and data."""
 
-import hashlib
 import json
 import platform
 import tomllib
@@ -9,106 +8,74 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from evaluation.loop import CountsEvents, CountsFallbacks, DescribesItself, Model, Prediction
+from evaluation.loop import DescribesItself, Model, Prediction
 from utilities.files import ROOT
+from utilities.wheels import sha256
 
-_PYPROJECT = ROOT / "pyproject.toml"
 _PACKAGES = (
-    "torch",
-    "transformers",
-    "tokenizers",
-    "numpy",
-    "rank-bm25",
-    "tantivy",
-    "vllm",
-    "gptqmodel",
-    "sentence-transformers",
-    "rouge-score",
-    "sacrebleu",
-)
+    "torch", "transformers", "tokenizers", "numpy", "rank-bm25", "tantivy", "vllm", "gptqmodel",
+    "sentence-transformers", "rouge-score", "sacrebleu",
+)  # fmt: skip
+_DESCRIBED = ("settings", "weights", "speed", "catalogue")
 
 
 @dataclass(frozen=True)
-class Run:
-    """A model's pass over the questions; `fallbacks` and `events` are None for a model that does not count them."""
+class RunRecord:
+    """A model's pass over the questions.
+
+    `fallbacks` and `events` are None if the model does not count them; `description` has the keys of
+    `DescribesItself.describe`, None for each that the model does not have.
+    """
 
     prediction: Prediction
     load_seconds: float
     fallbacks: Mapping[str, int] | None
     events: Mapping[str, int] | None
-    settings: object
-    weights: object
-    speed: object
-    catalogue: object
+    description: Mapping[str, object]
 
     def to_json(self) -> dict[str, object]:
-        """Return seconds, fallbacks, settings and weights as they stand in scores.json."""
-        slowest = self.prediction.slowest_batch
+        """Return the run's fields of scores.json."""
+        slowest, reasons = self.prediction.slowest_batch, self.fallbacks
         return {
             "seconds": {
                 "load": self.load_seconds,
                 "predict": self.prediction.seconds,
                 "per_question": self.prediction.seconds / len(self.prediction.answers),
-                "slowest_batch": {
-                    "seconds": slowest.seconds,
-                    "questions": slowest.questions,
-                    "limit": slowest.limit,
-                },
+                "slowest_batch": {"seconds": slowest.seconds, "questions": slowest.questions, "limit": slowest.limit},
             },
-            "fallbacks": _fallbacks(self.fallbacks),
+            "fallbacks": None if reasons is None else {"total": sum(reasons.values()), "reasons": reasons},
             "events": self.events,
-            "settings": self.settings,
-            "weights": self.weights,
-            "speed": self.speed,
-            "catalogue": self.catalogue,
+            **self.description,
         }
-
-    def knowledge_of(self, data_sha256: object) -> str:
-        """Return whether the catalogue may hold the answers of the questions with this SHA-256."""
-        if not isinstance(self.catalogue, Mapping):
-            return "none"
-        left_out = any(each["sha256"] == data_sha256 for each in self.catalogue["excluded"])
-        products = f"{self.catalogue['counts']['products']} products"
-        return f"{products}, rows of these questions {'left out' if left_out else 'NOT left out: it may hold answers'}"
 
 
 NO_RUN: Mapping[str, object] = {
     "seconds": dict.fromkeys(("load", "predict", "per_question", "slowest_batch")),
-    "fallbacks": None,
-    "events": None,
-    "settings": None,
-    "weights": None,
-    "speed": None,
-    "catalogue": None,
+    **dict.fromkeys(("fallbacks", "events", *_DESCRIBED)),
 }
-"""The place of `Run.to_json()` where saved answers were scored."""
+"""Takes the place of `RunRecord.to_json()` for saved answers."""
 
 
-def record_run(model: Model, prediction: Prediction, load_seconds: float) -> Run:
-    """Gather what `model` tells of itself; a model made for the evaluator alone tells nothing."""
-    told = model.describe() if isinstance(model, DescribesItself) else {}
-    return Run(
-        prediction=prediction,
-        load_seconds=load_seconds,
-        fallbacks=dict(model.fallbacks) if isinstance(model, CountsFallbacks) else None,
-        events=dict(model.events) if isinstance(model, CountsEvents) else None,
-        settings=_jsonable(told.get("settings")),
-        weights=_jsonable(told.get("weights")),
-        speed=_jsonable(told.get("speed")),
-        catalogue=_jsonable(told.get("catalogue")),
-    )
+def record_run(model: Model, prediction: Prediction, load_seconds: float) -> RunRecord:
+    """Gather the counts and the description of `model`, as far as it offers them."""
+    described = model.describe() if isinstance(model, DescribesItself) else {}
+    description = {name: _jsonable(described.get(name)) for name in _DESCRIBED}
+    return RunRecord(prediction, load_seconds, _counts(model, "fallbacks"), _counts(model, "events"), description)
+
+
+def _counts(model: Model, name: str) -> dict[str, int] | None:
+    counts: Mapping[str, int] | None = getattr(model, name, None)
+    return None if counts is None else dict(counts)
 
 
 def describe_data(path: Path, questions: int) -> dict[str, object]:
-    """Return the data file's path as given, its SHA-256 and how many of its questions were asked."""
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"path": str(path), "sha256": digest, "questions": questions}
+    """Return the data file's path as given, its SHA-256 and the number of its questions that were asked."""
+    return {"path": str(path), "sha256": sha256(path), "questions": questions}
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python, of this package and of the installed packages that can move a score."""
-    project = tomllib.loads(_PYPROJECT.read_text(encoding="utf-8"))["project"]
+    """Return the versions of Python, of this package and of the installed packages that affect scores."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     found = {"python": platform.python_version(), "shopalign": project["version"]}
     for package in _PACKAGES:
         try:
@@ -118,10 +85,6 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _fallbacks(reasons: Mapping[str, int] | None) -> dict[str, object] | None:
-    return None if reasons is None else {"total": sum(reasons.values()), "reasons": dict(reasons)}
-
-
 def _jsonable(value: object) -> object:
-    """Turn paths and the like into strings, so that a finished run is never lost to one of them."""
+    """Turn paths and other objects into strings, so that none of them stops a finished run from being saved."""
     return json.loads(json.dumps(value, default=str))

@@ -1,4 +1,4 @@
-"""From answers to scores: parsed, compared, averaged over tasks, task types and tracks."""
+"""Scores answers: parses them, compares them with references, and averages over tasks, task types and tracks."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -15,7 +15,7 @@ from utilities.task_type import TaskType
 
 
 class Row(NamedTuple):
-    """A question and an answer that the evaluator scores it with."""
+    """A question and an answer that the evaluator scores for it."""
 
     question: QuestionRow
     answer: str
@@ -23,10 +23,10 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class TaskScore:
-    """One task's score, 0 to 1; `score` is None when `not_scored` says why.
+    """One task's score from 0 to 1, or None with the reason in `not_scored`.
 
-    Type, metric and track are those of the task's first question, as the evaluator has it; `questions` counts
-    rows (see `join_answers`).
+    Type, metric and track are those of the task's first question, as in the evaluator; `questions` counts rows (see
+    `join_answers`).
     """
 
     name: str
@@ -38,21 +38,16 @@ class TaskScore:
     not_scored: str | None = None
 
     def to_json(self) -> dict[str, object]:
-        """Return the fields as they stand in scores.json; `not_scored` only where it applies."""
-        fields: dict[str, object] = {
-            "score": self.score,
-            "metric": self.metric,
-            "task_type": self.task_type.value,
-            "questions": self.questions,
-        }
-        return fields if self.not_scored is None else {**fields, "not_scored": self.not_scored}
+        """Return the task's fields of scores.json; `not_scored` only if it applies."""
+        names = ["score", "metric", "task_type", "questions", *(["not_scored"] if self.not_scored else [])]
+        return {name: getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True)
 class Scores:
-    """The scores of all tasks, in the order of the data; means leave out tasks not scored.
+    """The scores of all tasks, in the order of the data; means leave out tasks that were not scored.
 
-    `rows` are the scores of the rows of `join_answers`, None for one that cannot be scored.
+    `rows` are the scores of the rows of `join_answers`, None for a row that cannot be scored.
     """
 
     tasks: tuple[TaskScore, ...]
@@ -60,7 +55,7 @@ class Scores:
 
     @property
     def overall(self) -> float | None:
-        """The mean over all tasks; None when no task was scored."""
+        """The mean over all tasks, None if no task was scored."""
         return _mean(self.tasks)
 
     @property
@@ -74,7 +69,7 @@ class Scores:
         return _means(self.tasks, lambda task: task.track)
 
     def to_json(self) -> dict[str, object]:
-        """Return the part of scores.json that this object knows."""
+        """Return the scores' fields of scores.json."""
         return {
             "overall": self.overall,
             "tasks": {task.name: task.to_json() for task in self.tasks},
@@ -84,7 +79,7 @@ class Scores:
 
 
 def score_answers(questions: Sequence[QuestionRow], answers: Sequence[str]) -> Scores:
-    """Score `answers`, one a question and in the same order."""
+    """Score `answers`, one for each question and in the same order."""
     rows = join_answers(questions, answers)
     values = _score_rows(rows)
     tasks: dict[str, list[int]] = defaultdict(list)
@@ -97,7 +92,7 @@ def score_answers(questions: Sequence[QuestionRow], answers: Sequence[str]) -> S
 
 
 def join_answers(questions: Sequence[QuestionRow], answers: Sequence[str]) -> list[Row]:
-    """Pair each question with every answer given to a question of the same text.
+    """Pair each question with every answer to a question of the same text.
 
     The evaluator joins by `input_field` alone, so a text that occurs n times makes n x n rows.
     """
@@ -108,41 +103,31 @@ def join_answers(questions: Sequence[QuestionRow], answers: Sequence[str]) -> li
 
 
 def _score_rows(rows: Sequence[Row]) -> list[Score | NotScorableError]:
-    """Score each row by its own question's metric, all rows of a metric at once."""
+    """Score each row by its question's metric, all rows of a metric in one call."""
     by_metric: dict[str, list[int]] = defaultdict(list)
     for index, row in enumerate(rows):
         by_metric[row.question.metric].append(index)
     values: dict[int, Score | NotScorableError] = {}
     for metric, indices in by_metric.items():
-        values.update(zip(indices, _score_by(metric, [rows[i] for i in indices]), strict=True))
+        predictions = [parse(rows[index].question.task_type, rows[index].answer) for index in indices]
+        references = [rows[index].question.output_field for index in indices]
+        try:
+            values.update(zip(indices, METRICS[metric].score(predictions, references), strict=True))
+        except NotScorableError as missing:
+            values |= dict.fromkeys(indices, missing)
     return [values[index] for index in range(len(rows))]
-
-
-def _score_by(metric: str, rows: Sequence[Row]) -> Sequence[Score | NotScorableError]:
-    predictions = [parse(row.question.task_type, row.answer) for row in rows]
-    try:
-        return METRICS[metric].score(predictions, [row.question.output_field for row in rows])
-    except NotScorableError as missing:
-        return [missing] * len(rows)
 
 
 def _task_score(questions: Sequence[QuestionRow], values: Sequence[Score | NotScorableError]) -> TaskScore:
     """Aggregate by the first question's metric; one row that cannot be scored leaves the task unscored."""
     first = questions[0]
+    described = (first.task_name, first.task_type, first.metric, first.track, len(questions))
     missing = next((value for value in values if isinstance(value, NotScorableError)), None)
-    return TaskScore(
-        name=first.task_name,
-        task_type=first.task_type,
-        metric=first.metric,
-        track=first.track,
-        questions=len(questions),
-        score=None if missing else _aggregate(first.metric, cast(Sequence[Score], values)),
-        not_scored=str(missing) if missing else None,
-    )
-
-
-def _aggregate(metric: str, values: Sequence[Score]) -> float:
-    return micro_f1(cast(Sequence[Counts], values)) if metric == MICRO_F1 else float(np.mean(values))
+    if missing:
+        return TaskScore(*described, score=None, not_scored=str(missing))
+    if first.metric == MICRO_F1:
+        return TaskScore(*described, score=micro_f1(cast(Sequence[Counts], values)))
+    return TaskScore(*described, score=float(np.mean(cast(Sequence[float], values))))
 
 
 def _means(tasks: Iterable[TaskScore], key: Callable[[TaskScore], str]) -> dict[str, float | None]:

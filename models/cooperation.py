@@ -14,6 +14,7 @@ from models.scheduling.asking import Asking, Missing
 from models.scheduling.clock import Allowance
 from models.settings import NO_REASONING, OWN_REASONING, CooperationSettings, Settings
 from prompts.prompt import Prompt
+from utilities.grouping import grouped, in_order
 from utilities.task_type import TaskType
 
 Answerer = tuple[str, str | None]
@@ -54,16 +55,15 @@ class Team:
 
         Models are asked one after the other; each may take its prompts' share of the time that is left then.
         """
-        groups: dict[str, list[int]] = {}
-        for index, prompt in enumerate(prompts):
-            groups.setdefault(prompt.model, []).append(index)
-        results: dict[int, Answer | Missing] = {}
-        for name, indices in groups.items():
-            share = len(indices) / (len(prompts) - len(results))
+        left = len(prompts)
+
+        def answered(name: str, indices: Sequence[int]) -> list[Answer | Missing]:
+            nonlocal left
+            share, left = len(indices) / left, left - len(indices)
             chosen = [prompts[index] for index in indices]
-            found = self._members[name].asking.answers(chosen, part_of(allowance, share))
-            results.update(zip(indices, found, strict=True))
-        return [results[index] for index in range(len(prompts))]
+            return self._members[name].asking.answers(chosen, part_of(allowance, share))
+
+        return in_order(grouped([prompt.model for prompt in prompts]), answered)
 
     def settings_of(self, prompt: Prompt) -> EngineSettings:
         """Return how the model that answers a prompt is run."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from models.cooperation import Team
-from models.engines.interface import Answer
+from models.item import Item
 from models.scheduling.asking import Missing
 from prompts.exemplars import Exemplar, Likeness, exemplar, fixed_exemplars, likeness, likest, with_exemplars
 from prompts.external_information import token_estimate
@@ -32,24 +32,19 @@ class Exemplars:
         self._fixed = fixed_exemplars(settings) if settings.exemplars else ()
         self._earlier: dict[Likeness, Exemplar] = {}
 
-    def added(
-        self, questions: Sequence[str], task_types: Sequence[TaskType], prompts: Sequence[Prompt]
-    ) -> list[Prompt]:
-        """Return the prompts with their examples, as many as there is room for."""
-        return [self._extended(*each) for each in zip(questions, task_types, prompts, strict=True)]
+    def extend(self, items: Sequence[Item]) -> None:
+        """Put as many examples before each question as there is room for."""
+        for item in items:
+            item.prompt = self._extended(item.question.text, item.task_type, item.prompt)
 
-    def keep(
-        self,
-        questions: Sequence[str],
-        task_types: Sequence[TaskType],
-        answers: Sequence[Answer | Missing],
-        settled: Sequence[str],
-    ) -> None:
-        """Take in a batch's questions with the answers that the model gave, for the batches after it."""
+    def keep(self, items: Sequence[Item]) -> None:
+        """Keep the questions that the model answered as examples for later batches."""
         if not self._settings.dynamic_exemplars:
             return
-        for question, task_type, answer, text in zip(questions, task_types, answers, settled, strict=True):
-            made = None if isinstance(answer, Missing) else exemplar(task_type, question, text, self._settings)
+        for item in items:
+            if isinstance(item.answer, Missing):
+                continue
+            made = exemplar(item.task_type, item.question, item.decision.text, self._settings)
             if made and made.tokens <= self._settings.exemplar_tokens:
                 self._earlier[made.likeness] = made
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from models.cooperation import Team, part_of, reasoning_model
 from models.engines.interface import Answer
+from models.item import Item
 from models.scheduling.asking import Missing
 from models.scheduling.clock import Allowance
 from models.settings import NO_REASONING, Settings
@@ -22,17 +23,15 @@ class Reasoning:
         self.events: Counter[str] = Counter()
         """Questions that were left without the reasoning that the settings ask for, by reason."""
 
-    def added(self, prompts: Sequence[Prompt], allowance: Allowance) -> Sequence[Prompt]:
-        """Return the prompts with the reasoning that came back in time; the others stay as they are."""
-        chosen = [index for index, prompt in enumerate(prompts) if self._wanted(prompt)]
+    def extend(self, items: Sequence[Item], allowance: Allowance) -> None:
+        """Put reasoning into the prompts that it came back in time for; other prompts stay as they are."""
+        chosen = [item for item in items if self._wanted(item.prompt)]
         if not chosen:
-            return prompts
-        asked = [self._asked(prompts[index]) for index in chosen]
+            return
+        asked = [self._asked(item.prompt) for item in chosen]
         found = self._team.answers(asked, part_of(allowance, self._settings.share))
-        extended = list(prompts)
-        for index, answer in zip(chosen, found, strict=True):
-            extended[index] = self._extended(prompts[index], answer)
-        return extended
+        for item, answer in zip(chosen, found, strict=True):
+            item.prompt = self._extended(item.prompt, answer)
 
     def _wanted(self, prompt: Prompt) -> bool:
         return self._settings.source != NO_REASONING and kind_of(prompt) in self._settings.kinds

@@ -7,21 +7,20 @@ from dataclasses import asdict
 
 from models.base_model import ShopBenchBaseModel
 from models.cooperation import Answerer, Team, identities
-from models.decision import fused_answer
-from models.engines.interface import Answer, Engine
+from models.engines.interface import Engine
 from models.engines.settings import engine_identity
 from models.example_memory import Exemplars
 from models.failures import FailureLog
+from models.item import Decision, Item, decide
 from models.reasoning import Reasoning
 from models.scheduling.asking import Missing
 from models.scheduling.clock import Allowance, Clock, ClockSettings
 from models.settings import Settings, load_settings
 from models.trace import Trace
-from prompts.answer_space import admits
-from prompts.clipping import clipped
 from prompts.detection import detect_task_type
 from prompts.plain import plain_prompt
 from prompts.prompt import Prompt
+from prompts.reading import Question
 from prompts.registry import BUILDERS
 from prompts.settings import PromptSettings
 from retrieval.fusion import Combiner
@@ -86,19 +85,17 @@ class ShopBenchModel(ShopBenchBaseModel):
     def batch_predict(self, batch: Mapping[str, Sequence[str]], is_multiple_choice: bool) -> list[str]:
         """Answer `batch["prompt"]`: one string a prompt, in order, whatever happens."""
         allowance = self._clock.open(len(batch["prompt"]))
-        questions = [clipped(question) for question in batch["prompt"]]
-        task_types = [self._task_type(question, is_multiple_choice) for question in questions]
-        built = [self._prompt(*pair, allowance) for pair in zip(questions, task_types, strict=True)]
-        prompts = self._extended(questions, task_types, built, allowance)
-        answers = self._answers(prompts, allowance)
-        settled = [self._settled(*each) for each in zip(prompts, answers, strict=True)]
-        self._keep(questions, task_types, answers, settled)
+        items = [self._item(Question(text), is_multiple_choice, allowance) for text in batch["prompt"]]
+        self._extend(items, allowance)
+        self._ask(items, allowance)
+        for item in items:
+            item.decision = self._decided(item)
+        self._keep(items)
         if self.trace is not None:
-            asked = zip(task_types, prompts, answers, strict=True)
             seconds = self._clock.since(allowance)
-            self.trace.add(asked, self._team.settings_of, self._combiner, self._team.usage(), seconds)
-        self._clock.close(len(questions), allowance)
-        return settled
+            self.trace.add(items, self._team.settings_of, self._team.usage(), seconds)
+        self._clock.close(len(items), allowance)
+        return [item.decision.text for item in items]
 
     def _fitted(self) -> dict[Answerer, Combiner]:
         """Return what combines the scores of each model and adapter with evidence."""
@@ -108,17 +105,18 @@ class ShopBenchModel(ShopBenchBaseModel):
                 found[answerer] = combiner_for(self.settings.knowledge, identity, self._knowledge.events)
         return found
 
-    def _combiner(self, prompt: Prompt) -> Combiner:
-        return self._combiners[prompt.model, prompt.adapter]
+    def _item(self, question: Question, is_multiple_choice: bool, allowance: Allowance) -> Item:
+        task_type = self._task_type(question, is_multiple_choice)
+        return Item(question, task_type, self._prompt(question, task_type, allowance))
 
-    def _task_type(self, question: str, is_multiple_choice: bool) -> TaskType:
+    def _task_type(self, question: Question, is_multiple_choice: bool) -> TaskType:
         try:
             return detect_task_type(question, is_multiple_choice)
         except Exception as error:  # noqa: BLE001 - the evaluator ends a submission at the first exception
             self._failures.add("task type not detected", 1, error)
             return TaskType.MULTIPLE_CHOICE if is_multiple_choice else TaskType.GENERATION
 
-    def _prompt(self, question: str, task_type: TaskType, allowance: Allowance) -> Prompt:
+    def _prompt(self, question: Question, task_type: TaskType, allowance: Allowance) -> Prompt:
         try:
             prompt = BUILDERS[task_type](question, self.settings.prompts, self._knowledge_in_time(allowance))
             return self._team.assigned(prompt, task_type)
@@ -126,55 +124,44 @@ class ShopBenchModel(ShopBenchBaseModel):
             self._failures.add("prompt not built", 1, error)
             return plain_prompt(question, task_type)
 
-    def _extended(
-        self, questions: Sequence[str], task_types: Sequence[TaskType], built: Sequence[Prompt], allowance: Allowance
-    ) -> Sequence[Prompt]:
-        """Return the prompts with the reasoning and the examples that the settings ask for."""
-        prompts = built
-        try:
-            prompts = self._reasoning.added(built, allowance)
-            return self._exemplars.added(questions, task_types, prompts)
-        except Exception as error:  # noqa: BLE001 - the evaluator ends a submission at the first exception
-            self._failures.add("prompt not extended", len(built), error)
-            return prompts
-
-    def _keep(
-        self,
-        questions: Sequence[str],
-        task_types: Sequence[TaskType],
-        answers: Sequence[Answer | Missing],
-        settled: Sequence[str],
-    ) -> None:
-        try:
-            self._exemplars.keep(questions, task_types, answers, settled)
-        except Exception as error:  # noqa: BLE001 - the evaluator ends a submission at the first exception
-            self._failures.add("answers not kept as examples", len(questions), error)
-
     def _knowledge_in_time(self, allowance: Allowance) -> Knowledge:
         if self._clock.since(allowance) < _EVIDENCE_SHARE * allowance.seconds:
             return self._knowledge
         self._knowledge.events["questions whose evidence was cut for time"] += 1
         return self._knowledge.by_words()
 
-    def _answers(self, prompts: Sequence[Prompt], allowance: Allowance) -> Sequence[Answer | Missing]:
+    def _extend(self, items: Sequence[Item], allowance: Allowance) -> None:
+        """Put the reasoning and the examples that the settings ask for into the prompts."""
         try:
-            return self._team.answers(prompts, allowance)
+            self._reasoning.extend(items, allowance)
+            self._exemplars.extend(items)
+        except Exception as error:  # noqa: BLE001 - the evaluator ends a submission at the first exception
+            self._failures.add("prompt not extended", len(items), error)
+
+    def _ask(self, items: Sequence[Item], allowance: Allowance) -> None:
+        try:
+            answers = self._team.answers([item.prompt for item in items], allowance)
         except Exception as error:  # noqa: BLE001 - the evaluator ends a submission at the first exception
             _LOG.warning("asking failed: %s: %s", type(error).__name__, error)
-            return [Missing("asking failed")] * len(prompts)
+            answers = [Missing("asking failed")] * len(items)
+        for item, answer in zip(items, answers, strict=True):
+            item.answer = answer
 
-    def _settled(self, prompt: Prompt, answer: Answer | Missing) -> str:
-        if isinstance(answer, Missing):
-            self._failures.add(answer.reason, 1)
-            return prompt.fallback
+    def _decided(self, item: Item) -> Decision:
+        prompt, failure = item.prompt, None
         try:
-            text = fused_answer(prompt, answer, self._combiner(prompt))
-            if admits(prompt.space, text):
-                return text
-            self._failures.add("answer outside its space", 1)
+            decision = decide(prompt, item.answer, self._combiners[prompt.model, prompt.adapter])
         except Exception as error:  # noqa: BLE001 - the evaluator ends a submission at the first exception
-            self._failures.add("answer not read", 1, error)
-        return prompt.fallback
+            decision, failure = Decision(prompt.fallback, fallback="answer not read"), error
+        if decision.fallback:
+            self._failures.add(decision.fallback, 1, failure)
+        return decision
+
+    def _keep(self, items: Sequence[Item]) -> None:
+        try:
+            self._exemplars.keep(items)
+        except Exception as error:  # noqa: BLE001 - the evaluator ends a submission at the first exception
+            self._failures.add("answers not kept as examples", len(items), error)
 
 
 def check_variants(settings: PromptSettings) -> None:
@@ -184,7 +171,7 @@ def check_variants(settings: PromptSettings) -> None:
         UserError: a variant does not exist.
     """
     for build in BUILDERS.values():
-        build("", settings, QUESTION_ALONE)
+        build(Question(""), settings, QUESTION_ALONE)
 
 
 def track_minutes(settings: ClockSettings) -> float:

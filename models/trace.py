@@ -1,22 +1,17 @@
 """What a model did with each question, kept for people to look into; nothing is kept unless somebody asks."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from models.decision import fused_answer
 from models.engines.answering.ways import way_of
 from models.engines.interface import Answer
 from models.engines.settings import EngineSettings
 from models.engines.usage import Usage
+from models.item import Item
 from models.scheduling.asking import Missing
 from models.traced_question import TracedQuestion
-from prompts.answer_space import Choice, Selection, admits
+from prompts.answer_space import Choice, Selection
 from prompts.prompt import Prompt
-from retrieval.fusion import MODEL, Combiner
-from utilities.task_type import TaskType
-
-Asked = tuple[TaskType, Prompt, Answer | Missing]
-"""The detected task type, the prompt made of the question, and what came back for it."""
 
 
 class Trace:
@@ -27,26 +22,20 @@ class Trace:
         self._seen = Usage()
 
     def add(
-        self,
-        batch: Iterable[Asked],
-        settings_of: Callable[[Prompt], EngineSettings],
-        combiner_of: Callable[[Prompt], Combiner],
-        usage: Usage,
-        seconds: float,
+        self, items: Sequence[Item], settings_of: Callable[[Prompt], EngineSettings], usage: Usage, seconds: float
     ) -> None:
-        """Keep a batch that took so many seconds and brought the models' totals to `usage`.
+        """Keep a batch that took `seconds` and brought the models' totals to `usage`.
 
-        The totals before the first batch, what loading read, count for the first batch.
+        The first batch is charged for what the models read while they were loaded.
         """
-        asked = list(batch)
-        read = _share(usage.prefill_tokens, self._seen.prefill_tokens, len(asked))
-        written = _share(usage.decode_tokens, self._seen.decode_tokens, len(asked))
+        read = _share(usage.prefill_tokens, self._seen.prefill_tokens, len(items))
+        written = _share(usage.decode_tokens, self._seen.decode_tokens, len(items))
         self._seen = Usage(prefill_tokens=usage.prefill_tokens, decode_tokens=usage.decode_tokens)
-        for task_type, prompt, answer in asked:
-            scores, fallback = _settled(prompt, answer, combiner_of(prompt))
+        for item in items:
+            prompt = item.prompt
             self.questions.append(
                 TracedQuestion(
-                    task_type=task_type.value,
+                    task_type=item.task_type.value,
                     system=prompt.system,
                     user=prompt.user,
                     bare=prompt.bare,
@@ -54,10 +43,10 @@ class Trace:
                     as_statement=prompt.as_statement,
                     way=way_of(prompt.space, settings_of(prompt)),
                     kind=prompt.kind,
-                    **_labelled(prompt, answer),
-                    scores=scores,
-                    fallback=fallback,
-                    seconds=seconds / len(asked),
+                    **_labelled(prompt, item.answer),
+                    scores=item.decision.scores,
+                    fallback=item.decision.fallback,
+                    seconds=seconds / len(items),
                     tokens_read=read,
                     tokens_written=written,
                 )
@@ -94,20 +83,3 @@ def _labelled(prompt: Prompt, answer: Answer | Missing) -> dict[str, Any]:
     return {
         "labels": space.labels, "texts": space.texts, "evidence": evidence, "model_scores": scores, "written": written
     }  # fmt: skip
-
-
-def _settled(prompt: Prompt, answer: Answer | Missing, combiner: Combiner) -> tuple[tuple[float, ...], str]:
-    """Return the scores that decide, and why the prompt's fallback is the answer, empty where it is not.
-
-    A decoded answer has no scores, whatever the evidence says.
-    """
-    if isinstance(answer, Missing):
-        return (), answer.reason
-    try:
-        text = fused_answer(prompt, answer, combiner)
-        scores = tuple(answer.scores)
-        if scores and prompt.evidence:
-            scores = tuple(combiner.combine(prompt.kind, {**prompt.evidence, MODEL: scores}))
-    except Exception:  # noqa: BLE001 - the model itself logs and counts it, and answers by the fallback
-        return (), "answer not read"
-    return scores, "" if admits(prompt.space, text) else "answer outside its space"

@@ -1,1 +1,1 @@
-"""What is asked: task detection, reading of questions, prompt builders and answer spaces."""
+"""Prompts: detection of task types, reading of questions, prompt builders and answer spaces."""

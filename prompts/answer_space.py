@@ -1,14 +1,17 @@
-"""What may be answered, as plain data: an engine returns a member of the space and nothing else."""
+"""Answer spaces: the answers that a prompt allows, as plain data. An engine returns members of the space only."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from retrieval.bm25 import best_first
 
 
 @dataclass(frozen=True)
 class Choice:
     """One of `labels`, the option numbers that a question prints.
 
-    `texts` are what the labels stand for, in the same order, or empty when the question prints none.
+    `texts` are the texts of the options in the same order; empty where the question prints none.
     """
 
     labels: tuple[str, ...]
@@ -74,11 +77,17 @@ def _check_labels(labels: tuple[str, ...], texts: tuple[str, ...]) -> None:
         raise ValueError(f"{len(labels)} labels but {len(texts)} texts")
 
 
+def best_labels(space: Choice | Selection, scores: Sequence[float]) -> str:
+    """Return the label with the highest score, or the labels with the highest scores in order, separated by commas."""
+    count = space.count if isinstance(space, Selection) else 1
+    return ", ".join(space.labels[index] for index in best_first(scores)[:count])
+
+
 _SEPARATOR = re.compile(r"\s*,\s*")
 
 
 def admits(space: AnswerSpace, answer: str) -> bool:
-    """Tell whether `answer` is a member of `space`."""
+    """Return whether `answer` is a member of `space`."""
     if isinstance(space, Choice):
         return answer in space.labels
     if isinstance(space, Selection):

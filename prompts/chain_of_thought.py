@@ -1,7 +1,7 @@
-"""Chain of thought: what a model is asked to think about a multiple-choice question, and the question with it.
+"""Chain of thought: a prompt that asks for reasoning about a multiple-choice question, and the question with reasoning.
 
-After Wei et al. (2022), "Chain-of-Thought Prompting Elicits Reasoning in Large Language Models"; the reasoning may be
-that of another model than the one that answers.
+After Wei et al. (2022), "Chain-of-Thought Prompting Elicits Reasoning in Large Language Models"; another model
+than the one that answers may write the reasoning.
 """
 
 import re
@@ -16,11 +16,11 @@ from retrieval.words import CJK
 
 CHOICE, RATING = "choice", "rating"
 KINDS = (CHOICE, RATING)
-"""Multiple-choice questions: with printed options, and with the steps of a rating."""
+"""Kinds of multiple-choice question: with printed options, and with the steps of a rating."""
 CUE = "Therefore, the answer is"
 
 _SYSTEM = "You know online shops and their products well. You weigh every option before anybody decides."
-# Numbers mean nothing where options are scored by their texts or stand in another order.
+# Numbers mean nothing if options are scored by their texts or shown in another order.
 _TASK = (
     "Think this through step by step, in at most {words} words. Name options by their words, never by their numbers, "
     "and stop before you give an answer."
@@ -31,22 +31,22 @@ _LONGEST_WORD = 12  # characters; more than the mean of any language that puts s
 
 
 def kind_of(prompt: Prompt) -> str:
-    """Return which of `KINDS` a prompt is of; empty for none."""
+    """Return the kind of a prompt, one of `KINDS`; empty for a prompt of no such kind."""
     if not isinstance(prompt.space, Choice):
         return ""
     return RATING if prompt.as_statement else prompt.kind
 
 
 def reasoning_prompt(prompt: Prompt, words: int) -> Prompt:
-    """Return what asks for up to `words` words of reasoning about the question of `prompt`."""
+    """Return the prompt that asks for up to `words` words of reasoning about the question of `prompt`."""
     user = f"{without_marker(prompt.user)}\n\n{_TASK.format(words=words)}"
     return Prompt(_SYSTEM, user, Text(words, stop=()), fallback="", cue=_OPENING)
 
 
 def reasoning_of(written: str, words: int) -> str:
-    """Return the first `words` words of what was written, in one line without section marks; it may be empty.
+    """Return the first `words` words of the written text, in one line without section marks; it may be empty.
 
-    Two characters of a script without spaces are a word.
+    In a script without spaces two characters count as a word.
     """
     line = " ".join(without_marks(clipped(written)).split()[:words])
     ends = [word.end() for word in _WORD.finditer(line)][:words]
@@ -56,7 +56,7 @@ def reasoning_of(written: str, words: int) -> str:
 def with_reasoning(prompt: Prompt, reasoning: str) -> Prompt:
     """Return the prompt with the reasoning between its question and its answer.
 
-    What may be answered stays the same. A prompt whose list could no longer be told from the reasoning stays as it was.
+    The answer space stays the same. If the reasoning could pass for the question's list, the prompt stays unchanged.
     """
     user = _sections(without_marker(prompt.user), reasoning)
     if not reasoning or not keeps_list(prompt, user, begins=len(QUESTION) + 1):

@@ -1,4 +1,4 @@
-"""Questions with their answers, shown before the question that is asked.
+"""Exemplars: questions with their answers, shown in the prompt before the question to be answered.
 
 Few-shot prompting after Brown et al. (2020), "Language Models are Few-Shot Learners".
 """
@@ -10,6 +10,7 @@ from pathlib import Path
 from prompts.answer_space import Choice, Selection, Spans, admits
 from prompts.external_information import token_estimate
 from prompts.prompt import Prompt
+from prompts.reading import Question
 from prompts.registry import BUILDERS
 from prompts.sections import EXAMPLE, QUESTION, keeps_list
 from prompts.settings import PromptSettings
@@ -23,12 +24,12 @@ FILE = Path(__file__).with_suffix(".yaml")
 _CUE = "Answer:"
 
 Likeness = tuple[TaskType, type, str, str]
-"""What tells like questions: task type, form of the answer, kind, and the role that the model is given."""
+"""Grouping key of similar questions: task type, answer space, kind, and system message."""
 
 
 @dataclass(frozen=True)
 class Exemplar:
-    """A question as its builder makes it, without evidence, and the answer that is shown for it."""
+    """A question with its prompt, built without evidence, and its answer."""
 
     task_type: TaskType
     question: str
@@ -37,23 +38,23 @@ class Exemplar:
 
     @property
     def likeness(self) -> Likeness:
-        """What questions it is an example for."""
+        """The grouping key of the questions that it is an example for."""
         return likeness(self.task_type, self.prompt)
 
     @property
     def user(self) -> str:
-        """Question and answer as they are read where the whole question is shown."""
+        """Question and answer for a prompt that shows the whole question."""
         return f"{without_marker(self.prompt.user)}\n{self.prompt.cue or _CUE} {self.answer}"
 
     @property
     def bare(self) -> str:
-        """Question and answer as they are read where texts are scored; empty where they are not."""
+        """Question and answer for a prompt whose option texts are scored; empty where they are not."""
         text = _text_of(self.prompt, self.answer)
         return f"{self.prompt.bare.strip()}\n{self.prompt.cue} {text}" if self.prompt.bare and text else ""
 
     @property
     def tokens(self) -> int:
-        """About how many tokens it takes in a prompt."""
+        """An estimate of its tokens in a prompt."""
         return token_estimate(f"{EXAMPLE}\n{self.user}\n\n")
 
 
@@ -75,46 +76,47 @@ class _File:
 
 
 def likeness(task_type: TaskType, prompt: Prompt) -> Likeness:
-    """Return what tells a prompt's question from those that it is unlike."""
+    """Return the grouping key of a prompt's question."""
     return task_type, type(prompt.space), prompt.kind, prompt.system
 
 
-def exemplar(task_type: TaskType, question: str, answer: str, settings: PromptSettings) -> Exemplar | None:
-    """Return a question with an answer as an example; None where it does not admit the answer."""
+def exemplar(task_type: TaskType, question: Question, answer: str, settings: PromptSettings) -> Exemplar | None:
+    """Return a question with an answer as an exemplar; None where its answer space lacks the answer."""
     prompt = BUILDERS[task_type](question, replace(settings, external_information=0), QUESTION_ALONE)
-    return Exemplar(task_type, question, prompt, answer) if admits(prompt.space, answer) else None
+    return Exemplar(task_type, question.text, prompt, answer) if admits(prompt.space, answer) else None
 
 
 def fixed_exemplars(settings: PromptSettings, path: Path = FILE) -> tuple[Exemplar, ...]:
     """Read the fixed examples of all task types, in the order of the file.
 
     Raises:
-        UserError: the file cannot be read, or a question does not admit its answer.
+        UserError: the file cannot be read, or an answer lies outside its question's answer space.
     """
     written = build(_File, read_mapping(path, "the examples", "restore the file"), f"{path}: ", "task type")
     found = []
     for task_type in TaskType:
         name = task_type.name.lower()
         for index, each in enumerate(getattr(written, name)):
-            made = exemplar(task_type, each.question, each.answer, settings)
+            made = exemplar(task_type, Question(each.question), each.answer, settings)
             if made is None:
-                raise UserError(f"{path}: {name}[{index}].answer is {each.answer!r}, which its question does not admit")
+                raise UserError(
+                    f"{path}: {name}[{index}].answer is {each.answer!r}, which is outside its question's answer space"
+                )
             found.append(made)
     return tuple(found)
 
 
 def likest(exemplars: Sequence[Exemplar], task_type: TaskType, prompt: Prompt, count: int) -> list[Exemplar]:
-    """Return up to `count` examples of the task type with the same form of answer, those of the same kind first."""
+    """Return up to `count` exemplars of the same task type and answer space, those of the same kind first."""
     wanted = likeness(task_type, prompt)
     alike = [each for each in exemplars if each.likeness[:2] == wanted[:2]]
     return sorted(alike, key=lambda each: (each.likeness[2] != wanted[2], each.likeness[3] != wanted[3]))[:count]
 
 
 def with_exemplars(prompt: Prompt, exemplars: Sequence[Exemplar], room: int) -> Prompt:
-    """Return the prompt with those examples before its question that fit into about `room` tokens together.
+    """Return the prompt with as many exemplars before its question as fit into about `room` tokens.
 
-    What may be answered stays the same. A prompt whose list could no longer be told from that of an example stays as it
-    was.
+    The answer space stays the same. If an exemplar's list could pass for the question's, the prompt stays unchanged.
     """
     shown = _fitting(exemplars, room)
     if not shown:
@@ -146,7 +148,7 @@ def _bare(prompt: Prompt, examples: Sequence[str]) -> str:
 
 
 def _text_of(prompt: Prompt, answer: str) -> str:
-    """Return the text of the answer's first label or phrase; empty where it is no such answer."""
+    """Return the text of the answer's first label or phrase; empty for free text."""
     first = answer.partition(",")[0].strip()
     if isinstance(prompt.space, Choice | Selection) and prompt.space.texts:
         return prompt.space.texts[prompt.space.labels.index(first)]

@@ -1,4 +1,4 @@
-"""The evidence that a ranking question shows the model, between its list and its output instruction."""
+"""The block of evidence in a ranking prompt, between the list and the output instruction."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -13,10 +13,10 @@ _WIDE = re.compile("[\u3000-\u9fff\uac00-\ud7af\uff00-\uffef]")
 
 
 def external_blocks(query: str, related: Sequence[str], best: Sequence[str], tokens: int) -> str:
-    """Return related products of the catalogue and the question's best candidates, in about so many tokens at most.
+    """Return a block of related products and the best candidates, of at most about `tokens` tokens; it may be empty.
 
-    Candidates come first when there is not room for all, a product is shown whole or not at all, and one line each, so
-    that no title can pass for an instruction of its own. Empty when there is nothing to show.
+    If not everything fits, candidates take precedence. A product is shown whole or not at all, in one line, so that no
+    title can pass for an instruction.
     """
     room = tokens - token_estimate(_HEADER)
     candidates, room = _fitting(best, room - token_estimate(_BEST))
@@ -35,13 +35,13 @@ def with_external_information(question: str, listed: NumberedList, block: str) -
 
 
 def token_estimate(text: str) -> int:
-    """Return about how many tokens a text has: one for four characters, or for one of Chinese, Japanese or Korean."""
+    """Estimate the tokens of a text: one for four characters, or for one character of Chinese, Japanese or Korean."""
     wide = len(_WIDE.findall(text))
     return wide + -(-(len(text) - wide) // 4) + 1
 
 
 def _fitting(texts: Sequence[str], room: int) -> tuple[list[str], int]:
-    """Return the first texts that fit into `room` tokens, and the room that is left."""
+    """Return the first texts that fit into `room` tokens, and the remaining room."""
     kept = list(_first_fitting(texts, room))
     return kept, room - sum(map(token_estimate, kept))
 
@@ -55,5 +55,5 @@ def _first_fitting(texts: Sequence[str], room: int) -> Iterator[str]:
 
 
 def _one_line(text: str) -> str:
-    """Return a title's first words in one line."""
+    """Return the first words of a title in one line."""
     return " ".join(text.split()[:_LONGEST_TITLE])

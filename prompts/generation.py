@@ -8,12 +8,12 @@ from prompts.answer_space import AnswerSpace, Spans, Text
 from prompts.phrases import phrases
 from prompts.prompt import Prompt
 from prompts.reading import (
+    Question,
     asks_to_extract,
     read_aspect,
     read_category,
     read_review,
     read_source_text,
-    read_target_language,
 )
 from prompts.settings import PromptSettings
 from prompts.trimming import trim
@@ -29,7 +29,7 @@ VARIANTS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class SubType:
-    """A kind of text: the words of a question that show it, the writer's role, how long the text may get."""
+    """A kind of text: the words of a question that ask for it, the writer's role, and the most words."""
 
     words: re.Pattern[str]
     role: str
@@ -81,18 +81,18 @@ _KEPT = re.compile(r"\S*\d\S*|\b[A-Z]{2,}[A-Za-z]*\b")
 _NO_ANSWER = "No information is available."
 
 
-def build(question: str, settings: PromptSettings, _knowledge: Knowledge = QUESTION_ALONE) -> Prompt:
-    """Copy a phrase where one is asked for, translate where a language is named, else write freely."""
+def build(question: Question, settings: PromptSettings, _knowledge: Knowledge = QUESTION_ALONE) -> Prompt:
+    """Copy a phrase if one is asked for, translate if a language is named, else write free text."""
     wording = variant(settings.generation, VARIANTS, "generation")
     return _keyphrase(question) or _translation(question) or _free_text(question, wording)
 
 
 def sub_type(question: str) -> SubType:
-    """Return the first sub-type whose words the question holds."""
+    """Return the first sub-type whose words occur in the question."""
     return next((kind for kind in SUB_TYPES.values() if kind.words.search(question)), _OTHER)
 
 
-def _keyphrase(question: str) -> Prompt | None:
+def _keyphrase(question: Question) -> Prompt | None:
     review = read_review(question) if asks_to_extract(question) else None
     space = Spans(review, 1, _KEYPHRASE_WORDS) if review and review.strip() else None
     candidates = phrases(space) if space else []
@@ -101,7 +101,7 @@ def _keyphrase(question: str) -> Prompt | None:
     aspect = read_aspect(question)
     return Prompt(
         ASSISTANT,
-        question,
+        question.text,
         space,
         fallback=_nearest(candidates, aspect),
         bare=f"Review: {review}",
@@ -118,27 +118,28 @@ def _nearest(candidates: list[str], aspect: str | None) -> str:
     return min(naming, key=len) if naming else candidates[0]
 
 
-def _translation(question: str) -> Prompt | None:
-    language = read_target_language(question)
-    source = read_source_text(question) if language else None
+def _translation(question: Question) -> Prompt | None:
+    source = read_source_text(question) if question.target_language else None
     if not source or not source.strip():
         return None
     limit = min(len(source.split()) * 5 // 4 + _SPARE_WORDS, _MOST_TITLE_WORDS)
     space = Text(max_words=limit, keep=_protected(source, limit))
-    return Prompt(_TRANSLATOR, question, space, fallback=trim(" ".join(source.split()), space) or _NO_ANSWER, cue="")
+    return Prompt(
+        _TRANSLATOR, question.text, space, fallback=trim(" ".join(source.split()), space) or _NO_ANSWER, cue=""
+    )
 
 
 def _protected(source: str, limit: int) -> tuple[str, ...]:
-    """Return numbers, measures and model names, as far as they fit: they stay as they are in any language."""
+    """Return the numbers, measures and model names that fit into `limit`: no translation changes them."""
     found = (match[0].strip(",;:()[]'\"") for match in _KEPT.finditer(source))
     return tuple(dict.fromkeys(phrase for phrase in found if phrase))[:limit]
 
 
-def _free_text(question: str, wording: str) -> Prompt:
-    kind = sub_type(question)
+def _free_text(question: Question, wording: str) -> Prompt:
+    kind = sub_type(question.text)
     system = wording.format(assistant=ASSISTANT, role=kind.role, knowledge=PREVIOUS_KNOWLEDGE)
     limit = 30 if "30 words" in wording else kind.max_words
     space: AnswerSpace = Text(max_words=limit, stop=("\n\n",))
     subject = read_category(question) or read_source_text(question) or _NO_ANSWER
     fallback = " ".join(subject.split()[:limit]) or _NO_ANSWER
-    return Prompt(system, question, space, fallback=fallback, cue="")
+    return Prompt(system, question.text, space, fallback=fallback, cue="")

@@ -1,4 +1,4 @@
-"""Multiple choice: one of the numbers that the question prints, or of the steps of a rating."""
+"""Multiple choice: the prompt offers the numbers that the question prints, or the steps of a rating."""
 
 import re
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from dataclasses import replace
 from prompts.answer_space import Choice
 from prompts.plain import plain_prompt
 from prompts.prompt import Prompt
-from prompts.reading import NumberedList, read_numbered_list, read_rating_range
+from prompts.reading import NumberedList, Question
 from prompts.settings import PromptSettings
 from prompts.statement import without_list, without_marker
 from prompts.wording import ASSISTANT, variant
@@ -33,24 +33,23 @@ _KIND = "choice"
 _RATING_CUE = "Overall, the customer's rating is"
 
 
-def build(question: str, settings: PromptSettings, knowledge: Knowledge = QUESTION_ALONE) -> Prompt:
-    """Offer the printed options; a rating offers its steps; a question without either offers 0 to 3."""
+def build(question: Question, settings: PromptSettings, knowledge: Knowledge = QUESTION_ALONE) -> Prompt:
+    """Offer the printed options, or the steps of a rating, or 0 to 3 for a question without both."""
     system = variant(settings.multiple_choice, VARIANTS, "multiple_choice")
-    listed = read_numbered_list(question)
+    listed = question.listed
     options = _one_digit(listed) if listed else {}
     if listed and options:
         evidence = knowledge.evidence(listed.before, list(options.values()))
         likeliest = best_first(knowledge.combined(_KIND, evidence, len(options)))[0]
-        prompt = _from_list(question, listed, options, system, settings)
+        prompt = _from_list(question.text, listed, options, system, settings)
         return replace(prompt, fallback=list(options)[likeliest], evidence=evidence)
-    rating = read_rating_range(question)
-    if rating:
-        return _from_rating(question, rating, system)
+    if question.rating_range:
+        return _from_rating(question.text, question.rating_range, system)
     return plain_prompt(question, TaskType.MULTIPLE_CHOICE, system)
 
 
 def _one_digit(listed: NumberedList) -> dict[str, str]:
-    """Keep the options that the evaluator can read: it takes an answer's first character for the number."""
+    """Keep the options that the evaluator can read: it reads only the first character of an answer."""
     return {item.label: item.text for item in listed.items if len(item.label) == 1}
 
 
@@ -76,7 +75,7 @@ def _from_rating(question: str, rating: tuple[int, int], system: str) -> Prompt:
 
 
 def _as_sentences(before: str, options: dict[str, str]) -> dict[str, str]:
-    """Turn relation labels into sentences about the two quoted queries; other options stay as they are."""
+    """Turn relation labels into sentences about the two quoted queries; other options stay unchanged."""
     quoted = _QUOTED.findall(before)
     first, second = (f'"{text}"' for text in quoted[:2]) if len(quoted) > 1 else ("query 1", "query 2")
     return {

@@ -1,4 +1,4 @@
-"""Named entity recognition: phrases of a query that are of the asked entity type."""
+"""Named entity recognition: the prompt offers the phrases of a query."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,7 @@ from prompts.answer_space import Spans
 from prompts.phrases import phrases
 from prompts.plain import plain_prompt
 from prompts.prompt import Prompt
-from prompts.reading import read_entity_type, read_query, read_source_text
+from prompts.reading import Question, read_entity_type, read_query, read_source_text
 from prompts.settings import PromptSettings
 from prompts.wording import ASSISTANT, variant
 from retrieval.knowledge import QUESTION_ALONE, Knowledge
@@ -21,8 +21,8 @@ _MOST_WORDS = 5
 _MOST_PHRASES = 3
 
 
-def build(question: str, settings: PromptSettings, _knowledge: Knowledge = QUESTION_ALONE) -> Prompt:
-    """Offer the phrases of the query; a question whose query cannot be read is answered in free text."""
+def build(question: Question, settings: PromptSettings, _knowledge: Knowledge = QUESTION_ALONE) -> Prompt:
+    """Offer the phrases of the query, or free text if the query cannot be read."""
     system = variant(settings.named_entity_recognition, VARIANTS, "named_entity_recognition")
     source = read_query(question) or read_source_text(question)
     space = Spans(source, _MOST_PHRASES, _MOST_WORDS) if source and source.strip() else None
@@ -31,7 +31,7 @@ def build(question: str, settings: PromptSettings, _knowledge: Knowledge = QUEST
         return plain_prompt(question, TaskType.NAMED_ENTITY_RECOGNITION, system)
     return Prompt(
         system,
-        question,
+        question.text,
         space,
         fallback=_longest(candidates),
         bare=f"Query: {source}",

@@ -1,4 +1,4 @@
-"""The same question with its candidates in another order: what a model prefers a place for shows."""
+"""The same question with its candidates in other orders, against the position bias of a model."""
 
 import random
 from collections.abc import Sequence
@@ -10,9 +10,9 @@ from prompts.reading import read_numbered_list
 
 
 def reorderings(prompt: Prompt, count: int, seed: int = 0) -> tuple[Prompt, ...]:
-    """Return up to `count` prompts with the texts behind the labels in other orders, the same ones every time.
+    """Return up to `count` prompts with the option texts in other orders, the same orders for the same seed.
 
-    The first is the reverse; the others are shuffled. A prompt whose list cannot be read back has none.
+    The first order is the reverse, the others are shuffled. A prompt whose list cannot be read back has none.
     """
     space = prompt.space
     if not isinstance(space, Choice | Selection) or len(set(space.texts)) < 2:

@@ -1,4 +1,4 @@
-"""The phrases that can be copied out of a text."""
+"""The phrases of a text that an answer may copy."""
 
 import re
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ _EDGES = re.compile(r"^[\s.,;:!?…'\"“”‘’«»()\[\]{}*#|/\\]+|[\s.,;:!?
 
 
 def phrases(space: Spans) -> list[str]:
-    """Return all phrases of the source that may be answered, in order of appearance, none twice.
+    """Return all phrases of the source that may be answered, in order of appearance, without repetition.
 
     A phrase is a run of words within one clause, without punctuation at its edges and without a comma, because the
     evaluator splits an answer at commas.
@@ -29,7 +29,7 @@ def phrases(space: Spans) -> list[str]:
 
 
 def without_overlap(source: str, ranked: Sequence[str], limit: int) -> list[str]:
-    """Take phrases from `ranked`, best first, that share no place of `source` with those taken, up to `limit`."""
+    """Take up to `limit` phrases from `ranked`, best first, that do not overlap in `source`."""
     taken: list[tuple[int, int]] = []
     chosen: list[str] = []
     for phrase in ranked:

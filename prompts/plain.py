@@ -1,9 +1,10 @@
-"""A question whose parts cannot be read: asked as it stands, with the usual answers of its task type."""
+"""The prompt for a question whose parts cannot be read: its text unchanged, with the usual answers of its task type."""
 
 from collections.abc import Mapping
 
 from prompts.answer_space import AnswerSpace, Choice, Selection, Text
 from prompts.prompt import Prompt
+from prompts.reading import Question
 from prompts.wording import ASSISTANT
 from utilities.task_type import TaskType
 
@@ -28,7 +29,7 @@ _FALLBACKS: Mapping[TaskType, str] = {
 }
 
 
-def plain_prompt(question: str, task_type: TaskType, system: str = ASSISTANT) -> Prompt:
-    """Ask `question` as it stands."""
+def plain_prompt(question: Question, task_type: TaskType, system: str = ASSISTANT) -> Prompt:
+    """Ask the question with its text unchanged."""
     cue = "" if isinstance(_SPACES[task_type], Text) else "Answer:"
-    return Prompt(system, question, _SPACES[task_type], fallback=_FALLBACKS[task_type], cue=cue)
+    return Prompt(system, question.text, _SPACES[task_type], fallback=_FALLBACKS[task_type], cue=cue)

@@ -1,4 +1,4 @@
-"""A prompt as plain data: what to say, what may be answered, what is known."""
+"""A prompt as plain data: the text for the model, the answer space, and the evidence."""
 
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
@@ -16,22 +16,20 @@ class Message(NamedTuple):
 
 @dataclass(frozen=True)
 class Prompt:
-    """What a prompt builder makes of a question.
+    """A question as a builder prepares it for an engine.
 
     Attributes:
-        system: the role that the model is given.
-        user: the question as the model reads it, with its options.
-        space: what may be answered.
-        fallback: the best member of the space that is known without a model.
-        bare: the question without its printed options, for scoring the options' texts; empty when there is none.
-        cue: the words that the answer follows, such as "Answer:".
-        neutral_cue: a cue that asks for nothing special, for what a phrase of the question is worth in any case.
-        neutral_share: how much of that is taken off, 0 to 1.
-        as_statement: show `bare` and `cue` as running text that the answer continues, not as a turn of a chat.
-        kind: the kind of question, one of `retrieval.fusion.KINDS`, for how its evidence is weighed.
-        evidence: a source's name to its score for each label of the space, higher is better.
-        model: what answers it, by a name of `models/engines/model_registry.yaml`; empty for the model of the settings.
-        adapter: the folder of the LoRA adapter that it is answered with, empty for none; None for the model's own.
+        system: the role that the model is given. user: the question as the model reads it, with its options. space: the
+        answers that are allowed. fallback: the answer that is returned if no model answers; a member of the space.
+        bare: the question without its printed options, for scoring the texts of the options; empty if they are not
+        scored. cue: the words that the answer follows, such as "Answer:". neutral_cue: a cue that asks for no
+        particular phrase; it measures how likely a phrase is in any case. neutral_share: the share of that
+        log-probability which is subtracted, 0 to 1. as_statement: whether `bare` and `cue` are plain text that the
+        answer continues, not a turn of a chat. kind: the kind of question, one of `retrieval.fusion.KINDS`, which
+        selects the weights of its evidence. evidence: a source's name to its score for each label of the space, higher
+        is better. model: the model that answers, a name of `models/engines/model_registry.yaml`; empty for the model of
+        the settings. adapter: the folder of the LoRA adapter that answers; empty for none, None for the model's own
+        adapter.
     """
 
     system: str
@@ -50,5 +48,5 @@ class Prompt:
 
     @property
     def messages(self) -> tuple[Message, ...]:
-        """The chat that shows the whole question."""
+        """The chat with the whole question."""
         return (Message("system", self.system), Message("user", self.user))

@@ -1,4 +1,4 @@
-"""Ranking: all candidates of a query, most relevant first, with evidence put into the prompt."""
+"""Ranking: the prompt asks for all candidates of a query, most relevant first, and shows evidence."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,7 @@ from prompts.answer_space import Selection
 from prompts.external_information import external_blocks, with_external_information
 from prompts.plain import plain_prompt
 from prompts.prompt import Prompt
-from prompts.reading import read_numbered_list, read_query
+from prompts.reading import Question, read_query
 from prompts.settings import PromptSettings
 from prompts.wording import ASSISTANT, PREVIOUS_KNOWLEDGE, variant
 from retrieval.bm25 import best_first
@@ -27,10 +27,10 @@ VARIANTS: Mapping[str, str] = {
 }
 
 
-def build(question: str, settings: PromptSettings, knowledge: Knowledge = QUESTION_ALONE) -> Prompt:
-    """Offer the permutations of the candidates; show evidence before the output instruction."""
+def build(question: Question, settings: PromptSettings, knowledge: Knowledge = QUESTION_ALONE) -> Prompt:
+    """Offer the permutations of the candidates, and show evidence before the output instruction."""
     system = variant(settings.ranking, VARIANTS, "ranking")
-    listed = read_numbered_list(question)
+    listed = question.listed
     if listed is None:
         return plain_prompt(question, TaskType.RANKING, system)
     labels = tuple(item.label for item in listed.items)
@@ -43,7 +43,7 @@ def build(question: str, settings: PromptSettings, knowledge: Knowledge = QUESTI
     blocks = external_blocks(query, related, best, settings.external_tokens)
     return Prompt(
         system,
-        with_external_information(question, listed, blocks),
+        with_external_information(question.text, listed, blocks),
         Selection(labels, len(labels), texts if all(texts) else ()),
         fallback=", ".join(labels[index] for index in order),
         bare=f"A customer searches an online shop for: {query}",

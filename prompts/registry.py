@@ -1,14 +1,15 @@
-"""Which builder makes the prompt of which task type."""
+"""The prompt builder of each task type."""
 
 from collections.abc import Callable, Mapping
 
 from prompts import generation, multiple_choice, named_entity_recognition, ranking, retrieval
 from prompts.prompt import Prompt
+from prompts.reading import Question
 from prompts.settings import PromptSettings
 from retrieval.knowledge import Knowledge
 from utilities.task_type import TaskType
 
-BUILDERS: Mapping[TaskType, Callable[[str, PromptSettings, Knowledge], Prompt]] = {
+BUILDERS: Mapping[TaskType, Callable[[Question, PromptSettings, Knowledge], Prompt]] = {
     TaskType.MULTIPLE_CHOICE: multiple_choice.build,
     TaskType.RETRIEVAL: retrieval.build,
     TaskType.RANKING: ranking.build,

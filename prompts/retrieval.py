@@ -1,4 +1,4 @@
-"""Retrieval: the three candidates that fit best, out of a numbered list."""
+"""Retrieval: the prompt asks for the three best candidates of a numbered list."""
 
 from collections.abc import Mapping
 
@@ -6,8 +6,7 @@ from prompts.answer_space import Selection
 from prompts.languages import REVIEW
 from prompts.plain import plain_prompt
 from prompts.prompt import Prompt
-from prompts.reading import NumberedList, read_actions, read_aspect, read_numbered_list, read_product, read_review
-from prompts.reading.labels import own_words
+from prompts.reading import NumberedList, Question, read_actions, read_aspect, read_product, read_review
 from prompts.reading.session import PRODUCT
 from prompts.settings import PromptSettings
 from prompts.statement import without_form, without_list
@@ -24,13 +23,13 @@ VARIANTS: Mapping[str, str] = {
     "short_role": f"You are a product retrieval expert. {PREVIOUS_KNOWLEDGE[:-1]} as clearly as possible.",
 }
 
-_COUNTED = 3  # hit rate@3 looks at the first three numbers: fewer waste a place, whatever the question asks for
+_COUNTED = 3  # hit rate@3 counts the first three numbers: an answer with fewer loses score
 
 
-def build(question: str, settings: PromptSettings, knowledge: Knowledge = QUESTION_ALONE) -> Prompt:
-    """Offer the numbered candidates, with their likeness to what the question is about as evidence."""
+def build(question: Question, settings: PromptSettings, knowledge: Knowledge = QUESTION_ALONE) -> Prompt:
+    """Offer the numbered candidates, with their similarity to the subject of the question as evidence."""
     system = variant(settings.retrieval, VARIANTS, "retrieval")
-    listed = read_numbered_list(question)
+    listed = question.listed
     if listed is None:
         return plain_prompt(question, TaskType.RETRIEVAL, system)
     labels = tuple(item.label for item in listed.items)
@@ -42,17 +41,17 @@ def build(question: str, settings: PromptSettings, knowledge: Knowledge = QUESTI
     best = ", ".join(labels[index] for index in order[:count])
     space = Selection(labels, count, texts if all(texts) else ())
     bare = without_form(without_list(listed))
-    return Prompt(system, question, space, fallback=best, bare=bare, kind=kind, evidence=evidence)
+    return Prompt(system, question.text, space, fallback=best, bare=bare, kind=kind, evidence=evidence)
 
 
-def _kind_and_subject(question: str, listed: NumberedList) -> tuple[str, str]:
-    """Return the kind of question, and what the candidates are compared with."""
+def _kind_and_subject(question: Question, listed: NumberedList) -> tuple[str, str]:
+    """Return the kind of question, and the text that the candidates are compared with."""
     if review := read_review(question):
         return "aspects", review
     if actions := read_actions(question):
         return "next_query", "\n".join(actions)
     told = listed.before.rstrip()
     of_products = PRODUCT.search(told[told.rfind("\n") + 1 :])
-    if not of_products and (read_aspect(question) or REVIEW.search(own_words(question, listed))):
+    if not of_products and (read_aspect(question) or question.says(REVIEW)):
         return "snippets", listed.before
     return "also_bought", read_product(question) or listed.before

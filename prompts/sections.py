@@ -1,4 +1,4 @@
-"""Marks that tell a question from what is put around it."""
+"""Section marks of a prompt, around the question and around what precedes and follows it."""
 
 from prompts.prompt import Prompt
 from prompts.reading import read_numbered_list
@@ -12,15 +12,15 @@ _ROUND = str.maketrans("[]", "()")
 
 
 def without_marks(text: str) -> str:
-    """Return a text that holds none of the marks, whatever was written in it."""
+    """Return the text with round brackets for square ones, so that it contains no section mark."""
     return text.translate(_ROUND)
 
 
 def keeps_list(prompt: Prompt, user: str, begins: int) -> bool:
-    """Tell whether no other list passes for the question's where `user` shows the question from `begins` on.
+    """Return whether the list that is read back from `user` is the question's own; the question begins at `begins`.
 
-    Candidates are put into other orders by reading their list back: another one with the same texts would be changed in
-    its place. A list that is not found any more does no harm, the candidates keep their order.
+    Candidates are reordered by reading their list back. An earlier list with the same texts would be reordered instead.
+    A list that cannot be read back does no harm: the candidates keep their order.
     """
     texts = getattr(prompt.space, "texts", ())
     own, found = read_numbered_list(prompt.user), read_numbered_list(user)

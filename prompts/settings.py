@@ -1,17 +1,19 @@
-"""Which wording a prompt gets, and how much of the evidence it shows."""
+"""Settings of the prompts: their wording, and how much evidence and how many exemplars they show."""
 
 from utilities.typed_yaml import Whole, checked
 
 
 @checked
 class PromptSettings:
-    """One field a task type, each the name of a variant; the files of the task types list theirs.
+    """The name of a variant for each task type, and the blocks around the question.
 
-    `external_information` is the number of candidates shown as `[External information]` to ranking questions, 0 is off.
-    `external_tokens` is about how many tokens all of that may take, with the catalogue's related products.
-    `exemplars` is the number of fixed examples shown before a question, 0 is off; `dynamic_exemplars` shows an earlier
-    question of the run with its predicted answer as well, and `exemplar_tokens` is about how many tokens they may take
-    together.
+    Attributes:
+        multiple_choice: a key of `prompts.multiple_choice.VARIANTS`; likewise for the other task types.
+        external_information: how many candidates a ranking prompt shows as `[External information]`, 0 for none.
+        external_tokens: about the most tokens of that block, the catalogue's related products included.
+        exemplars: how many fixed examples stand before a question, 0 for none.
+        dynamic_exemplars: also show an earlier question of the run with its predicted answer.
+        exemplar_tokens: about the most tokens of all examples.
     """
 
     multiple_choice: str = "base"

@@ -1,4 +1,4 @@
-"""A question without its options, as text that an answer can follow."""
+"""A question without its options, as text that an answer can continue."""
 
 import re
 
@@ -14,12 +14,12 @@ _SENTENCE_START = re.compile(r"(?<=[.!?])(?=\s)|(?<=[。！？\n])")
 
 
 def without_list(listed: NumberedList) -> str:
-    """Return what stands around the list, without a marker at the end."""
+    """Return the text before and after the list, without an answer marker at the end."""
     return without_marker("\n".join(part for part in (listed.before.strip(), listed.after.strip()) if part))
 
 
 def without_marker(question: str) -> str:
-    """Return the question without markers such as "Output:" at its end: the cue stands there instead."""
+    """Return the question without markers such as "Output:" at its end: the cue takes their place."""
     shorter = _MARKER.sub("", question).strip()
     return shorter if shorter == question else without_marker(shorter)
 
@@ -27,7 +27,6 @@ def without_marker(question: str) -> str:
 def without_form(question: str) -> str:
     """Return the question without the sentences that ask for numbers.
 
-    Where candidates are scored by their texts no number is answered, and a model that is told to give numbers expects
-    no text.
+    Candidates that are scored by their texts need no number, and a model that was asked for numbers expects no text.
     """
     return "".join(part for part in _SENTENCE_START.split(question) if not NUMBERS.search(part)).strip()

@@ -1,4 +1,4 @@
-"""Cutting free text to its answer space: at a stop, at its length, at a sentence end."""
+"""Cuts free text to its answer space: at a stop text, at the most words, at a sentence end."""
 
 import re
 
@@ -9,7 +9,7 @@ _DANGLING = re.compile(r"[\s,;:、\-–—]+$")
 
 
 def trim(raw: str, space: Text) -> str:
-    """Return what of `raw` lies in `space`; empty when nothing does."""
+    """Return the part of `raw` that lies in `space`; it may be empty."""
     text = raw.strip()
     for stop in space.stop:
         text = text.split(stop, 1)[0]
@@ -18,7 +18,7 @@ def trim(raw: str, space: Text) -> str:
 
 
 def _cut_words(text: str, limit: int) -> str:
-    """Cut to `limit` words, back to the last sentence end if at least half of the words are before it."""
+    """Cut to `limit` words, or to the last sentence end before if that keeps at least half of them."""
     ends = [match.end() for match in re.finditer(r"\S+", text)]
     if len(ends) <= limit:
         return text

@@ -1,4 +1,4 @@
-"""Sentences that several task types share."""
+"""Sentences that the prompts of several task types share."""
 
 from collections.abc import Mapping
 
@@ -12,7 +12,7 @@ def variant(name: str, variants: Mapping[str, str], field: str) -> str:
     """Return the wording called `name`.
 
     Raises:
-        UserError: there is no such variant; the message lists those there are.
+        UserError: there is no such variant; the message lists the known ones.
     """
     if name not in variants:
         raise UserError(f"setting prompts.{field} is {name!r}; choose one of: {', '.join(variants)}")

@@ -1,4 +1,4 @@
-"""BM25 over the handful of candidates that a question brings along."""
+"""BM25 scores of the few candidates of one question."""
 
 from collections.abc import Sequence
 
@@ -8,12 +8,12 @@ from retrieval.words import words
 
 
 def relevance(query: str, candidates: Sequence[str]) -> tuple[float, ...]:
-    """Return a BM25 score for each candidate, higher is more relevant, 0 for one without any word of the query.
+    """Return a BM25 score for each candidate: higher is more relevant, 0 means no word of the query.
 
-    Okapi's idf, log((N - n + 0.5) / (n + 0.5)), is negative for a word that more than half of the N documents hold. Of
-    five candidates for one query most hold its main word, and that word would count against them. The idf of BM25+ (Lv
-    and Zhai, 2011, "Lower-Bounding Term Frequency Normalization"), log((N + 1) / n), is never negative. Its lower bound
-    delta is for documents of very different length, which titles are not: it is set to 0.
+    Okapi's idf, log((N - n + 0.5) / (n + 0.5)), is negative for a word that more than half of the N documents contain.
+    Most of the five candidates of a query contain its main word, which would then count against them. The idf of BM25+
+    (Lv and Zhai, 2011, "Lower-Bounding Term Frequency Normalization"), log((N + 1) / n), is never negative. Its lower
+    bound delta is 0 here: it corrects for documents of very different length, and titles are similar in length.
     """
     documents = [words(candidate) for candidate in candidates]
     terms = list(dict.fromkeys(words(query)))
@@ -23,5 +23,5 @@ def relevance(query: str, candidates: Sequence[str]) -> tuple[float, ...]:
 
 
 def best_first(scores: Sequence[float]) -> list[int]:
-    """Return the indices from the highest to the lowest score; equal scores keep their order."""
+    """Return the indices in the order of their scores, highest first; equal scores keep their order."""
     return sorted(range(len(scores)), key=lambda index: -scores[index])

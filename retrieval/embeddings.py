@@ -1,4 +1,4 @@
-"""Sentence embedding models, for the evaluator's cosine metrics and for evidence, from local folders only."""
+"""Sentence embedding models from local folders, for the evaluator's cosine metrics and for evidence."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,15 +21,15 @@ Encode = Callable[[Sequence[str]], NDArray[np.float32]]
 
 
 class NotScorableError(Exception):
-    """A metric needs something that this machine lacks; the message says what and how to get it."""
+    """A metric cannot be computed on this machine; the message names the missing part and its installation."""
 
 
 @cache
 def load_encoder(model_name: str) -> Encode:
-    """Load the embedding model of that name, once a process.
+    """Load an embedding model by its name, once in each process.
 
-    It pads the texts of a batch: four times as fast as one text at a time, which the evaluator does, and some
-    1e-7 away from it in a cosine.
+    Texts are padded into batches. The evaluator embeds one text at a time: four times slower, and a cosine differs by
+    about 1e-7.
 
     Raises:
         NotScorableError: the model's folder is not on this machine.
@@ -38,10 +38,10 @@ def load_encoder(model_name: str) -> Encode:
 
 
 def load_folder(folder: Path) -> Encode:
-    """Load the sentence-transformers model of a folder, for the CPU; other code than the library's is never run.
+    """Load the sentence-transformers model of a folder onto the CPU; no code of the folder is run.
 
     Raises:
-        NotScorableError: there is none in the folder.
+        NotScorableError: the folder contains no such model.
     """
     _checked(folder, "name the folder of a sentence-transformers model")
     with _without_progress_bars():
@@ -81,7 +81,7 @@ _FOLDERS: Mapping[str, Callable[[], Path]] = {ENGLISH: _english_folder, MULTILIN
 
 
 def at_hand() -> list[str]:
-    """Return the names of the embedding models that can be loaded here."""
+    """Return the names of the embedding models that this machine has."""
     return [name for name, folder in _FOLDERS.items() if _is_there(folder)]
 
 
@@ -94,7 +94,7 @@ def _is_there(folder: Callable[[], Path]) -> bool:
 
 @contextmanager
 def _without_progress_bars() -> Iterator[None]:
-    """Keep the loader's bar out of the evaluator's output, and leave the setting as it was."""
+    """Hide the loader's progress bar from the evaluator's output, and restore the setting afterwards."""
     from transformers.utils import logging
 
     shown = logging.is_progress_bar_enabled()

@@ -1,4 +1,4 @@
-"""Scores of the same candidates from several sources, brought to one scale and added."""
+"""Fusion: scores of the same candidates from several sources, standardised and added."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -6,7 +6,7 @@ from typing import Protocol
 
 MODEL, LEXICAL, VECTORS, RELATED = "model", "lexical", "vectors", "related"
 KINDS = ("choice", "ranking", "also_bought", "next_query", "aspects", "snippets")
-"""Kinds of question whose candidates are scored: options, a query's products, and four kinds of retrieval."""
+"""Kinds of question with scored candidates: options, products of a query, and four kinds of retrieval."""
 
 Scores = Mapping[str, Sequence[float]]
 """A source's name to its score for each candidate, higher is better."""
@@ -15,18 +15,18 @@ _RANK_OFFSET = 60.0
 
 
 class Combiner(Protocol):
-    """A way to make one score a candidate of those of several sources."""
+    """Combines the scores of several sources into one score for each candidate."""
 
     def combine(self, kind: str, scores: Scores) -> tuple[float, ...]:
-        """Return a score for each candidate of a question of `kind`; no source at all gives none."""
+        """Return a score for each candidate of a question of `kind`; empty without any source."""
 
 
 class FittedSum:
-    """The standardised scores' weighted sum; the weights depend on the kind of question and the sources at hand.
+    """The weighted sum of standardised scores, with weights for each kind of question and each set of sources.
 
-    `weights` maps a kind to sources, joined as by `key_of`, to the weight of each. Where there are none for all sources
-    at hand, those for most of them are taken and the other sources left out. Without any, evidence counts the same
-    from every source, but a model decides alone: nobody knows how good it is.
+    `weights` maps a kind to a set of sources, joined as by `key_of`, to the weight of each source. If the given sources
+    have no weights, the largest subset with weights is used and the other sources are left out. Without any weights all
+    sources of evidence count equally, and a model's scores are used without evidence.
     """
 
     def __init__(self, weights: Mapping[str, Mapping[str, Mapping[str, float]]]) -> None:
@@ -42,7 +42,7 @@ class FittedSum:
 
 
 class ReciprocalRank:
-    """Reciprocal rank fusion: a source gives 1 / (60 + rank) to each candidate, equal scores their mean rank.
+    """Reciprocal rank fusion: each source adds 1 / (60 + rank) to a candidate; equal scores share their mean rank.
 
     Cormack, Clarke and Büttcher (2009), "Reciprocal Rank Fusion Outperforms Condorcet and Individual Rank Learning
     Methods".
@@ -55,7 +55,7 @@ class ReciprocalRank:
 
 
 def _fits(sources: Sequence[str], scores: Scores) -> bool:
-    """Tell whether weights can be used: their sources are all at hand, and a model that is at hand is among them."""
+    """Return whether weights apply: all of their sources are given, and the model is among them if it is given."""
     return set(sources) <= set(scores) and (MODEL in sources) == (MODEL in scores)
 
 
@@ -65,13 +65,13 @@ def key_of(scores: Scores | Sequence[str]) -> str:
 
 
 def weighted_sum(scores: Scores, weights: Mapping[str, float]) -> tuple[float, ...]:
-    """Return the sum of the standardised scores, each times its source's weight (0 without one)."""
+    """Return the sum of the standardised scores times their weights; a source without weight counts 0."""
     given = ([weights.get(name, 0.0) * score for score in standardised(each)] for name, each in scores.items())
     return tuple(sum(column) for column in zip(*given, strict=True))
 
 
 def standardised(scores: Sequence[float]) -> list[float]:
-    """Return scores with mean 0 and standard deviation 1; all zero when they do not differ."""
+    """Return the scores scaled to mean 0 and standard deviation 1; all 0 if they are equal."""
     mean, spread = statistics.fmean(scores), statistics.pstdev(scores)
     return [(score - mean) / spread if spread > 1e-12 else 0.0 for score in scores]
 

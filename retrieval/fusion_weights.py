@@ -1,4 +1,4 @@
-"""The file of fitted weights: readable YAML, made by `python -m tuning.fit_fusion`."""
+"""Files of fitted fusion weights, YAML that `python -m tuning.fit_fusion` writes."""
 
 import math
 from collections.abc import Mapping
@@ -10,9 +10,9 @@ from utilities.errors import UserError
 from utilities.typed_yaml import read_mapping
 
 Weights = Mapping[str, Mapping[str, Mapping[str, float]]]
-"""A kind of question, then the sources joined as by `key_of`, to each source's weight."""
+"""Kind of question -> sources, joined as by `key_of` -> the weight of each source."""
 FITTED_FOR = ("weights_sha256", "choice", "selection")
-"""What a file's `fitted` says of the model: its fingerprint, and how it answered options."""
+"""Keys of a file's `fitted`: the fingerprint of the model, and its ways of answering options."""
 
 _REMEDY = "make it by `python -m tuning.fit_fusion`"
 _SOURCES = (LEXICAL, MODEL, RELATED, VECTORS)
@@ -22,7 +22,7 @@ def read_weights(path: Path) -> Weights:
     """Return the weights of a file.
 
     Raises:
-        UserError: the file cannot be read, or names a kind, a source or a weight that is none.
+        UserError: the file cannot be read, or a kind, a source or a weight is invalid.
     """
     kinds = read_mapping(path, "the weights", _REMEDY).get("kinds")
     if not isinstance(kinds, dict):
@@ -34,7 +34,7 @@ def read_weights(path: Path) -> Weights:
 
 
 def read_fitted_for(path: Path) -> Mapping[str, object]:
-    """Return for which model and ways of answering a file was fitted; nothing where a person wrote it.
+    """Return the model and the ways of answering that a file was fitted for; empty for a file written by hand.
 
     Raises:
         UserError: the file cannot be read.
@@ -44,7 +44,7 @@ def read_fitted_for(path: Path) -> Mapping[str, object]:
 
 
 def without_model(weights: Weights) -> Weights:
-    """Return the weights of evidence alone, which hold whatever the model is."""
+    """Return the weights for evidence without a model; they apply to every model."""
     return {
         kind: {key: given for key, given in fitted.items() if MODEL not in given} for kind, fitted in weights.items()
     }

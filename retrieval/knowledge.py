@@ -1,4 +1,4 @@
-"""What is known beside the model: how well candidates fit by words and by vectors, and a catalogue's products."""
+"""Evidence beside the model: similarities of candidates by words and by vectors, and products of a catalogue."""
 
 import logging
 import math
@@ -11,28 +11,28 @@ from retrieval.fusion import LEXICAL, RELATED, Combiner, FittedSum, Scores
 
 _LOG = logging.getLogger("shopalign")
 Similarity = Callable[[str, Sequence[str]], Sequence[float]]
-"""A query and candidates to a score for each candidate."""
+"""Query and candidates -> a score for each candidate."""
 
 
 Products = Callable[[str], Sequence[str]]
-"""A query to products of the catalogue that are related to it, the best first."""
+"""Query -> related products of the catalogue, best first."""
 
 
 def no_products(_query: str) -> tuple[str, ...]:
-    """Return nothing: there is no catalogue."""
+    """Return no products, in place of a catalogue."""
     return ()
 
 
 @dataclass(frozen=True)
 class Knowledge:
-    """Sources of evidence, and how they are combined where no model takes part.
+    """Sources of evidence, and their combination without a model.
 
     Attributes:
-        similarities: a source's name to what scores candidates.
-        combiner: makes one score of several.
+        similarities: the name of a source -> its scoring function.
+        combiner: combines the scores of several sources.
         products: looks up related products.
-        catalogue: what the catalogue was made of, for the record; None without one.
-        events: what went wrong on the way, by kind.
+        catalogue: the manifest of the catalogue for the run's record; None without one.
+        events: failures by kind.
     """
 
     similarities: Mapping[str, Similarity]
@@ -42,7 +42,7 @@ class Knowledge:
     events: Counter[str] = field(default_factory=Counter)
 
     def evidence(self, query: str, candidates: Sequence[str], related: Sequence[str] = ()) -> Scores:
-        """Return the scores of each source that tells candidates apart; `related` products are a source of their own.
+        """Return the scores of each source whose scores differ; `related` products are a separate source.
 
         A source that fails is left out, logged and counted.
         """
@@ -53,15 +53,15 @@ class Knowledge:
         return {name: scores for name, scores in given.items() if len(set(scores)) > 1}
 
     def combined(self, kind: str, evidence: Scores, count: int) -> tuple[float, ...]:
-        """Return one score for each of `count` candidates of a question of `kind`, all 0 without evidence."""
+        """Return one score for each of the `count` candidates of a question of `kind`; all 0 without evidence."""
         return self.combiner.combine(kind, evidence) or (0.0,) * count
 
     def by_words(self) -> "Knowledge":
-        """Return the same knowledge without what takes long: words are compared, nothing is looked up."""
+        """Return the knowledge with the fast sources only: BM25, without vectors and without lookups."""
         return replace(self, similarities={LEXICAL: relevance}, products=no_products)
 
     def related(self, query: str) -> tuple[str, ...]:
-        """Return products of the catalogue that are related to a query; nothing where that fails, which is counted."""
+        """Return products of the catalogue that are related to a query; a failure is counted and returns none."""
         try:
             return tuple(self.products(query))
         except Exception as error:  # noqa: BLE001 - the question is answered without them
@@ -75,11 +75,11 @@ class Knowledge:
             if len(scores) == len(candidates) and all(map(math.isfinite, scores)):
                 return scores
             _LOG.warning("evidence by %s is left out: scores %r", name, scores[:20])
-        except Exception as error:  # noqa: BLE001 - other evidence still counts, and the evaluator must not see any error
+        except Exception as error:  # noqa: BLE001 - the other evidence is still valid, and the evaluator must not see an error
             _LOG.warning("evidence by %s is left out: %s: %s", name, type(error).__name__, error)
         self.events[f"no evidence by {name}"] += 1
         return ()
 
 
 QUESTION_ALONE = Knowledge({LEXICAL: relevance}, FittedSum({}))
-"""Words of the question and its candidates, and nothing else."""
+"""BM25 on the question's own text, without any other source."""

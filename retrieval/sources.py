@@ -1,4 +1,4 @@
-"""The evidence of the settings: similarities, a catalogue, and the weights fitted for the model."""
+"""Opens the sources of evidence that the settings name: similarities, catalogue, and fitted weights."""
 
 import logging
 from collections import Counter
@@ -18,11 +18,11 @@ from utilities.files import ROOT
 _LOG = logging.getLogger("shopalign")
 
 FOLDER = ROOT / "retrieval" / "fitted_weights"
-"""Where the files of fitted weights lie."""
+"""The folder of the files of fitted weights."""
 
 
 class SwitchedFusion:
-    """A combiner that leaves a model's scores alone for the kinds of question that are switched off."""
+    """A combiner that returns the model's scores unchanged for the kinds of question that are switched off."""
 
     def __init__(self, combiner: Combiner, fuse: FuseSettings) -> None:
         self._combiner, self._fuse = combiner, asdict(fuse)
@@ -55,19 +55,15 @@ def open_knowledge(settings: KnowledgeSettings, identity: Mapping[str, str]) -> 
 
 
 def weights_name(settings: KnowledgeSettings, identity: Mapping[str, str]) -> Path:
-    """Return the file that a model's fitted weights are written to: named in the settings, or after the model.
-
-    A model with an adapter has a file of its own.
-    """
+    """Return the file for a model's fitted weights: the file of the settings, else one named after model and adapter."""
     name = "+".join(filter(None, (identity["model"], Path(identity.get("adapter", "")).name)))
     return ROOT / settings.weights if settings.weights else FOLDER / f"{name}.yaml"
 
 
 def weights_file(settings: KnowledgeSettings, identity: Mapping[str, str], folder: Path = FOLDER) -> Path | None:
-    """Return the file of fitted weights that a model is answered with; None where nothing is known of the model.
+    """Return the file of fitted weights to use for a model; None if there is none.
 
-    Without one in the settings it is the file of `folder` that was fitted for weights of this fingerprint, wherever
-    they lie and whatever their folder is called, else the one of the model's name, which tells of evidence alone.
+    Unless the settings name a file, the fingerprint of the model's weights selects it, else the name of the model.
 
     Raises:
         UserError: a file of the folder cannot be read.
@@ -83,7 +79,7 @@ def weights_file(settings: KnowledgeSettings, identity: Mapping[str, str], folde
 
 
 def combiner_for(settings: KnowledgeSettings, identity: Mapping[str, str], events: Counter[str]) -> Combiner:
-    """Return what combines a model's scores with evidence; weights of another model are not used and counted.
+    """Return the combiner of a model's scores with evidence; weights of another model are not used, which is counted.
 
     Raises:
         UserError: the weights cannot be read.
@@ -104,7 +100,7 @@ def _combiner(settings: KnowledgeSettings, identity: Mapping[str, str], events: 
     other = [name for name, value in fitted_for.items() if identity.get(name) and value != identity[name]]
     if other:
         _LOG.warning(
-            "%s was fitted for another model (%s): the model decides alone",
+            "%s was fitted for another model (%s): the model's scores are used without evidence",
             path,
             ", ".join(other),
         )

@@ -1,4 +1,4 @@
-"""Quantities in product texts, written one way: "57 g", "57g" and "57 grams" are the same word."""
+"""Normalises quantities in product texts: "57 g", "57g" and "57 grams" become the same word."""
 
 import re
 from collections.abc import Mapping
@@ -35,24 +35,24 @@ _UNITS = {spelling: unit for unit, spellings in _SPELLINGS.items() for spelling 
 _NOT_BEFORE_A_NUMBER = {"in": r"(?!\s+\d)"}
 _LONGEST_FIRST = sorted(_UNITS, key=len, reverse=True)
 _UNIT = "|".join(re.escape(spelling) + _NOT_BEFORE_A_NUMBER.get(spelling, "") for spelling in _LONGEST_FIRST)
-# Everything is possessive and bounded: a text of any length is read in time that grows no faster than it does.
+# Everything is possessive and bounded, so that the time grows linearly with the text.
 _NUMBER = r"\d{1,12}+(?:[.,]\d{1,12}+){0,4}+(?:(?:[-\s]\d{1,4}+)?/\d{1,4}+)?+"
-# A unit ends where its word ends; marks for inches and feet have no word to end.
+# A unit ends with its word; the marks for inches and feet are no words.
 _MEASURE = rf"(?P<number>{_NUMBER})(?:[\s-]?(?P<unit>{_UNIT})(?!\w)\.?)?+"
 _ONE = re.compile(_MEASURE)
 _ANY = re.sub(r"\?P<\w+>", "?:", _MEASURE)
 CHAIN = re.compile(rf"(?<![\w.\-/]){_ANY}(?:\s?[x*/]\s?{_ANY}){{0,5}}+(?![.,/-]?\w)")
-"""Numbers, each with its unit if it has one, joined by x where there are several; the text must be folded."""
+"""Numbers with their optional units, several of them joined by x; the text must be folded."""
 _MARKS = str.maketrans({"″": '"', "”": '"', "“": '"', "′": "'", "’": "'", "×": "x", "\u2044": "/"})
 
 
 def fold_marks(text: str) -> str:
-    """Return `text` with one sign each for inches, feet, times and fractions."""
+    """Return `text` with a single sign each for inches, feet, times and fractions."""
     return text.translate(_MARKS).replace("''", '"')
 
 
 def quantities(chain: str) -> list[str]:
-    """Return the words of a match of `CHAIN`: all of it without blanks, its parts, and its numbers without units.
+    """Return the words of a match of `CHAIN`: the whole without blanks, its parts, and its numbers without units.
 
     >>> quantities("12 x 57 g")
     ['12x57g', '12', '57g', '57']
@@ -63,5 +63,5 @@ def quantities(chain: str) -> list[str]:
 
 
 def _number(written: str) -> str:
-    """Return a number without commas between thousands, a decimal comma as a point, a hyphen before its fraction."""
+    """Return a number without thousands separators, with a decimal point, and with a hyphen before its fraction."""
     return re.sub(r",(?=\d{3}(?!\d))", "", re.sub(r"\s", "-", written)).replace(",", ".")

@@ -1,4 +1,4 @@
-"""Similarity of texts by the cosine of their embeddings from a small model."""
+"""Similarity of texts: the cosine of their embeddings."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,16 +12,16 @@ from utilities.errors import UserError
 
 
 class Vectors:
-    """A text's similarity to candidates, -1 to 1."""
+    """Compares a query with candidates by an embedding model."""
 
     def __init__(self, encode: Encode) -> None:
         self._encode = encode
 
     def similarity(self, query: str, candidates: Sequence[str]) -> tuple[float, ...]:
-        """Return the cosine of the embeddings of `query` and each candidate; a text without direction has 0."""
+        """Return the cosine of the embeddings of `query` and each candidate, -1 to 1; 0 for an embedding of length 0."""
         if not candidates:
             return ()
-        # Apart, because a batch is padded to its longest text, and a review is ten times as long as a candidate.
+        # In separate batches: a batch is padded to its longest text, and a review is ten times as long as a candidate.
         (asked,), units = self._units([query]), self._units(candidates)
         return tuple(float(cosine) for cosine in units @ asked)
 
@@ -33,10 +33,10 @@ class Vectors:
 
 
 def load_vectors(named: str) -> Vectors:
-    """Load the packaged model by its name, else the sentence-transformers model of a folder, for the CPU.
+    """Load the packaged model by its name, or the sentence-transformers model of a folder, onto the CPU.
 
     Raises:
-        UserError: there is no such model on this machine.
+        UserError: this machine has no such model.
     """
     try:
         return Vectors(load_encoder(PACKAGED) if named == PACKAGED else load_folder(Path(named).expanduser()))

@@ -11,24 +11,24 @@ from utilities.errors import UserError
 
 PLURAL = "plural"
 STEMMINGS = ("none", PLURAL, "english", "spanish", "german", "french", "italian")
-"""How word endings are dropped: not at all, the s of plurals, or by the Snowball stemmer of a language."""
+"""Ways to drop word endings: none, the s of plurals, or the Snowball stemmer of a language."""
 
 CJK = "\u3005\u3040-\u30ff\u3400-\u9fff"
-"""Characters of scripts that put no spaces between words, for a class of a regular expression."""
+"""Characters of scripts without spaces between words, for a character class of a regular expression."""
 _WORD = re.compile(rf"[{CJK}]+|[^\W_{CJK}]+(?:[.\-/][^\W_{CJK}]+)*")
 
 
 def words(text: str, stemming: str = PLURAL) -> list[str]:
     """Return folded words: lower case, compatibility forms unified, endings dropped, Japanese in pairs of characters.
 
-    Numbers stay whole with their units ("57 g" is "57g", "12 x 57 g" is "12x57g" and its parts), and so do model
-    numbers, which are also given in parts, so that "xt-30" meets both "xt-30" and "xt 30".
+    A number keeps its unit ("57 g" becomes "57g", "12 x 57 g" becomes "12x57g" and its parts). A model number is
+    returned whole and in parts, so that "xt-30" matches both "xt-30" and "xt 30".
 
     Raises:
-        UserError: there is no such stemming.
+        UserError: the stemming is unknown.
     """
     stem = stemmer(stemming)
-    # A fraction's sign would join the number before it: 1½ is one and a half, not eleven halves.
+    # NFKC would join a fraction's sign with the number before it: 1½ would become 11/2.
     spaced = re.sub(r"(?<=\d)(?=[\u00bc-\u00be\u2150-\u215e])", " ", text)
     folded = fold_marks(unicodedata.normalize("NFKC", spaced).lower())
     return [form for word in _pieces(folded) for form in _forms(word, stem)]
@@ -36,10 +36,10 @@ def words(text: str, stemming: str = PLURAL) -> list[str]:
 
 @cache
 def stemmer(name: str) -> Callable[[str], str]:
-    """Return what drops the endings of one word.
+    """Return the function that drops the endings of a word.
 
     Raises:
-        UserError: there is no such stemming.
+        UserError: the stemming is unknown.
     """
     if name not in STEMMINGS:
         raise UserError(f"stemming is {name!r}; choose one of: {', '.join(STEMMINGS)}")
@@ -54,7 +54,7 @@ def stemmer(name: str) -> Callable[[str], str]:
 
 
 def _pieces(folded: str) -> Iterator[str | list[str]]:
-    """Yield words, and quantities as lists of their finished words."""
+    """Yield words, and quantities as lists of normalised words."""
     at = 0
     for chain in CHAIN.finditer(folded):
         yield from (match[0] for match in _WORD.finditer(folded, at, chain.start()))

@@ -10,7 +10,7 @@ import torch
 from tqdm import tqdm
 
 from models.engines.adapter_config import TENSORS
-from models.engines.transformers_engine.lora import Change
+from models.engines.adapter_matrices import Change
 from models.engines.weights import holds_model, missing_weights_message
 from tuning.command_line import command_parser
 from tuning.merging.checkpoint import Checkpoint

@@ -21,9 +21,9 @@ import yaml
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
 
+from evaluation.question_sample import Overlap, draw_sample
 from evaluation.questions import QuestionRow, read_questions
 from evaluation.run_record import versions
-from evaluation.sampling import Overlap, draw_sample
 from models.engines.settings import engine_identity
 from models.settings import Settings, load_settings
 from retrieval.fusion import KINDS, LEXICAL, MODEL, RELATED, VECTORS, key_of, standardised, weighted_sum

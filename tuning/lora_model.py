@@ -9,9 +9,8 @@ import transformers
 from peft import LoraConfig, TaskType, get_peft_model, get_peft_model_state_dict, prepare_model_for_kbit_training
 
 from models.engines.adapter_config import CONFIG, TENSORS
+from models.engines.local_folder import LOCAL, TextCoder
 from models.engines.model_registry import model_entry, template_text
-from models.engines.tokenizer import TextCoder
-from models.engines.transformers_engine.loading import LOCAL
 from models.engines.weights import holds_model, missing_weights_message
 from tuning.finetune_recipe import FinetuneRecipe, engine_settings
 from tuning.model_files import write_tensors

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from models.engines.adapter_config import TENSORS, matrix_name
-from models.engines.transformers_engine.lora import Changes, read_matrices
+from models.engines.adapter_matrices import Changes, read_matrices
 from utilities.errors import UserError
 
 _COPIED = (

@@ -19,6 +19,7 @@ from models.settings import Settings
 from prompts.answer_space import Choice, Selection
 from prompts.detection import detect_task_type
 from prompts.prompt import Prompt
+from prompts.reading import Question
 from prompts.registry import BUILDERS
 from retrieval.bm25 import best_first
 from retrieval.fusion import MODEL
@@ -57,8 +58,8 @@ def scored_rows(questions: Sequence[QuestionRow], settings: Settings, kept: Path
     knowledge = open_knowledge(settings.knowledge, identity)
     usable: list[tuple[str, Prompt, tuple[float, ...]]] = []
     for question in questions:
-        task_type = detect_task_type(question.input_field, question.is_multiple_choice)
-        prompt = BUILDERS[task_type](question.input_field, settings.prompts, knowledge)
+        asked = Question(question.input_field)
+        prompt = BUILDERS[detect_task_type(asked, question.is_multiple_choice)](asked, settings.prompts, knowledge)
         if gains := _gains(question, prompt):
             usable.append((_key(question, settings, identity["weights_sha256"]), prompt, gains))
     finished = _read_kept(kept)

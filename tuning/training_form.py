@@ -8,6 +8,7 @@ from prompts.answer_space import Choice, Selection, Spans
 from prompts.detection import detect_task_type
 from prompts.phrases import phrases
 from prompts.prompt import Prompt
+from prompts.reading import Question
 from prompts.registry import BUILDERS
 from prompts.settings import PromptSettings
 from retrieval.knowledge import QUESTION_ALONE
@@ -31,10 +32,11 @@ class TrainingForm:
 
 def training_form(question: QuestionRow, settings: PromptSettings) -> TrainingForm | str:
     """Return the training form of a row, or in a few words why the row cannot be used."""
-    detected = detect_task_type(question.input_field, question.is_multiple_choice)
+    asked = Question(question.input_field)
+    detected = detect_task_type(asked, question.is_multiple_choice)
     if detected is not question.task_type:
         return f"read as {detected}"
-    prompt = BUILDERS[detected](question.input_field, settings, QUESTION_ALONE)
+    prompt = BUILDERS[detected](asked, settings, QUESTION_ALONE)
     space, truth = prompt.space, _strings(question.output_field)
     if isinstance(space, Choice | Selection):
         gains = candidate_gains(space, question.output_field, ranked=detected is TaskType.RANKING)

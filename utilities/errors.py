@@ -1,10 +1,10 @@
-"""One way to tell a person that what they gave cannot be used, or that the disk is full."""
+"""Errors of the user's input, and of a full disk, as one sentence without a traceback."""
 
 import errno
 import sys
 from collections.abc import Callable, Iterator
 
-# The last is what torch says when the end of its archive could not be written.
+# torch raises the last one if the end of its archive cannot be written.
 _FULL = ("No space left on device", "Disk quota exceeded", "file write failed", "unexpected pos")
 
 
@@ -13,14 +13,14 @@ class UserError(Exception):
 
 
 def with_causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error and what led to it: libraries raise their own where a file cannot be written."""
+    """Yield an error and its causes: libraries raise their own errors if a file cannot be written."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
 
 
 def tells_full_disk(error: BaseException) -> bool:
-    """Tell whether an error, or what led to it, is a full disk; torch and safetensors raise no OSError for one."""
+    """Return whether an error or one of its causes is a full disk; torch and safetensors raise no OSError for it."""
     return any(
         (isinstance(each, OSError) and each.errno in (errno.ENOSPC, errno.EDQUOT)) or any(t in str(each) for t in _FULL)
         for each in with_causes(error)

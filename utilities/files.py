@@ -1,4 +1,4 @@
-"""Writing files so that an interruption never leaves half of one."""
+"""Writes files atomically: an interruption never leaves half a file."""
 
 import json
 import os
@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on success it takes the place of `path`, on failure it is removed."""
+    """Yield a temporary path beside `path`; it replaces `path` on success and is removed on failure."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -26,10 +26,10 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def check_folder(folder: Path, option: str) -> None:
-    """Make a folder and see that files can be written there, before long work and not after.
+    """Make a folder and check that it is writable, before long work starts.
 
     Raises:
-        UserError: they cannot; `option` is what named the folder.
+        UserError: it is not writable; `option` is the command-line option that names the folder.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -40,11 +40,11 @@ def check_folder(folder: Path, option: str) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` as UTF-8 in one step."""
+    """Write `text` as UTF-8 atomically."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write `value` as indented JSON in one step."""
+    """Write `value` as indented JSON atomically."""
     write_text(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n")

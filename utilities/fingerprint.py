@@ -1,4 +1,4 @@
-"""What identifies the weights in a folder, cheaply enough for 40 GB of them."""
+"""Fingerprints of weights: fast enough for 40 GB of them."""
 
 import hashlib
 from collections.abc import Mapping
@@ -10,9 +10,9 @@ _SAMPLES, _BLOCK = 64, 4096
 def fingerprint(folder: Path) -> str:
     """Return a SHA-256 over config.json and, of every weight file, its size, its header and 64 blocks of 4 KiB.
 
-    A safetensors file begins with its header: names, shapes and places of all tensors, which tells models and their
-    quantisations apart. The blocks, spread evenly over the tensors, tell a tuned model from its base, whose header is
-    the same. A single tampered number is found by `python -m models.engines.weights verify`.
+    The header of a safetensors file lists names, shapes and offsets of all tensors; it differs between models and
+    quantisations. The blocks, spread evenly over the tensors, differ between a tuned model and its base, whose headers
+    are equal. `python -m models.engines.weights verify` also finds a single changed number.
     """
     digest = hashlib.sha256((folder / "config.json").read_bytes())
     for path in sorted(folder.glob("*.safetensors")):
@@ -28,7 +28,7 @@ def fingerprint(folder: Path) -> str:
 
 
 def fingerprint_of_adapter(folder: Path) -> str:
-    """Return a SHA-256 over a LoRA adapter: its config and its matrices, which are small enough to be read whole."""
+    """Return a SHA-256 over all bytes of a LoRA adapter: its config and its matrices."""
     digest = hashlib.sha256((folder / "adapter_config.json").read_bytes())
     with (folder / "adapter_model.safetensors").open("rb") as file:
         while block := file.read(1 << 20):
@@ -37,12 +37,12 @@ def fingerprint_of_adapter(folder: Path) -> str:
 
 
 def fingerprints_of_adapters(folders: Mapping[str, Path | None]) -> dict[str, str]:
-    """Return each adapter's fingerprint by its name; None stands for no adapter and is left out."""
+    """Return the fingerprint of each adapter by its name; a folder of None means no adapter and is left out."""
     return {name: fingerprint_of_adapter(folder) for name, folder in folders.items() if folder}
 
 
 def fingerprint_of_both(folder: Path, adapter: Path | None) -> str:
-    """Return what identifies a model that an adapter, or None, is put on; without one it is the model's own."""
+    """Return the fingerprint of a model with an adapter; without an adapter the model's own."""
     if adapter is None:
         return fingerprint(folder)
     return hashlib.sha256((fingerprint(folder) + fingerprint_of_adapter(adapter)).encode()).hexdigest()

@@ -1,16 +1,16 @@
-"""Asking git: one call, its output, and one sentence when it fails."""
+"""Runs git: the output of one command, or one sentence if it fails."""
 
 import os
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-# A hook's caller sets these, and they would point git at another repository than the one that is asked about.
+# A git hook sets these; they would make git read another repository.
 _OF_ANOTHER_REPOSITORY = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
 
 
 class GitError(Exception):
-    """What git said when it failed, in one line."""
+    """The error message of git, in one line."""
 
 
 def git(
@@ -45,11 +45,11 @@ def git(
 
 
 def environment(variables: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment for git: in English, asking for no password, writing nothing unasked."""
+    """Return the environment for git: English messages, no password prompts, no optional writes."""
     inherited = {name: value for name, value in os.environ.items() if name not in _OF_ANOTHER_REPOSITORY}
     return {**inherited, "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", **variables}
 
 
 def lines_of(output: bytes, separator: bytes = b"\0") -> list[str]:
-    """Split what a `-z` option printed; names that are not UTF-8 keep their bytes as the file system does."""
+    """Split the output of a `-z` option; names that are not UTF-8 keep their bytes, as in the file system."""
     return [os.fsdecode(part) for part in output.split(separator) if part]

@@ -1,13 +1,13 @@
-"""Types of command-line options that several commands have."""
+"""Types of command-line options that several commands share."""
 
 import argparse
 
 
 def positive(text: str) -> int:
-    """Read a whole number from 1, for argparse.
+    """Parse a whole number from 1, for argparse.
 
     Raises:
-        argparse.ArgumentTypeError: it is none.
+        argparse.ArgumentTypeError: the text is no such number.
     """
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
@@ -15,10 +15,10 @@ def positive(text: str) -> int:
 
 
 def whole(text: str) -> int:
-    """Read a whole number from 0, for argparse.
+    """Parse a whole number from 0, for argparse.
 
     Raises:
-        argparse.ArgumentTypeError: it is none.
+        argparse.ArgumentTypeError: the text is no such number.
     """
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0")

@@ -1,4 +1,4 @@
-"""The memory of a process and all its descendants, from Linux's /proc; and ending them all."""
+"""A process and all its descendants: their memory, from Linux's /proc, and their end."""
 
 import os
 import signal
@@ -12,14 +12,14 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class Process(NamedTuple):
-    """A process, told from a later one with the same number by its start."""
+    """A process; its start time distinguishes it from a later process with the same number."""
 
     pid: int
     start: str
 
 
 class ProcessTree:
-    """A process, and what it started: a descendant stays in it after its parent has ended."""
+    """A process and its descendants; a descendant stays in the tree after its parent has ended."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
@@ -27,7 +27,7 @@ class ProcessTree:
         self.peak_bytes = 0
 
     def sample(self) -> int:
-        """Return the bytes in use now, shared pages counted once, and remember the largest figure."""
+        """Return the bytes in use, shared pages counted once, and keep the peak."""
         running = dict(_running())
         members = {process for process in self._known if process in running}
         while more := {each for each in running if running[each] in {m.pid for m in members}} - members:
@@ -49,7 +49,7 @@ class ProcessTree:
 
 
 def _running() -> Iterator[tuple[Process, int]]:
-    """Yield each process with the number of its parent."""
+    """Yield each process with the id of its parent."""
     for folder in PROC.iterdir():
         if folder.name.isdecimal():
             try:
@@ -61,7 +61,7 @@ def _running() -> Iterator[tuple[Process, int]]:
 
 
 def _memory(pid: int) -> int:
-    """Return the bytes of a process; of pages that others map too, its share."""
+    """Return the bytes of a process; pages shared with other processes count by its share."""
     folder = PROC / str(pid)
     try:
         lines = (folder / "smaps_rollup").read_text().splitlines()

@@ -1,4 +1,4 @@
-"""The challenge's five tracks: their numbers, the ids that `aicrowd.json` names them by, and their time."""
+"""The challenge's five tracks: number, id in `aicrowd.json`, and time limit."""
 
 import json
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from utilities.errors import UserError
 
 @dataclass(frozen=True)
 class Track:
-    """One track; `minutes` is the time that all its questions have together, in the second phase."""
+    """One track; `minutes` is the time limit for all its questions in the second phase."""
 
     number: int
     challenge_id: str
@@ -24,7 +24,7 @@ TRACKS: tuple[Track, ...] = (
     Track(5, "amazon-kdd-cup-24-all-around", 140),
 )
 
-# Of the second round. The other tracks' numbers are not known; their minutes were set for the same pace.
+# Of the second round. The numbers of the other tracks are unknown; their minutes were set for the same pace.
 TRACK_3_QUESTIONS = 2373
 SECONDS_A_QUESTION = 30 * 60 / TRACK_3_QUESTIONS
 

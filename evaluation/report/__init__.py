@@ -1,1 +1,1 @@
-"""One page about one run or several: scores, differences, time, calibration, detection, and every question."""
+"""The report: one page about one run or several, with scores, times and every question."""

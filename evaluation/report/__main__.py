@@ -1,4 +1,4 @@
-"""Write one self-contained page about a run of local_evaluation.py, or about several side by side."""
+"""Writes one self-contained page about a run of local_evaluation.py, or about several side by side."""
 
 import argparse
 import sys
@@ -14,21 +14,21 @@ examples:
   python -m evaluation.report outputs/before outputs/after --output comparison.html
       the same side by side; later runs are compared with the first, question by question
   python -m evaluation.report untuned=outputs/before tuned=outputs/after
-      the same under names of one's own
+      the same with names for the runs
   python -m evaluation.report old_run --data questions.json
-      a run that kept no questions.jsonl, made of a file that has since moved
+      a run without questions.jsonl whose data file has moved
 
-The page needs no network and no server. What questions it shows can be linked to, as in
+The page needs no network and no server. Its address holds the filters of questions:
   report.html#task=aspects&show=wrong   report.html#fallback=yes   report.html#run=1&show=worse
 
-exit code: 0 when written, 2 for a run that is missing, damaged, or of other questions
+exit code: 0 if written, 2 for a run that is missing, damaged, or of other questions
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Write the page that the command line asks for and return 0."""
+    """Write the page by the options of the command line and return 0."""
     options = _options(argv)
-    # Imported after the options are read: `--help` and a mistyped option answer at once.
+    # Imported after the options are read, so that `--help` and a mistyped option answer at once.
     from evaluation.report.page import write_report
     from evaluation.report.runs import read_runs
 
@@ -48,28 +48,16 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "runs",
-        type=_named,
-        metavar="[NAME=]RUN",
-        nargs="+",
-        help="folder that local_evaluation.py wrote (its --output), and what the page calls it (default: the folder)",
-    )
-    parser.add_argument(
-        "--output",
-        type=Path,
-        metavar="FILE",
-        default=Path("report.html"),
-        help="the page to write (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--data", type=Path, metavar="FILE", help="questions of runs without questions.jsonl, if their file moved"
-    )
+    add, page = parser.add_argument, Path("report.html")
+    folders = "output folder of local_evaluation.py, and the run's name (default: the folder's)"
+    add("runs", type=_named, metavar="[NAME=]RUN", nargs="+", help=folders)
+    add("--output", type=Path, metavar="FILE", default=page, help="page to write (default: %(default)s)")
+    add("--data", type=Path, metavar="FILE", help="data file of runs without questions.jsonl, if it has moved")
     return parser.parse_args(argv)
 
 
 def _named(text: str) -> tuple[str, Path]:
-    """Take NAME=RUN apart; names and folders may hold equals signs of their own."""
+    """Split NAME=RUN where the rest is an existing folder: names and folders may hold equals signs too."""
     parts = text.split("=")
     splits = [("=".join(parts[:at]), Path("=".join(parts[at:]))) for at in range(len(parts))]
     return next((split for split in splits if split[1].exists()), splits[-1])

@@ -1,52 +1,52 @@
-"""The page itself: everything that it shows stands in one file, and nothing is loaded from anywhere."""
+"""Renders runs as one self-contained HTML page, which loads nothing."""
 
 import base64
 import hashlib
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path, PurePath
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from evaluation.report.calibration import calibrations
-from evaluation.report.detection_table import confusions
-from evaluation.report.embedded import Numbered, blocks, escaped_json, index, packed
+from evaluation.report.diagnostics import batch_times, calibrations, confusions, track_times
+from evaluation.report.embedded import Numbers, blocks, escaped_json, index, packed
 from evaluation.report.plots import MARKS, reliability_plot, score_plot, time_plot
 from evaluation.report.runs import MOST_RUNS, Run
 from evaluation.report.score_tables import SEED, Tables, score_tables
-from evaluation.report.time_use import batch_times, share_of_limit, slowest, track_times
 from utilities.errors import UserError
 from utilities.files import write_text
 from utilities.task_type import TaskType
 
-_PAGE = Path(__file__).resolve().parent / "page"
+_TEMPLATE = Path(__file__).resolve().parent / "template"
 _SCRIPTS = ("data.js", "question.js", "browser.js")
 _SHADES = 5
+"""The darkest shade of a table's cell; 0 is none."""
 
 
 def write_report(runs: Sequence[Run], path: Path) -> None:
-    """Write the page about these runs, at least one, in one step.
+    """Write the page about these runs (at least one), or leave an existing file unchanged.
 
     Raises:
-        UserError: there are more runs than colours to tell them apart.
+        UserError: there are more runs than the page has colours.
         OSError: the file cannot be written.
     """
     if len(runs) > MOST_RUNS:
         raise UserError(f"{len(runs)} runs are too many for a page: name at most {MOST_RUNS}")
-    text = render(runs, datetime.now(UTC))
-    write_text(path, text.encode("utf-8", "replace").decode("utf-8"))
+    write_text(path, _render(runs).encode("utf-8", "replace").decode("utf-8"))
 
 
-def render(runs: Sequence[Run], now: datetime) -> str:
-    """Return the page's HTML."""
-    style, script = _read("page.css"), _script()
+def _render(runs: Sequence[Run]) -> str:
+    style = _read("page.css")
+    parts = "\n".join(map(_read, _SCRIPTS))
+    script = f'(() => {{\n"use strict";\n{parts}}})();'
     tables = score_tables(runs)
     return _environment().get_template("page.html").render(
         runs=runs,
-        now=now,
+        now=datetime.now(UTC),
         seed=SEED,
         policy=_policy(style, script),
         style=Markup(style),
@@ -60,91 +60,64 @@ def render(runs: Sequence[Run], now: datetime) -> str:
 
 
 def _plotted(runs: Sequence[Run], tables: Tables) -> dict[str, Any]:
-    """Return the sections that have a plot, each run's beside its figures."""
+    """Return the values of the sections that have a plot, and the tables of detected types."""
     scored = [line for line in tables.tasks if any(line.scores)]
-    timed = [(run, batch_times(run)) for run in runs]
-    calibrated = [(run, calibrations(run)) for run in runs]
+    times, calibrated = [], []
+    for number, run in enumerate(runs):
+        if batches := batch_times(run):
+            slowest = max(batches, key=lambda batch: batch.per_question)
+            plot = time_plot(run.name, number, batches)
+            times.append({"run": run, "plot": plot, "slowest": slowest, "tracks": track_times(run)})
+        if found := calibrations(run):
+            calibrated.append({"run": run, "found": found, "plot": reliability_plot(run.name, number, found)})
     return {
-        "score_plot": _svg(score_plot(len(runs), scored)) if scored else None,
-        "times": [
-            {"run": run, "plot": _svg(time_plot(run.name, number, batches)), "slowest": slowest(batches),
-             "share": share_of_limit(slowest(batches)), "tracks": track_times(run)}
-            for number, (run, batches) in enumerate(timed) if batches
-        ],
-        "calibrations": [
-            {"run": run, "found": found, "plot": _svg(reliability_plot(run.name, number, found))}
-            for number, (run, found) in enumerate(calibrated) if found
-        ],
+        "score_plot": score_plot(len(runs), scored) if scored else None,
+        "times": times,
+        "calibrations": calibrated,
         "confusions": confusions(runs),
-    }  # fmt: skip
+    }
 
 
 def _embedded(runs: Sequence[Run]) -> dict[str, Any]:
-    roles = Numbered()
+    roles = Numbers()
     packed_blocks = [packed(block) for block in blocks(runs, roles)]
     names, columns = index(runs)
     return {
-        "names": Markup(escaped_json({**names, "roles": roles.texts()})),
+        "names": Markup(escaped_json({**names, "roles": list(roles)})),
         "columns": packed(columns),
         "blocks": packed_blocks,
     }
 
 
-def _svg(markup: str) -> Markup:
-    """Matplotlib's drawing, written by an XML library that escapes what texts it holds."""
-    return Markup(markup)
-
-
 def _policy(style: str, script: str) -> str:
-    """Return a Content-Security-Policy that runs and shows this style and script, and loads nothing."""
-    style_hash, script_hash = (_digest(text) for text in (style, script))
-    return (
-        f"default-src 'none'; style-src '{style_hash}'; script-src '{script_hash}'; base-uri 'none'; form-action 'none'"
+    """Return a Content-Security-Policy that allows this style and this script, and loading nothing."""
+    style_hash, script_hash = (
+        base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script)
     )
+    allowed = f"style-src 'sha256-{style_hash}'; script-src 'sha256-{script_hash}'"
+    return f"default-src 'none'; {allowed}; base-uri 'none'; form-action 'none'"
 
 
-def _digest(text: str) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
-
-
+@cache
 def _environment() -> Environment:
-    """Templates escape every value that is not marked as safe."""
-    found = Environment(
-        loader=FileSystemLoader(_PAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    found.filters |= {"exactly": _exactly, "filename": _filename, "model": _model, "pretty": _pretty, "shade": _shade}
+    """Return an environment that compiles a template once and escapes every value that is not marked as safe."""
+    loader = FileSystemLoader(_TEMPLATE)
+    found = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    found.filters |= {
+        "exactly": lambda value: repr(float(value)),
+        "filename": lambda path: PurePath(path).name,
+        "model": _model,
+        "pretty": lambda value: json.dumps(value, ensure_ascii=False, indent=1),
+        "shade": lambda count, of: -(-_SHADES * count // of) if of else 0,
+    }
     return found
 
 
-def _script() -> str:
-    """Return the script's files as one strict function of its own."""
-    parts = "\n".join(map(_read, _SCRIPTS))
-    return f'(() => {{\n"use strict";\n{parts}}})();'
-
-
 def _read(name: str) -> str:
-    return (_PAGE / name).read_text(encoding="utf-8")
-
-
-def _exactly(value: float) -> str:
-    """Return all digits of a figure, as scores.json has them."""
-    return repr(float(value))
-
-
-def _filename(path: str) -> str:
-    return PurePath(path).name
+    return (_TEMPLATE / name).read_text(encoding="utf-8")
 
 
 def _model(weights: object) -> str:
-    """Return the folders' names of the model and its adapter, as far as they were noted."""
-    noted = [weights.get(key) for key in ("folder", "adapter")] if isinstance(weights, dict) else []
-    return " + ".join(PurePath(each).name for each in noted if isinstance(each, str) and each) or "not noted"
-
-
-def _pretty(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=1)
-
-
-def _shade(count: int, of: int) -> int:
-    """Return how dark a cell is, from 0 for nothing to 5 for all."""
-    return -(-_SHADES * count // of) if of else 0
+    """Return the folders' names of the model and its adapter, as far as the run recorded them."""
+    folders = [weights.get(key) for key in ("folder", "adapter")] if isinstance(weights, dict) else []
+    return " + ".join(PurePath(each).name for each in folders if isinstance(each, str) and each) or "not recorded"

@@ -1,17 +1,16 @@
-"""The page's plots; each stands beside a table with the same figures, for those who cannot see it."""
+"""The page's plots; the page has a table with the same figures beside each, for readers who cannot see it."""
 
 from collections.abc import Sequence
 from typing import Any
 
+from markupsafe import Markup
 from matplotlib.figure import Figure
 from matplotlib.transforms import blended_transform_factory
 
 from evaluation.loop import SECONDS_PER_SAMPLE
-from evaluation.report.calibration import Calibration
-from evaluation.report.lettering import shortened, width_of
+from evaluation.report.diagnostics import Calibration, TypedBatch
 from evaluation.report.score_tables import Line
-from evaluation.report.svg import FAINT, GRID, INK, RUNS, markup
-from evaluation.report.time_use import BatchTime
+from evaluation.report.svg import FAINT, GRID, INK, RUNS, markup, shortened, width_of
 from utilities.task_type import TaskType
 from utilities.tracks import SECONDS_A_QUESTION
 
@@ -27,10 +26,10 @@ _WIDEST_NAME = 0.45 * _WIDTH * _POINTS
 _BESIDE_NAME = 12
 
 
-def score_plot(runs: int, scored: Sequence[Line]) -> str:
+def score_plot(runs: int, scored: Sequence[Line]) -> Markup:
     """Draw each run's score of each line, at least one, as a mark with its interval.
 
-    Which mark is whose stands beside the plot (`MARKS`), where names of any length have room.
+    The page names the runs of the marks (`MARKS`) beside the plot, where long names have room.
     """
     labels = [shortened(line.name, _TEXT, _WIDEST_NAME) for line in scored]
     height = 0.6 + len(scored) * (0.26 + 0.1 * (runs - 1))
@@ -41,16 +40,9 @@ def score_plot(runs: int, scored: Sequence[Line]) -> str:
         for place, line in enumerate(scored):
             if (score := line.scores[run]) is not None:
                 axes.plot([score.low, score.high], [place + offset] * 2, color=RUNS[run], linewidth=2)
-                axes.plot(
-                    [score.value],
-                    [place + offset],
-                    _MARKERS[run],
-                    color=RUNS[run],
-                    markersize=5,
-                    clip_on=False,
-                    zorder=3,
-                )
-    # A pair of dollar signs would be set as a formula.
+                mark = {"color": RUNS[run], "markersize": 5, "clip_on": False, "zorder": 3}
+                axes.plot([score.value], [place + offset], _MARKERS[run], **mark)
+    # Otherwise Matplotlib would set a pair of dollar signs as a formula.
     axes.set_yticks(range(len(scored)), labels, parse_math=False)
     axes.set_ylim(len(scored) - 0.4, -0.6)
     axes.set_xlim(0, 1)
@@ -59,8 +51,8 @@ def score_plot(runs: int, scored: Sequence[Line]) -> str:
     return markup(figure, "scores", f"Scores of {len(scored)} tasks with intervals; the table has the same figures.")
 
 
-def time_plot(name: str, run: int, batches: Sequence[BatchTime]) -> str:
-    """Draw the seconds a question of every batch of a run, in the order of asking, below the evaluator's limit."""
+def time_plot(name: str, run: int, batches: Sequence[TypedBatch]) -> Markup:
+    """Draw each batch's seconds a question, in the order of asking, with the evaluator's limit."""
     figure, axes = _axes(2.8, left=0.19, above=0.55)
     axes.semilogy()
     axes.yaxis.set_major_formatter("{x:g}")
@@ -68,15 +60,8 @@ def time_plot(name: str, run: int, batches: Sequence[BatchTime]) -> str:
     kinds = [kind.value for kind in TaskType if kind.value in drawn]
     for kind, marker in zip(kinds, _MARKERS, strict=False):
         points = [(number, batch.per_question) for number, batch in enumerate(batches, 1) if batch.task_type == kind]
-        colour = RUNS[kinds.index(kind)]
-        axes.plot(
-            *zip(*points, strict=True),
-            marker,
-            color=colour,
-            markersize=4,
-            linestyle="none",
-            label=kind.replace("_", " "),
-        )
+        look = {"color": RUNS[kinds.index(kind)], "markersize": 4, "linestyle": "none"}
+        axes.plot(*zip(*points, strict=True), marker, label=kind.replace("_", " "), **look)
     for limit, words in ((SECONDS_PER_SAMPLE, "limit of a sample"), (SECONDS_A_QUESTION, "pace of the tracks")):
         axes.axhline(limit, color=INK, linewidth=1, linestyle="--" if limit == SECONDS_PER_SAMPLE else ":")
         place = axes.get_yaxis_transform()
@@ -89,13 +74,12 @@ def time_plot(name: str, run: int, batches: Sequence[BatchTime]) -> str:
     return markup(figure, f"time{run}", f"Seconds a question of the {len(batches)} batches of {name}.")
 
 
-def reliability_plot(name: str, run: int, found: Sequence[Calibration]) -> str:
-    """Draw the share of right answers over the mean probability of each bin."""
+def reliability_plot(name: str, run: int, found: Sequence[Calibration]) -> Markup:
+    """Draw the share of right answers against the mean probability of each bin."""
     figure, axes = _axes(3.6, left=0.13)
     axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1, linestyle="--", label="perfect")
     for number, each in enumerate(found):
-        filled = [(b.confidence, b.right, b.questions) for b in each.bins if b.questions]
-        x, y, sizes = zip(*filled, strict=True)
+        x, y, sizes = zip(*((b.confidence, b.right, b.questions) for b in each.bins), strict=True)
         axes.plot(x, y, color=RUNS[number], linewidth=1.2)
         areas = [20 + 120 * size / each.questions for size in sizes]
         axes.scatter(x, y, s=areas, marker=_MARKERS[number], color=RUNS[number], label=each.name, zorder=3)
@@ -106,7 +90,7 @@ def reliability_plot(name: str, run: int, found: Sequence[Calibration]) -> str:
 
 
 def _axes(height: float, left: float, above: float = 0.35) -> tuple[Figure, Any]:
-    """Return a figure of the page's width, in points, with one plain pair of axes."""
+    """Return a figure of the page's width with one plain pair of axes; `height` and `above` are in inches."""
     figure = Figure((_WIDTH, height))
     figure.patch.set_visible(False)
     axes: Any = figure.subplots()
@@ -122,7 +106,7 @@ def _axes(height: float, left: float, above: float = 0.35) -> tuple[Figure, Any]
 
 
 def _legend(axes: Any) -> None:
-    """Put the legend above the axes, where it hides nothing, from the figure's left on, where it has most room."""
+    """Draw the legend above the axes, where it hides nothing, from the left of the figure, for most room."""
     place = blended_transform_factory(axes.figure.transFigure, axes.transAxes)
     axes.legend(
         loc="lower left", bbox_to_anchor=(0.04, 1.0), bbox_transform=place, ncols=3, frameon=False, labelcolor=INK,

@@ -1,25 +1,26 @@
-"""Scores by task, task type and track with their intervals, and what changed between runs of the same questions."""
+"""Scores of runs by task, task type and track with intervals, and the differences between runs."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from evaluation.intervals import Drawn, Interval, Scored, drawing, interval, mean_over_tasks, resampled
+from evaluation.intervals import Drawn, Interval, Scored, difference, drawing, interval, mean_over_tasks, resampled
 from evaluation.metrics import Score
 from evaluation.question_record import QuestionRecord
+from evaluation.questions import QuestionRow
 from evaluation.report.runs import Run, by_task, rows_of, share_of
 
 SEED = 0
 _SAME = 1e-9
 _FEWEST_CHANGED = 6
-"""With fewer changes no split of them is unlikely by chance: 2 x 0.5^5 is over 5 % (sign test)."""
+"""With fewer changes no difference is significant: 2 x 0.5^5 is over 5 % (sign test)."""
 
 
 @dataclass(frozen=True)
 class Difference:
     """A run's score minus the first run's; better, worse and same count questions.
 
-    `changed` counts what is not the same, a question that is asked several times once.
+    `changed` counts distinct questions that are better or worse.
     """
 
     interval: Interval
@@ -30,7 +31,7 @@ class Difference:
 
     @property
     def verdict(self) -> str:
-        """What can be said of it: the interval tells whether chance alone explains it, if enough has changed."""
+        """Whether the interval excludes zero and enough questions changed."""
         if self.changed < _FEWEST_CHANGED or self.interval.low <= 0 <= self.interval.high:
             return "no clear difference"
         return "better" if self.interval.low > 0 else "worse"
@@ -38,7 +39,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Line:
-    """A task, a type, a track or all of it: each run's score, and each later run's difference from the first."""
+    """A task, a type, a track or all tasks: each run's score, and each later run's difference from the first."""
 
     name: str
     about: str
@@ -60,27 +61,28 @@ class Tables:
 
 @dataclass(frozen=True)
 class _Task:
-    """A task with the score of each run, resampled with the same draws; None where it is not scored."""
+    """A task with the scores of the runs that were scored on it, resampled with the same draws.
 
-    name: str
-    about: str
-    task_type: str
-    track: str
+    `first` is its first question; `changes` has better, worse, same and changed (as in `Difference`) of each later run.
+    """
+
+    first: QuestionRow
+    questions: int
     scored: Mapping[int, Scored]
     changes: tuple[tuple[int, int, int, int], ...]
-    questions: int
     not_scored: str
 
 
 def score_tables(runs: Sequence[Run], seed: int = SEED) -> Tables:
-    """Score the runs' tasks with intervals; differences are paired, question by question."""
-    tasks = {task.name: task for task in _tasks(runs, seed)}
+    """Return the runs' scores with intervals; differences are paired, question by question."""
+    tasks = {task.first.task_name: task for task in _tasks(runs, seed)}
     in_order = [tasks[name] for name in by_task(runs[0])]
+    count = len(runs)
     return Tables(
-        overall=_mean("all tasks", in_order, len(runs)),
-        tasks=tuple(_mean(task.name, [task], len(runs), task.about) for task in in_order),
-        task_types=tuple(_grouped(in_order, lambda task: task.task_type, len(runs))),
-        tracks=tuple(_grouped(in_order, lambda task: task.track, len(runs))),
+        overall=_mean("all tasks", in_order, count),
+        tasks=tuple(_mean(t.first.task_name, [t], count, f"{t.first.task_type}, {t.first.metric}") for t in in_order),
+        task_types=tuple(_grouped(in_order, lambda first: first.task_type.value, count)),
+        tracks=tuple(_grouped(in_order, lambda first: first.track, count)),
     )
 
 
@@ -88,28 +90,23 @@ def _tasks(runs: Sequence[Run], seed: int) -> Iterator[_Task]:
     grouped = [by_task(run) for run in runs]
     asked = {name: _asked(records) for name, records in grouped[0].items()}
     for name, drawn in drawing({name: len(set(units)) for name, units in asked.items()}, seed):
-        first = grouped[0][name][0].question
-        told = [run.tasks[name] for run in runs]
-        scored = {
-            number: _scored(tasks[name], asked[name], drawn)
-            for number, tasks in enumerate(grouped)
-            if told[number]["score"] is not None
-        }
+        recorded = [run.tasks[name] for run in runs]
         shares = [[share_of(record.own) for record in tasks[name]] for tasks in grouped]
         yield _Task(
-            name=name,
-            about=f"{first.task_type.value}, {first.metric}",
-            task_type=first.task_type.value,
-            track=first.track,
-            scored=scored,
+            first=grouped[0][name][0].question,
+            questions=len(asked[name]),
+            scored={
+                number: _scored(tasks[name], asked[name], drawn)
+                for number, tasks in enumerate(grouped)
+                if recorded[number]["score"] is not None
+            },
             changes=tuple(_changes(shares[0], other, asked[name]) for other in shares[1:]),
-            questions=len(grouped[0][name]),
-            not_scored=next((str(each["not_scored"]) for each in told if each.get("not_scored")), ""),
+            not_scored=next((each["not_scored"] for each in recorded if each.get("not_scored")), ""),
         )
 
 
 def _asked(records: Sequence[QuestionRecord]) -> list[int]:
-    """Return a number of each question's text, from 0 up in order: what is asked twice is drawn as one."""
+    """Return the number of each question's text, from 0 in order: questions of one text are drawn as one."""
     numbers: dict[str, int] = {}
     return [numbers.setdefault(record.question.input_field, len(numbers)) for record in records]
 
@@ -122,21 +119,21 @@ def _scored(records: Sequence[QuestionRecord], asked: Sequence[int], drawn: Draw
 def _changes(
     before: Sequence[float | None], after: Sequence[float | None], asked: Sequence[int]
 ) -> tuple[int, int, int, int]:
-    """Count what is better, worse and the same, and the questions that changed; one not scored is the same."""
+    """Count better, worse and same questions, and distinct texts that changed; one not scored is the same."""
     gains = [(b - a) if a is not None and b is not None else 0.0 for a, b in zip(before, after, strict=True)]
     better, worse = sum(gain > _SAME for gain in gains), sum(gain < -_SAME for gain in gains)
     changed = {unit for unit, gain in zip(asked, gains, strict=True) if abs(gain) > _SAME}
     return better, worse, len(gains) - better - worse, len(changed)
 
 
-def _grouped(tasks: Sequence[_Task], key: Callable[[_Task], str], runs: int) -> Iterator[Line]:
-    for name in sorted({key(task) for task in tasks}):
-        members = [task for task in tasks if key(task) == name]
+def _grouped(tasks: Sequence[_Task], key: Callable[[QuestionRow], str], runs: int) -> Iterator[Line]:
+    for name in sorted({key(task.first) for task in tasks}):
+        members = [task for task in tasks if key(task.first) == name]
         yield _mean(name, members, runs, f"{len(members)} task{'' if len(members) == 1 else 's'}")
 
 
 def _mean(name: str, tasks: Sequence[_Task], runs: int, about: str = "") -> Line:
-    """Average over the tasks that every run was scored on."""
+    """Return the mean over the tasks that every run was scored on."""
     counted = [task for task in tasks if len(task.scored) == runs]
     means: Mapping[int, Scored] = mean_over_tasks([task.scored for task in counted]) if counted else {}
     return Line(
@@ -152,8 +149,6 @@ def _mean(name: str, tasks: Sequence[_Task], runs: int, about: str = "") -> Line
 def _difference(means: Mapping[int, Scored], number: int, tasks: Sequence[_Task]) -> Difference | None:
     if not means:
         return None
-    first, other = means[0], means[number]
     changes = [task.changes[number - 1] for task in tasks]
     better, worse, same, changed = (sum(column) for column in zip(*changes, strict=True))
-    gained = Scored(other.value - first.value, other.resamples - first.resamples)
-    return Difference(interval(gained), better, worse, same, changed)
+    return Difference(interval(difference(means[number], means[0])), better, worse, same, changed)

@@ -4,9 +4,8 @@ import math
 import statistics
 from collections.abc import Sequence
 
-from models.decision import chosen_labels
 from models.engines.interface import Answer
-from prompts.answer_space import Choice, Selection
+from prompts.answer_space import Choice, Selection, best_labels
 from prompts.orders import scores_in_order
 from prompts.prompt import Prompt
 
@@ -25,7 +24,7 @@ def combined(prompts: Sequence[Prompt], answers: Sequence[Answer]) -> Answer:
     given = [scores_in_order(first, *pair) for pair in zip(prompts, (a.scores for a in answers), strict=True)]
     means = (statistics.fmean(column) for column in zip(*map(_probabilities, given), strict=True))
     scores = tuple(math.log(max(mean, _LEAST)) for mean in means)
-    return Answer(chosen_labels(first.space, scores), scores)
+    return Answer(best_labels(first.space, scores), scores)
 
 
 def _probabilities(scores: Sequence[float]) -> list[float]:

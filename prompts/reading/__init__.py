@@ -1,8 +1,7 @@
-"""Parts of a question, read out of its text: pure functions that return nothing where there is nothing to read."""
+"""Readers of a question's parts: pure functions that return nothing where the question lacks the part."""
 
-from prompts.reading.counts import read_count, read_rating_range
-from prompts.reading.language import read_target_language
 from prompts.reading.lists import Item, NumberedList, read_numbered_list
+from prompts.reading.question import Question
 from prompts.reading.review import asks_to_extract, read_aspect, read_review
 from prompts.reading.session import read_actions, read_category, read_product
 from prompts.reading.source import read_entity_type, read_query, read_source_text
@@ -10,17 +9,15 @@ from prompts.reading.source import read_entity_type, read_query, read_source_tex
 __all__ = [
     "Item",
     "NumberedList",
+    "Question",
     "asks_to_extract",
     "read_actions",
     "read_aspect",
     "read_category",
-    "read_count",
     "read_entity_type",
     "read_numbered_list",
     "read_product",
     "read_query",
-    "read_rating_range",
     "read_review",
     "read_source_text",
-    "read_target_language",
 ]

@@ -1,11 +1,9 @@
-"""How many answers a question asks for, and the steps of a rating."""
+"""Reads how many answers a question asks for, and the steps of a rating."""
 
 import re
 from itertools import islice
 
 from prompts.languages import COUNTERS, EXTRACT, NUMBER_WORDS, SELECT
-from prompts.reading.labels import own_words
-from prompts.reading.lists import read_numbered_list
 
 _NUMBER = r"\d{1,2}|" + "|".join(sorted(map(re.escape, NUMBER_WORDS), key=len, reverse=True))
 _COUNT = re.compile(rf"(?<![\w.,/-])({_NUMBER})(?![\w%/-]|[.,]\d)", re.IGNORECASE)
@@ -52,16 +50,8 @@ _NO_RATING = re.compile(r"permutation|number(?:s|ed)? (?:from )?$", re.IGNORECAS
 _HIGHEST_STEP = 10
 
 
-def read_count(prompt: str) -> int | None:
-    """Return how many candidates are to be named; None where the question's own words do not say.
-
-    The size of the list is no such count.
-    """
-    return count_in(own_words(prompt, read_numbered_list(prompt)))
-
-
 def count_in(words: str) -> int | None:
-    """Return how many candidates a question's own `words` ask for."""
+    """Return how many candidates a question's own `words` ask for; None where they name no count."""
     counted = _COUNTED.search(words)
     if counted and _value(counted[1]):
         return _value(counted[1])
@@ -71,7 +61,7 @@ def count_in(words: str) -> int | None:
 
 
 def _weight(words: str, count: re.Match[str]) -> int:
-    """Weigh a number: of answers (3), behind a verb of choice (2), "pick the three" (1), else (0)."""
+    """Return how likely a number is the count: of answers (3), after a verb of choice (2), "pick the three" (1), 0."""
     before = words[max(0, count.start() - _REACH) : count.start()]
     sentence = re.split(r"[.!?。\n]\s", before)[-1]
     is_limit = _TELLS_A_LIMIT.search(before)
@@ -88,18 +78,21 @@ def _weight(words: str, count: re.Match[str]) -> int:
 
 
 def _value(text: str) -> int | None:
-    """Return the value of digits or of a number word; None for zero and for a word that is none."""
+    """Return the value of digits or of a number word; None for zero and for other words."""
     return int(text) or None if text.isdecimal() else NUMBER_WORDS.get(text.lower())
 
 
-def read_rating_range(prompt: str) -> tuple[int, int] | None:
-    """Return the lowest and the highest step of the rating that a question asks for; None where it asks for none."""
-    for text in (own_words(prompt, None), prompt):
-        found = (_steps(text, match) for match in _RANGE.finditer(text))
+def rating_range_in(words: str, text: str) -> tuple[int, int] | None:
+    """Return the lowest and the highest step of the rating that a question asks for; None where it asks for none.
+
+    `words` are the question's own words, which count before the rest of its text.
+    """
+    for searched in (words, text):
+        found = (_steps(searched, match) for match in _RANGE.finditer(searched))
         steps = next((pair for pair in found if pair), None)
         if steps:
             return steps
-    top = _TOP_OF_STARS.search(own_words(prompt, None))
+    top = _TOP_OF_STARS.search(words)
     highest = _value(top[1]) if top else None
     return (1, highest) if highest and 1 < highest <= _HIGHEST_STEP else None
 

@@ -1,4 +1,4 @@
-"""Labelled parts of a question ("Review: ..."), and the words that remain as the question's own."""
+"""Reads labelled parts of a question ("Review: ..."), and the remaining words, the question's own."""
 
 import re
 from collections.abc import Iterator
@@ -88,10 +88,10 @@ def _begins_another_part(line: str) -> bool:
 
 
 def own_words(prompt: str, listed: NumberedList | None) -> str:
-    """Return the question's own words: without candidates, quotations (a mark stands for each) and labelled content.
+    """Return the question's own words: without candidates, labelled content, and quotations (a mark replaces each).
 
-    What a review or a title says cannot sway a reading of these words. Of a very long question they are taken from
-    its beginning and its end, where instructions stand.
+    So the text of a review or a title cannot influence how the question is read. Of a very long question only the
+    beginning and the end count, where instructions stand.
     """
     text = f"{listed.before}\n{QUOTE_MARK}\n{listed.after}" if listed else prompt
     text = _both_ends(text)

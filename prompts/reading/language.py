@@ -1,10 +1,8 @@
-"""The language that a question wants a text in."""
+"""Reads the language that a text is to be translated into."""
 
 import re
 
 from prompts.languages import LANGUAGE_NAMES, SHOP, TRANSLATE
-from prompts.reading.labels import own_words
-from prompts.reading.lists import read_numbered_list
 
 
 def _bounded(name: str) -> str:
@@ -30,16 +28,11 @@ _TO_BEHIND = re.compile("へ|に|で|版|成")
 _FROM_BEHIND = re.compile("から")
 
 
-def read_target_language(prompt: str) -> str | None:
-    """Return the ISO 639-1 code of the language that a title or text is to be translated into; None without one.
+def target_language_in(words: str) -> str | None:
+    """Return the ISO 639-1 code of the language that a question's own `words` ask to translate into; None without one.
 
     A language that the text is in, or that is merely mentioned, is no target.
     """
-    return target_language_in(own_words(prompt, read_numbered_list(prompt)))
-
-
-def target_language_in(words: str) -> str | None:
-    """Return the target language that a question's own `words` name."""
     mentions = list(_NAMES.finditer(words))
     translates = bool(TRANSLATE.search(words))
     if not mentions or not (translates or _names_a_shop(words, mentions)):
@@ -50,7 +43,7 @@ def target_language_in(words: str) -> str | None:
 
 
 def _names_a_shop(words: str, mentions: list[re.Match[str]]) -> bool:
-    """Tell whether a shop or a title of a language is spoken of, right before or behind the language's name."""
+    """Return whether a shop or a title is mentioned next to the name of a language."""
     return any(
         SHOP.search(words[mention.end() : mention.end() + 30])
         or SHOP.search(words[max(0, mention.start() - 30) : mention.start()])
@@ -59,7 +52,7 @@ def _names_a_shop(words: str, mentions: list[re.Match[str]]) -> bool:
 
 
 def _weight(words: str, mention: re.Match[str]) -> int:
-    """Weigh a mention: behind "into" (3), as an adjective (1), behind "from" (0)."""
+    """Return how likely a mention is the target: behind "into" (3), as an adjective (1), behind "from" (0)."""
     before = words[max(0, mention.start() - 20) : mention.start()]
     if _FROM.search(before) or _FROM_BEHIND.match(words, mention.end()):
         return 0

@@ -1,4 +1,4 @@
-"""The numbered candidates of a question."""
+"""Reads the numbered candidates of a question."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -11,7 +11,7 @@ from prompts.languages import CHOOSE, INSTRUCTION, NUMBERS, ORDER, OUTPUT, famil
 
 @dataclass(frozen=True)
 class Item:
-    """A candidate: its number in ASCII digits, and what stands behind it."""
+    """A candidate: its number in ASCII digits, and its text."""
 
     label: str
     text: str
@@ -19,7 +19,7 @@ class Item:
 
 @dataclass(frozen=True)
 class NumberedList:
-    """The candidates, and the question's text on both sides of them, unchanged."""
+    """The candidates, and the question's unchanged text before and after them."""
 
     items: tuple[Item, ...]
     before: str
@@ -27,7 +27,7 @@ class NumberedList:
 
 
 class _Marker(NamedTuple):
-    """A number that may begin an item: its value, where it begins, where the item's text begins, how it is written."""
+    """A number that may begin an item: its value, its start, its end (where the item's text begins), and its style."""
 
     number: int
     start: int
@@ -76,9 +76,9 @@ _MOST_TRIES = 4
 
 
 def read_numbered_list(prompt: str) -> NumberedList | None:
-    """Read the question's candidates: numbers at line starts, else numbers within a line; None without any.
+    """Return the question's candidates: numbers at line starts, else numbers within a line; None without any.
 
-    Of several lists the one that ends the question counts, else the longest, unless its heading speaks of features
+    Of several lists the one at the end of the question counts, else the longest, unless its heading mentions features
     or rules. Numbered lines of a review or a description are no candidates.
     """
     lines = _chains(_line_markers(prompt), _FEWEST_LINES, _LARGEST_GAP)
@@ -100,13 +100,13 @@ def _markers(prompt: str, styles: re.Pattern[str]) -> Iterator[_Marker]:
 
 
 def _line_markers(prompt: str) -> list[_Marker]:
-    """Return numbers at line starts, and the number of a first item that stands behind its heading's colon."""
+    """Return numbers at line starts, and a first number right behind the colon of a heading."""
     behind_colon = [marker for marker in _markers(prompt, _BEHIND_A_COLON) if marker.number <= 1]
     return sorted([*_markers(prompt, _AT_LINE_START), *behind_colon], key=lambda marker: marker.end)
 
 
 def _chains(markers: Iterable[_Marker], fewest: int, gap: int) -> list[_Chain]:
-    """Return the runs of growing numbers of one style, in order of their beginning."""
+    """Return the runs of growing numbers of one style, in the order of their starts."""
     by_style: dict[str, list[_Marker]] = {}
     for marker in markers:
         by_style.setdefault(marker.style, []).append(marker)
@@ -127,7 +127,7 @@ def _growing(markers: Iterable[_Marker], gap: int) -> list[_Chain]:
 
 
 def _likeliest(prompt: str, chains: Sequence[_Chain], end: _End) -> list[_Chain]:
-    """Return the chains that may be the candidates, likeliest first, as many as are worth a look."""
+    """Return up to `_MOST_TRIES` chains that may be the candidates, the most likely first."""
     if not chains:
         return []
     free = [chain for chain in chains if not _HEADS_NO_CANDIDATES.search(_heading(prompt, chain))] or chains
@@ -137,7 +137,7 @@ def _likeliest(prompt: str, chains: Sequence[_Chain], end: _End) -> list[_Chain]
 
 
 def _is_in_a_text(listed: NumberedList) -> bool:
-    """Tell whether numbered lines belong to a review or description: text follows that asks for nothing."""
+    """Return whether numbered lines belong to a review or description: the text behind them asks for nothing."""
     labels = _LABEL_LINE.findall(listed.before[-_REACH:])
     if not labels or not _TEXT_LABEL.match(labels[-1]):
         return False
@@ -147,7 +147,7 @@ def _is_in_a_text(listed: NumberedList) -> bool:
 
 
 def _heading(prompt: str, chain: _Chain, reach: int = 80) -> str:
-    """Return the end of the line above the first item, or of what stands before it on its line."""
+    """Return the end of the line above the first item, or of the text before it on the same line."""
     return prompt[max(0, chain[0].start - reach) : chain[0].start].rstrip().rpartition("\n")[2]
 
 
@@ -167,7 +167,7 @@ def _list(prompt: str, chain: _Chain, end: _End) -> NumberedList:
 
 
 def _end_by_lines(prompt: str, chain: _Chain) -> int:
-    """Return where the last item ends: with its line, or as many lines later as other items go on for."""
+    """Return the end of the last item: the end of its line, plus as many further lines as other items have."""
     more = max(_further_lines(prompt[marker.end : following.start]) for marker, following in pairwise(chain))
     at = _line_end(prompt, chain[-1].end)
     for _ in range(more):
@@ -188,7 +188,7 @@ def _line_end(prompt: str, start: int) -> int:
 
 
 def _continues(line: str) -> bool:
-    """Tell whether a line belongs to the item above it: it is neither blank, nor a heading, nor an instruction."""
+    """Return whether a line belongs to the item above it: it is neither blank, nor a heading, nor an instruction."""
     line = line.strip()
     if not line or line.endswith((":", "：")):
         return False

@@ -1,4 +1,4 @@
-"""Quoted parts of a question, whatever the quotation marks."""
+"""Reads the quoted parts of a question, with any quotation marks."""
 
 import re
 from collections.abc import Mapping
@@ -49,8 +49,14 @@ def read_quoted(text: str) -> list[Quoted]:
     return found
 
 
+def unquoted(text: str) -> str:
+    """Return `text` without quotation marks around all of it."""
+    parts = read_quoted(text)
+    return parts[0].text if parts and parts[0].start == 0 and parts[0].end >= len(text) - 1 else text
+
+
 def _opens(text: str, at: int) -> bool:
-    """Tell whether a mark may open a quotation; curved ones always may."""
+    """Return whether a mark may open a quotation; curved ones always may."""
     if text[at] not in _STRAIGHT and text[at] != "»":
         return True
     before, after = text[at - 1 : at] if at else " ", text[at + 1 : at + 2]
@@ -85,7 +91,7 @@ def _closing(text: str, start: int) -> int | None:
 
 
 def _closes(text: str, at: int) -> bool:
-    """Tell whether a mark may close a quotation; an apostrophe inside a word may not."""
+    """Return whether a mark may close a quotation; an apostrophe inside a word may not."""
     if text[at] not in "'\"`’":
         return True
     after = text[at + 1 : at + 2]
@@ -93,7 +99,7 @@ def _closes(text: str, at: int) -> bool:
 
 
 def _is_doubtful(text: str, at: int) -> bool:
-    """Tell whether a closing mark may as well be a possessive's apostrophe, an inch or a foot mark."""
+    """Return whether a closing mark may as well be a possessive's apostrophe, an inch or a foot mark."""
     if text[at - 1].isspace() and text[at + 1 : at + 2] == " ":
         return True
     return text[at - 1].isdigit() or bool(_POSSESSIVE.match(text, at - 1))

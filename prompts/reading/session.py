@@ -1,12 +1,11 @@
-"""What a question of the shop names: a category to explain, a product bought, a session's actions."""
+"""Reads a category to explain, a product that was bought, or the actions of a session."""
 
 import re
 
 from prompts.languages import BOUGHT, SESSION, family
-from prompts.reading.labels import QUOTE_MARK, labelled_line, own_words, read_labels
-from prompts.reading.lists import read_numbered_list
-from prompts.reading.quotes import read_quoted
-from prompts.reading.source import asked_quotations, unquoted
+from prompts.reading.labels import QUOTE_MARK, labelled_line, read_labels
+from prompts.reading.question import Question
+from prompts.reading.quotes import read_quoted, unquoted
 
 _END = r"\s*(?:[\n.?!:,;]|$)"
 _NAMED = r"([^\W\d][^\n.?!:,;]{0,40}?|▢)"
@@ -40,16 +39,16 @@ _NO_PRODUCT = family(stems="list type categor typ kategorie", unspaced="リス�
 _NEARBY = 40
 
 
-def read_category(prompt: str) -> str | None:
+def read_category(question: Question) -> str | None:
     """Return the category, type or attribute that a short question asks about; None where there is none."""
-    labelled = labelled_line(prompt, _INPUT, family(stems="instruct entity query"))
-    named = _EXPLAINED.search(labelled or own_words(prompt, None))
+    labelled = labelled_line(question.text, _INPUT, family(stems="instruct entity query"))
+    named = _EXPLAINED.search(labelled or question.words_and_list)
     if not named:
         return _short(labelled)
     found = next((group for group in named.groups() if group), "")
     if QUOTE_MARK not in found:
         return _short(found)
-    return next((_short(part.text) for part in read_quoted(labelled or prompt)), None)
+    return next((_short(part.text) for part in read_quoted(labelled or question.text)), None)
 
 
 def _short(candidate: str | None) -> str | None:
@@ -57,29 +56,29 @@ def _short(candidate: str | None) -> str | None:
     return text if text and len(text.split()) <= _LONGEST_CATEGORY and not _POINTS_ELSEWHERE.search(text) else None
 
 
-def read_product(prompt: str) -> str | None:
+def read_product(question: Question) -> str | None:
     """Return the product that a customer bought or looks at: quoted, or labelled; None without one."""
-    parts = asked_quotations(prompt)
+    prompt = question.text
     near = [
         part.text
-        for part in parts
+        for part in question.quoted_outside_list
         if any(named.search(prompt[max(0, part.start - _NEARBY) : part.start]) for named in (PRODUCT, BOUGHT))
         or BOUGHT.search(prompt[part.end : part.end + _NEARBY // 2])
     ]
     if near:
         return near[0]
-    listed = read_numbered_list(prompt)
+    listed = question.listed
     asked = f"{listed.before}\n\n{listed.after}" if listed else prompt
     labelled = labelled_line(asked, PRODUCT, _NO_PRODUCT)
     return unquoted(labelled) if labelled else None
 
 
-def read_actions(prompt: str) -> tuple[str, ...]:
-    """Return the queries and products of a session, in order; empty where the question tells of no session."""
-    listed = read_numbered_list(prompt)
-    if not SESSION.search(own_words(prompt, listed)):
+def read_actions(question: Question) -> tuple[str, ...]:
+    """Return the queries and products of a session, in order; empty if the question describes no session."""
+    listed = question.listed
+    if not SESSION.search(question.words):
         return ()
-    before = listed.before if listed else prompt
+    before = listed.before if listed else question.text
     labels = [label.content for label in read_labels(before) if SESSION.search(label.name)]
     told = before[labels[-1] :] if labels else before
     lines = (line for line in told.split("\n") if line.strip())
@@ -88,7 +87,7 @@ def read_actions(prompt: str) -> tuple[str, ...]:
 
 
 def _quoted_in(line: str) -> list[str]:
-    """Return what a line quotes; what is quoted to the line's end may hold quotation marks itself."""
+    """Return the quotations of a line; a quotation up to the line's end may contain quotation marks."""
     whole = re.match(r"[^'\"“「]{0,60}(['\"])(.+)\1[^'\"]{0,20}$", line.strip())
     parts = [part.text for part in read_quoted(line)]
     joined = whole and len(re.findall(r"(?<![^\s(])" + whole[1], line)) <= 1

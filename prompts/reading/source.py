@@ -1,11 +1,11 @@
-"""What a question works on: a query, a title or text, and the type of the phrases to be named."""
+"""Reads the text that a question is about: a query, a title or a longer text; and the type of the phrases to find."""
 
 import re
 
 from prompts.languages import ATTRIBUTE, ENTITY, SEARCH, TITLE, family
-from prompts.reading.labels import labelled_block, labelled_line, own_words
-from prompts.reading.lists import read_numbered_list
-from prompts.reading.quotes import Quoted, read_quoted
+from prompts.reading.labels import labelled_block, labelled_line
+from prompts.reading.question import Question
+from prompts.reading.quotes import Quoted, read_quoted, unquoted
 
 _NEARBY = 30
 _LIST = family(
@@ -47,12 +47,13 @@ _INLINE_QUERY = re.compile(
 _SENTENCE_END = re.compile(r"(?<=\w{2})[.。?？]\s+(?=[A-ZÀ-Ý])")
 
 
-def read_query(prompt: str) -> str | None:
+def read_query(question: Question) -> str | None:
     """Return the search query: labelled, or quoted near a word of searching; None without one."""
+    prompt = question.text
     labelled = labelled_line(prompt, SEARCH, family(stems="list candidat next"))
     if labelled:
         return unquoted(labelled)
-    parts = asked_quotations(prompt)
+    parts = question.quoted_outside_list
     near = [part for part in parts if _LOOKS_FOR.search(_before(prompt, part)) and not _is_entity(prompt, part)]
     if near:
         return near[0].text
@@ -65,34 +66,35 @@ def read_query(prompt: str) -> str | None:
     return behind[0].text if behind else None
 
 
-def read_source_text(prompt: str) -> str | None:
-    """Return the title or text that is to be worked on: labelled, or the longest quoted one; None without one."""
+def read_source_text(question: Question) -> str | None:
+    """Return the title or text that the task is about: labelled, or the longest quoted one; None without one."""
+    prompt = question.text
     labelled = labelled_line(prompt, TITLE) or labelled_line(prompt, _SOURCE, _LIST)
     if labelled:
         return unquoted(labelled)
-    parts = [part for part in asked_quotations(prompt) if not _is_entity(prompt, part)]
+    parts = [part for part in question.quoted_outside_list if not _is_entity(prompt, part)]
     named = [part for part in parts if _SOURCE.search(_before(prompt, part))] or parts
     if named:
         return max(named, key=lambda part: len(part.text)).text
     return labelled_block(prompt, _LONG_SOURCE) or _behind_last_colon(prompt)
 
 
-def read_entity_type(prompt: str) -> str | None:
-    """Return the type of the phrases that are to be named, such as "brand"; None where it cannot be read."""
-    quoted = asked_quotations(prompt)
-    source = read_query(prompt) or read_source_text(prompt)
+def read_entity_type(question: Question) -> str | None:
+    """Return the type of the phrases to find, such as "brand"; None if it cannot be read."""
+    prompt, quoted = question.text, question.quoted_outside_list
+    source = read_query(question) or read_source_text(question)
     types = [part.text for part in quoted if _is_entity(prompt, part)]
     free = [part.text for part in quoted if not _NO_ENTITY.search(_before(prompt, part)[-15:]) and part.text != source]
     short = [text for text in types + free if len(text.split()) <= _LONGEST_ENTITY]
-    return short[0] if short else _unquoted_entity(prompt)
+    return short[0] if short else _unquoted_entity(question)
 
 
-def _unquoted_entity(prompt: str) -> str | None:
-    labelled = labelled_line(prompt, ENTITY) or labelled_line(prompt, _SLOT) or ""
+def _unquoted_entity(question: Question) -> str | None:
+    labelled = labelled_line(question.text, ENTITY) or labelled_line(question.text, _SLOT) or ""
     named = unquoted(_SENTENCE_END.split(labelled)[0]).rstrip(".")
     if named and len(named.split()) <= _LONGEST_ENTITY and not read_quoted(named):
         return named
-    words = own_words(prompt, None)
+    words = question.words_and_list
     found = _OF_TYPE.search(words)
     if found:
         return found[1]
@@ -100,28 +102,12 @@ def _unquoted_entity(prompt: str) -> str | None:
     return attribute[0].strip() if attribute else None
 
 
-def asked_quotations(prompt: str) -> list[Quoted]:
-    """Return the quoted parts of a question outside its candidates."""
-    listed = read_numbered_list(prompt)
-    parts = read_quoted(prompt)
-    if not listed:
-        return parts
-    first, last = len(listed.before), len(prompt) - len(listed.after)
-    return [part for part in parts if part.end <= first or part.start >= last]
-
-
-def unquoted(text: str) -> str:
-    """Return `text` without quotation marks around all of it."""
-    parts = read_quoted(text)
-    return parts[0].text if parts and parts[0].start == 0 and parts[0].end >= len(text) - 1 else text
-
-
 def _before(prompt: str, part: Quoted) -> str:
     return prompt[max(0, part.start - _NEARBY) : part.start]
 
 
 def _is_entity(prompt: str, part: Quoted) -> bool:
-    """Tell whether the nearest cue before a quotation says that it names a type."""
+    """Return whether the nearest cue before a quotation introduces an entity type."""
     before = _before(prompt, part)
     types = [match.start() for match in _ENTITY_CUE.finditer(before)]
     sources = [match.start() for match in _NO_ENTITY.finditer(before)]

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from evaluation.questions import QuestionRow, read_questions
-from prompts.reading import read_actions, read_numbered_list, read_query
+from prompts.reading import Question, read_actions, read_numbered_list, read_query
 from retrieval.products.catalogue import LONGEST_QUERY, query_key, query_words
 from retrieval.products.near_queries import NearQueries
 from retrieval.products.strict_words import strict_words
@@ -214,5 +214,5 @@ def _items(question: QuestionRow) -> list[str]:
 
 
 def _queries(question: QuestionRow) -> list[str]:
-    query = read_query(question.input_field)
-    return [*([query] if query else []), *read_actions(question.input_field)]
+    query = read_query(Question(question.input_field))
+    return [*([query] if query else []), *read_actions(Question(question.input_field))]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from models.engines.adapter_config import CONFIG, MATRIX, TENSORS, AdapterConfig, read_adapter_config
-from models.engines.vllm_engine.adapters import UNCHANGED, room_for
+from models.engines.vllm_engine.lora_requests import UNCHANGED, room_for
 from submission.preflight.repository import Repository, UsedAdapter
 from submission.preflight.tensor_headers import FLOATS, Tensor, read_tensors
 from submission.preflight.verdict import FailedError, listed

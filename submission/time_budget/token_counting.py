@@ -15,12 +15,14 @@ from models.engines.answering.solvers import solve
 from models.engines.answering.token_tree import TokenTree, grow_tree
 from models.engines.answering.ways import way_of
 from models.engines.settings import EngineSettings
-from models.engines.transformers_engine.causal_lm import CausalLM, PrefixCache
+from models.engines.transformers_engine.causal_lm import CausalLM
+from models.engines.transformers_engine.forward import PrefixCache
 from models.engines.usage import Usage
 from models.engines.vllm_engine.probes import probes
 from prompts.clipping import clipped
 from prompts.detection import detect_task_type
 from prompts.prompt import Prompt
+from prompts.reading import Question
 from prompts.registry import BUILDERS
 from prompts.settings import PromptSettings
 from retrieval.knowledge import QUESTION_ALONE
@@ -144,7 +146,10 @@ def _requests(tree: TokenTree, shared: int) -> Iterator[tuple[int, int, int]]:
 def prompts_of(questions: Sequence[QuestionRow], settings: PromptSettings) -> list[Prompt]:
     """Build the prompts as the UserModel does: its own detection, not the data's task type."""
     texts = [(clipped(question.input_field), question.is_multiple_choice) for question in questions]
-    return [BUILDERS[detect_task_type(text, is_choice)](text, settings, QUESTION_ALONE) for text, is_choice in texts]
+    return [
+        BUILDERS[detect_task_type(Question(text), is_choice)](Question(text), settings, QUESTION_ALONE)
+        for text, is_choice in texts
+    ]
 
 
 def count_work(tokenizer: Any, batches: Sequence[Sequence[Prompt]], settings: EngineSettings) -> Work:

@@ -11,8 +11,8 @@ from benchmarks.intervals import Scored, draw, interval, mean_over_tasks, resamp
 from benchmarks.overrides import with_overrides
 from evaluation.intervals import score_of
 from evaluation.metrics import Counts, Score, micro_f1
+from evaluation.question_sample import Overlap, draw_sample
 from evaluation.questions import QuestionRow
-from evaluation.sampling import Overlap, draw_sample
 from models.settings import Settings
 from utilities.errors import UserError
 from utilities.task_type import TaskType

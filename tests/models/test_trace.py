@@ -1,4 +1,3 @@
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,17 +8,18 @@ import pytest
 
 import local_evaluation
 from evaluation.loop import Batch, Prediction
-from evaluation.question_record import question_records, write_questions
+from evaluation.question_record import question_records, read_trace, write_questions, write_trace
 from evaluation.report.runs import read_run
 from models.engines.interface import Answer
 from models.engines.settings import EngineSettings
 from models.engines.usage import Usage
+from models.item import Item, decide
 from models.scheduling.asking import Missing
-from models.trace import Asked, Trace, start_trace
-from models.traced_question import read_traced
+from models.trace import Trace, start_trace
 from prompts.answer_space import Choice
 from prompts.prompt import Prompt
-from retrieval.fusion import FittedSum
+from prompts.reading import Question
+from retrieval.fusion import Combiner, FittedSum
 from tests.evaluation.report.report_runs import QUESTIONS
 from utilities.task_type import TaskType
 
@@ -36,22 +36,27 @@ def of(value: Any) -> Callable[[Prompt], Any]:
     return lambda _: value
 
 
-def test_a_trace_holds_what_was_detected_read_scored_and_decided() -> None:
+def settled(asked: Prompt, answer: Answer | Missing, combiner: Combiner) -> Item:
+    return Item(Question(asked.user), TaskType.MULTIPLE_CHOICE, asked, answer, decide(asked, answer, combiner))
+
+
+def test_a_trace_holds_what_was_detected_read_scored_and_decided(tmp_path: Path) -> None:
     trace, combiner = Trace(), FittedSum({"choice": {"lexical+model": {"lexical": 2.0, "model": 1.0}}})
-    asked: list[Asked] = [
-        (TaskType.MULTIPLE_CHOICE, prompt(), Answer("1", (0.0, 4.0))),
-        (TaskType.MULTIPLE_CHOICE, prompt(), Missing("out of time")),
-        (TaskType.MULTIPLE_CHOICE, prompt(evidence={}), Answer("7")),
+    items = [
+        settled(prompt(), Answer("1", (0.0, 4.0)), combiner),
+        settled(prompt(), Missing("out of time"), combiner),
+        settled(prompt(evidence={}), Answer("7"), combiner),
     ]
-    trace.add(asked, of(EngineSettings(choice="label")), of(combiner), Usage(prefill_tokens=300, decode_tokens=6), 1.5)
+    trace.add(items, of(EngineSettings(choice="label")), Usage(prefill_tokens=300, decode_tokens=6), 1.5)
     first, second, third = trace.questions
     assert (first.model_scores, first.scores, first.written) == ((0.0, 4.0), (1.0, -1.0), "1")
     assert (first.way, first.evidence, first.texts) == ("label", {"lexical": (1.0, 0.0)}, ("a fork", "a bottle"))
     assert (first.seconds, first.tokens_read, first.tokens_written) == (0.5, 100.0, 2.0)
     assert [each.fallback for each in (first, second, third)] == ["", "out of time", "answer outside its space"]
-    trace.add(asked[:1], of(EngineSettings()), of(combiner), Usage(prefill_tokens=340), 1.0)
+    trace.add(items[:1], of(EngineSettings()), Usage(prefill_tokens=340), 1.0)
     assert trace.questions[3].tokens_read == 40.0
-    assert all(read_traced(json.loads(json.dumps(each.to_json()))) == each for each in trace.questions)
+    write_trace(tmp_path / "trace.jsonl", trace.questions)
+    assert read_trace(tmp_path / "trace.jsonl", 4) == trace.questions
 
 
 def test_only_a_model_that_can_keep_a_trace_is_given_one() -> None:
@@ -77,9 +82,10 @@ class Traced:
 
     def batch_predict(self, batch: dict[str, list[str]], is_multiple_choice: bool) -> list[str]:
         assert self.trace is not None
-        asked = [(TaskType.MULTIPLE_CHOICE, prompt(cue=text), Answer("0", (1.0, 0.0))) for text in batch["prompt"]]
-        self.trace.add(asked, of(EngineSettings()), of(FittedSum({})), Usage(), 1.0)
-        return ["0"] * len(asked)
+        answer = Answer("0", (1.0, 0.0))
+        items = [settled(prompt(cue=text), answer, FittedSum({})) for text in batch["prompt"]]
+        self.trace.add(items, of(EngineSettings()), Usage(), 1.0)
+        return ["0"] * len(items)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from models.engines.scripted import ScriptedEngine
 from models.engines.settings import EngineSettings
 from models.engines.transformers_engine.engine import TransformersEngine
 from models.engines.usage import Usage
+from models.item import Item
 from models.reasoning import Reasoning
 from models.scheduling.clock import Allowance
 from models.settings import CooperationSettings, OfTaskTypes, ReasoningSettings, Settings
@@ -25,6 +26,7 @@ from prompts.answer_space import Text
 from prompts.chain_of_thought import CUE, kind_of, reasoning_of, reasoning_prompt, with_reasoning
 from prompts.orders import reorderings
 from prompts.prompt import Prompt
+from prompts.reading import Question
 from prompts.registry import BUILDERS
 from prompts.settings import PromptSettings
 from retrieval.knowledge import QUESTION_ALONE
@@ -37,7 +39,7 @@ BESIDE = ReasoningSettings(source="phi-3-mini")
 
 
 def choice(question: str = CHOICE) -> Prompt:
-    return BUILDERS[TaskType.MULTIPLE_CHOICE](question, PromptSettings(), QUESTION_ALONE)
+    return BUILDERS[TaskType.MULTIPLE_CHOICE](Question(question), PromptSettings(), QUESTION_ALONE)
 
 
 class Thinker:
@@ -237,11 +239,15 @@ def test_nothing_written_leaves_the_question_as_it_is_and_is_counted() -> None:
     assert model.events["questions without reasoning: nothing written"] == 1
 
 
+def item(prompt: Prompt) -> Item:
+    return Item(Question(prompt.user), TaskType.MULTIPLE_CHOICE, prompt)
+
+
 def test_reasoning_may_wait_for_its_share_of_the_time_only() -> None:
     engine = Thinker()
     settings = replace(EVIDENCE, reasoning=replace(OWN, share=0.25))
     reasoning = Reasoning(settings, Team(settings, engine))
-    reasoning.added([choice()], Allowance(time.monotonic(), 4.0, 40.0))
+    reasoning.extend([item(choice())], Allowance(time.monotonic(), 4.0, 40.0))
     assert 0 < engine.patience[0] <= 10.0
 
 
@@ -255,7 +261,9 @@ def test_without_time_no_reasoning_is_asked_for_and_that_is_counted() -> None:
     settings = replace(EVIDENCE, reasoning=OWN)
     reasoning = Reasoning(settings, Team(settings, engine))
     began = time.monotonic() - 5.0
-    assert list(reasoning.added([choice()], Allowance(began, 4.0, 5.0))) == [choice()]
+    asked = item(choice())
+    reasoning.extend([asked], Allowance(began, 4.0, 5.0))
+    assert asked.prompt == choice()
     assert engine.asked == []
     assert reasoning.events == {"questions without reasoning: out of time": 1}
 

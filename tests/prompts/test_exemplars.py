@@ -22,6 +22,7 @@ from prompts.exemplars import exemplar, fixed_exemplars, likest, with_exemplars
 from prompts.external_information import token_estimate
 from prompts.orders import reorderings
 from prompts.prompt import Prompt
+from prompts.reading import Question
 from prompts.registry import BUILDERS
 from prompts.settings import PromptSettings
 from retrieval.knowledge import QUESTION_ALONE
@@ -37,7 +38,7 @@ REPOSITORY = ROOT
 
 
 def built(question: str, task_type: TaskType = TaskType.MULTIPLE_CHOICE) -> Prompt:
-    return BUILDERS[task_type](question, DEFAULT, QUESTION_ALONE)
+    return BUILDERS[task_type](Question(question), DEFAULT, QUESTION_ALONE)
 
 
 def shown(question: str, count: int, room: int = 10_000, task_type: TaskType = TaskType.MULTIPLE_CHOICE) -> Prompt:
@@ -196,7 +197,7 @@ def test_an_earlier_question_that_is_too_long_leaves_the_one_before_it() -> None
 )
 def test_an_example_with_the_same_options_is_not_reordered_in_place_of_the_question(question: str) -> None:
     """Relations and the like have one list for all questions; orders are made by reading the list back."""
-    earlier = exemplar(TaskType.MULTIPLE_CHOICE, CHOICE.replace("water", "tea"), "1", DEFAULT)
+    earlier = exemplar(TaskType.MULTIPLE_CHOICE, Question(CHOICE.replace("water", "tea")), "1", DEFAULT)
     assert earlier is not None
     others = reorderings(with_exemplars(built(question), [earlier], 1_000), 3)
     assert others

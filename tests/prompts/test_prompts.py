@@ -10,6 +10,7 @@ from evaluation.parsers import parse
 from prompts.answer_space import Choice, Selection, Spans, Text, admits
 from prompts.plain import plain_prompt
 from prompts.prompt import Prompt
+from prompts.reading import Question
 from prompts.registry import BUILDERS
 from prompts.settings import PromptSettings
 from retrieval.knowledge import QUESTION_ALONE
@@ -22,7 +23,7 @@ PLAIN = PromptSettings(external_information=0)
 
 
 def build(task_type: TaskType, question: str, settings: PromptSettings = PLAIN) -> Prompt:
-    return BUILDERS[task_type](question, settings, QUESTION_ALONE)
+    return BUILDERS[task_type](Question(question), settings, QUESTION_ALONE)
 
 
 def with_variant(task_type: TaskType, name: str) -> PromptSettings:
@@ -167,7 +168,7 @@ def test_a_question_that_cannot_be_read_is_asked_as_it_stands(task_type: TaskTyp
     prompt = build(task_type, question)
     assert prompt.user == question
     assert_sound(prompt, task_type)
-    assert_sound(plain_prompt(question, task_type), task_type)
+    assert_sound(plain_prompt(Question(question), task_type), task_type)
 
 
 PIECES = (

@@ -1,31 +1,32 @@
 """Reading: lists in any style come back as they were printed; parts of a question are found or nothing is."""
 
 import string
+from collections.abc import Callable
+from operator import attrgetter
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from prompts.reading import (
+    Question,
     asks_to_extract,
     read_actions,
     read_aspect,
     read_category,
-    read_count,
     read_entity_type,
     read_numbered_list,
     read_product,
     read_query,
-    read_rating_range,
     read_review,
     read_source_text,
-    read_target_language,
 )
 
 WORDS = st.lists(st.text(string.ascii_lowercase, min_size=2, max_size=8), min_size=1, max_size=4).map(" ".join)
-READERS = [
-    asks_to_extract, read_actions, read_aspect, read_category, read_count, read_entity_type, read_numbered_list,
-    read_product, read_query, read_rating_range, read_review, read_source_text, read_target_language,
+READERS: list[Callable[[Question], object]] = [
+    asks_to_extract, read_actions, read_aspect, read_category, read_entity_type, read_product, read_query, read_review,
+    read_source_text, attrgetter("count"), attrgetter("listed"), attrgetter("rating_range"),
+    attrgetter("target_language"),
 ]  # fmt: skip
 
 
@@ -86,7 +87,7 @@ def test_a_list_inside_a_review_gives_way_to_the_options() -> None:
     ],
 )
 def test_the_target_language_is_read(prompt: str, language: str | None) -> None:
-    assert read_target_language(prompt) == language
+    assert Question(prompt).target_language == language
 
 
 @pytest.mark.parametrize(
@@ -98,26 +99,26 @@ def test_the_target_language_is_read(prompt: str, language: str | None) -> None:
     ],
 )
 def test_a_rating_range_is_read(prompt: str, steps: tuple[int, int] | None) -> None:
-    assert read_rating_range(prompt) == steps
+    assert Question(prompt).rating_range == steps
 
 
 def test_the_query_is_read_with_its_apostrophe() -> None:
     prompt = "Rank the products for the query 'men's trail shoes'.\n1. a shoe\n2. a boot\n3. a hat\nOutput:"
-    assert read_query(prompt) == "men's trail shoes"
+    assert read_query(Question(prompt)) == "men's trail shoes"
 
 
 def test_review_and_aspect_are_read() -> None:
     prompt = "Quote the keyphrase for the aspect from the review.\nReview: Soft sole, bad laces.\nAspect: sole\nOutput:"
-    assert read_review(prompt) == "Soft sole, bad laces."
-    assert read_aspect(prompt) == "sole"
-    assert asks_to_extract(prompt)
+    assert read_review(Question(prompt)) == "Soft sole, bad laces."
+    assert read_aspect(Question(prompt)) == "sole"
+    assert asks_to_extract(Question(prompt))
 
 
 @pytest.mark.parametrize("reader", READERS)
 @given(text=st.text(max_size=300))
 def test_no_reader_raises_on_any_text(reader: object, text: str) -> None:
     assert callable(reader)
-    reader(text)
+    reader(Question(text))
 
 
 @pytest.mark.parametrize(
@@ -136,7 +137,7 @@ def test_no_reader_raises_on_any_text(reader: object, text: str) -> None:
     ],
 )
 def test_the_count_asked_for_is_read_and_not_the_size_of_the_list(prompt: str, count: int | None) -> None:
-    assert read_count(prompt) == count
+    assert Question(prompt).count == count
 
 
 @pytest.mark.parametrize(
@@ -151,7 +152,7 @@ def test_the_count_asked_for_is_read_and_not_the_size_of_the_list(prompt: str, c
     ],
 )
 def test_the_query_is_read_in_any_language(prompt: str, query: str | None) -> None:
-    assert read_query(prompt) == query
+    assert read_query(Question(prompt)) == query
 
 
 @pytest.mark.parametrize(
@@ -164,8 +165,8 @@ def test_the_query_is_read_in_any_language(prompt: str, query: str | None) -> No
     ],
 )
 def test_source_and_entity_type_are_read(prompt: str, source: str, entity: str) -> None:
-    assert (read_query(prompt) or read_source_text(prompt)) == source
-    assert read_entity_type(prompt) == entity
+    assert (read_query(Question(prompt)) or read_source_text(Question(prompt))) == source
+    assert read_entity_type(Question(prompt)) == entity
 
 
 @pytest.mark.parametrize(
@@ -178,7 +179,7 @@ def test_source_and_entity_type_are_read(prompt: str, source: str, entity: str) 
     ],
 )
 def test_the_category_to_explain_is_read(prompt: str, category: str | None) -> None:
-    assert read_category(prompt) == category
+    assert read_category(Question(prompt)) == category
 
 
 def test_a_session_is_read_in_order_and_a_purchase_is_no_session() -> None:
@@ -186,15 +187,15 @@ def test_a_session_is_read_in_order_and_a_purchase_is_no_session() -> None:
         "Action sequence:\nQuery keyword 'tarp'\nClick on product 'Men's Tarp 18\" (8 ft)'\nNext queries:\n1. a\n2. b"
     )
     purchase = "A user bought the product 'Tarp'. Select what fits.\n1. a\n2. b"
-    assert read_actions(session) == ("tarp", "Men's Tarp 18\" (8 ft)")
-    assert read_actions(purchase) == ()
-    assert read_product(purchase) == "Tarp"
+    assert read_actions(Question(session)) == ("tarp", "Men's Tarp 18\" (8 ft)")
+    assert read_actions(Question(purchase)) == ()
+    assert read_product(Question(purchase)) == "Tarp"
 
 
 def test_the_language_a_text_is_in_is_no_target() -> None:
-    assert read_target_language("Übersetze den Titel aus dem Spanischen ins Französische: 'Taza'") == "fr"
-    assert read_target_language("Give me the German listing title for this English one: 'Mug'") == "de"
-    assert read_target_language("Answer the question about the Italian coffee maker.") is None
+    assert Question("Übersetze den Titel aus dem Spanischen ins Französische: 'Taza'").target_language == "fr"
+    assert Question("Give me the German listing title for this English one: 'Mug'").target_language == "de"
+    assert Question("Answer the question about the Italian coffee maker.").target_language is None
 
 
 def test_numbered_lines_of_a_rated_review_are_no_options() -> None:
@@ -203,4 +204,4 @@ def test_numbered_lines_of_a_rated_review_are_no_options() -> None:
         "Apart from that it is a decent machine that my family uses every day of the week.\nAnswer:"
     )
     assert read_numbered_list(prompt) is None
-    assert read_rating_range(prompt) == (1, 5)
+    assert Question(prompt).rating_range == (1, 5)

@@ -13,6 +13,7 @@ from models.settings import Settings
 from models.shopbench_model import ShopBenchModel
 from prompts import ranking, retrieval
 from prompts.external_information import external_blocks, token_estimate
+from prompts.reading import Question
 from prompts.settings import PromptSettings
 from retrieval.bm25 import relevance
 from retrieval.fusion import FittedSum
@@ -70,14 +71,14 @@ def test_a_catalogue_that_fails_shows_nothing_and_is_counted() -> None:
         raise OSError("gone")
 
     known = Knowledge({"lexical": relevance}, FittedSum({}), products)
-    prompt = ranking.build(QUESTION, PromptSettings(), known)
+    prompt = ranking.build(Question(QUESTION), PromptSettings(), known)
     assert prompt.user == QUESTION
     assert known.events == {"no related products": 1}
 
 
 def test_related_products_stand_before_the_best_candidates() -> None:
     known = Knowledge({"lexical": first_wins}, FittedSum({}), lambda query: (f"{query} of iron", "Whistling kettle"))
-    user = ranking.build(QUESTION, PromptSettings(external_information=2), known).user
+    user = ranking.build(Question(QUESTION), PromptSettings(external_information=2), known).user
     after = user.partition("[External information]\n")[2].splitlines()
     assert "kettle" in after[0]
     assert after[1:3] == ["kettle of iron", "Whistling kettle"]
@@ -87,7 +88,7 @@ def test_related_products_stand_before_the_best_candidates() -> None:
 
 def test_the_fallback_is_the_order_of_all_evidence() -> None:
     known = knowledge(vectors=lambda _query, _texts: (0.1, 0.9, 0.5))
-    assert ranking.build(QUESTION, PromptSettings(), known).fallback == "2, 3, 1"
+    assert ranking.build(Question(QUESTION), PromptSettings(), known).fallback == "2, 3, 1"
 
 
 @pytest.mark.parametrize(
@@ -107,7 +108,7 @@ def test_the_fallback_is_the_order_of_all_evidence() -> None:
     ],
 )
 def test_the_kind_of_a_retrieval_question_is_told_from_what_it_is_about(question: str, kind: str) -> None:
-    assert retrieval.build(question, PromptSettings()).kind == kind
+    assert retrieval.build(Question(question), PromptSettings()).kind == kind
 
 
 @given(st.lists(st.text(max_size=300), max_size=8), st.lists(st.text(max_size=300), max_size=8), st.integers(0, 300))

@@ -6,11 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rank_bm25 import BM25Okapi
 
-from models.decision import fused_answer
 from models.engines.interface import Answer
+from models.item import decide
 from prompts import ranking, retrieval
 from prompts.answer_space import Choice, Selection, Spans, Text
 from prompts.prompt import Prompt
+from prompts.reading import Question
 from prompts.settings import PromptSettings
 from retrieval.bm25 import best_first, relevance
 from retrieval.fusion import FittedSum, standardised
@@ -130,7 +131,7 @@ def test_plural_and_singular_meet() -> None:
 
 @pytest.mark.parametrize("count", [1, 3, 5])
 def test_external_information_stands_between_the_list_and_the_output_instruction(count: int) -> None:
-    prompt = ranking.build(question(), PromptSettings(external_information=count))
+    prompt = ranking.build(Question(question()), PromptSettings(external_information=count))
     before, shown = prompt.user.split(HEADER)
     assert prompt.user.count(HEADER) == 1
     assert before.rstrip().endswith(ITEMS[-1])
@@ -141,26 +142,28 @@ def test_external_information_stands_between_the_list_and_the_output_instruction
 
 
 def test_more_external_information_than_candidates_shows_each_once() -> None:
-    shown = ranking.build(question(), PromptSettings(external_information=50)).user.split(HEADER)[1]
+    shown = ranking.build(Question(question()), PromptSettings(external_information=50)).user.split(HEADER)[1]
     assert sorted(line for line in shown.splitlines() if line in ITEMS) == sorted(ITEMS)
 
 
 def test_no_external_information_leaves_the_question_as_it_is() -> None:
-    assert ranking.build(question(), PromptSettings(external_information=0)).user == question()
+    assert ranking.build(Question(question()), PromptSettings(external_information=0)).user == question()
 
 
 def test_candidates_without_a_word_of_the_query_are_not_called_relevant() -> None:
-    assert ranking.build(question(query="zzz"), PromptSettings(external_information=3)).user == question(query="zzz")
+    assert ranking.build(Question(question(query="zzz")), PromptSettings(external_information=3)).user == question(
+        query="zzz"
+    )
 
 
 def test_the_fallback_of_a_ranking_is_the_order_of_the_evidence() -> None:
-    prompt = ranking.build(question(), PromptSettings())
+    prompt = ranking.build(Question(question()), PromptSettings())
     assert prompt.fallback == ", ".join(str(index + 1) for index in best_first(prompt.evidence["lexical"]))
     assert prompt.fallback.startswith("2, 5")
 
 
 def test_the_fallback_of_a_retrieval_is_the_best_three() -> None:
-    prompt = retrieval.build(question().replace("Query", "Review"), PromptSettings())
+    prompt = retrieval.build(Question(question().replace("Query", "Review")), PromptSettings())
     assert prompt.fallback == ", ".join(str(index + 1) for index in best_first(prompt.evidence["lexical"])[:3])
 
 
@@ -177,34 +180,34 @@ SCORES = st.lists(st.floats(-50, 0), min_size=3, max_size=3)
 
 @given(SCORES)
 def test_a_share_of_nought_is_the_order_of_the_model(scores: list[float]) -> None:
-    fused = fused_answer(PROMPT, Answer("x", tuple(scores)), shared(0.0))
+    fused = decide(PROMPT, Answer("x", tuple(scores)), shared(0.0)).text
     ranked = [scores[SPACE.labels.index(label)] for label in fused.split(", ")]
     assert ranked == pytest.approx(sorted(scores, reverse=True), abs=1e-9)
 
 
 @given(SCORES)
 def test_a_share_of_one_is_the_order_of_the_evidence(scores: list[float]) -> None:
-    assert fused_answer(PROMPT, Answer("x", tuple(scores)), shared(1.0)) == "3, 2, 1"
+    assert decide(PROMPT, Answer("x", tuple(scores)), shared(1.0)).text == "3, 2, 1"
 
 
 def test_half_a_share_weighs_both_on_one_scale() -> None:
     """Both lists have the same spread after standardising, so a lead of 100 nats outweighs no more than one of 1."""
-    assert fused_answer(PROMPT, Answer("x", (-100.0, -300.0, -200.0)), shared(0.5)) == "3, 1, 2"
-    assert fused_answer(PROMPT, Answer("x", (-1.0, -3.0, -2.0)), shared(0.5)) == "3, 1, 2"
+    assert decide(PROMPT, Answer("x", (-100.0, -300.0, -200.0)), shared(0.5)).text == "3, 1, 2"
+    assert decide(PROMPT, Answer("x", (-1.0, -3.0, -2.0)), shared(0.5)).text == "3, 1, 2"
 
 
 def test_a_retrieval_is_cut_to_its_count() -> None:
     prompt = Prompt(
         "s", "u", Selection(("1", "2", "3"), 2), fallback="1, 2", kind="ranking", evidence={"lexical": (0.0, 1.0, 5.0)}
     )
-    assert fused_answer(prompt, Answer("1, 2", (-1.0, -2.0, -3.0)), shared(1.0)) == "3, 2"
+    assert decide(prompt, Answer("1, 2", (-1.0, -2.0, -3.0)), shared(1.0)).text == "3, 2"
 
 
 def test_a_choice_takes_the_best_of_both() -> None:
     prompt = Prompt(
         "s", "u", Choice(("0", "1", "2")), fallback="0", kind="ranking", evidence={"lexical": (0.0, 1.0, 5.0)}
     )
-    answers = [fused_answer(prompt, Answer("0", (-1.0, -1.5, -9.0)), shared(share)) for share in (0.0, 1.0)]
+    answers = [decide(prompt, Answer("0", (-1.0, -1.5, -9.0)), shared(share)).text for share in (0.0, 1.0)]
     assert answers == ["0", "2"]
 
 
@@ -234,4 +237,4 @@ def test_standardised_scores_have_mean_nought_and_spread_one_or_are_all_nought(s
 def test_what_has_no_scores_or_no_evidence_is_left_as_the_engine_gave_it(
     prompt: Prompt, answer: Answer, share: float
 ) -> None:
-    assert fused_answer(prompt, answer, shared(share)) == answer.text
+    assert decide(prompt, answer, shared(share)).text == answer.text

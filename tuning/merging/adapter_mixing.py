@@ -16,7 +16,7 @@ import torch
 from tqdm import tqdm
 
 from models.engines.adapter_config import CONFIG, TENSORS, matrix_name
-from models.engines.transformers_engine.lora import Change, Changes
+from models.engines.adapter_matrices import Change, Changes
 from tuning.merging.checkpoint import Checkpoint, by, check_alike
 from tuning.merging.method import Method, Shares, only, places
 from tuning.model_files import copy_files, read_adapter, read_fields, write_tensors

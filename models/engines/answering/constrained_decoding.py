@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from models.engines.answering.language_model import LanguageModel, WritingRow
+from models.engines.answering.language_model import Coder, LanguageModel, WritingRow
 from models.engines.answering.rendering import question_tokens
 from models.engines.answering.scoring import ScoringSettings
 from models.engines.interface import Answer
@@ -16,7 +16,7 @@ def decode_labels(model: LanguageModel, prompts: Sequence[Prompt], settings: Sco
     return [Answer(text) for text in model.write_rows(rows, settings.token_budget)]
 
 
-def _row(model: LanguageModel, prompt: Prompt, limit: int) -> WritingRow:
+def _row(model: Coder, prompt: Prompt, limit: int) -> WritingRow:
     assert isinstance(prompt.space, Choice | Selection)
     question = question_tokens(model, prompt, prompt.user, limit)
     return WritingRow(prompt.system, question, prompt.space, LabelList(model, prompt.space).longest)
@@ -25,7 +25,7 @@ def _row(model: LanguageModel, prompt: Prompt, limit: int) -> WritingRow:
 class LabelList:
     """The grammar of a `Choice` or a `Selection` in tokens: label, separator, another label, and so on."""
 
-    def __init__(self, model: LanguageModel, space: AnswerSpace) -> None:
+    def __init__(self, model: Coder, space: AnswerSpace) -> None:
         assert isinstance(space, Choice | Selection)
         self._count = space.count if isinstance(space, Selection) else 1
         self._labels = {tuple(model.continuation(f" {label}")): label for label in space.labels}

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from models.engines.answering.language_model import LanguageModel, LogProbabilities, ScoringRow
+from models.engines.answering.language_model import Coder, LanguageModel, LogProbabilities, ScoringRow
 from models.engines.answering.rendering import head
 
 
@@ -21,7 +21,7 @@ def score_behind_head(model: LanguageModel, rows: Sequence[ScoringRow], settings
 
 
 def by_head(
-    model: LanguageModel, systems: Sequence[str | None], prompts: Sequence[Sequence[int]]
+    model: Coder, systems: Sequence[str | None], prompts: Sequence[Sequence[int]]
 ) -> Iterator[tuple[list[int], list[int]]]:
     """Group prompts by what they begin with: yield the shared tokens, none for the rest, and the prompts' indices."""
     left = set(range(len(prompts)))

@@ -12,9 +12,9 @@ from models.engines.answering.span_scoring import answer_spans
 from models.engines.answering.text_decoding import write_texts
 from models.engines.answering.ways import COPY, DECODE, LABEL, PMI, SPANS, TEXT, WRITE
 from models.engines.interface import Answer
-from prompts.answer_space import AnswerSpace, Choice, Selection
+from prompts.answer_space import Choice, Selection, best_labels
 from prompts.prompt import Prompt
-from retrieval.bm25 import best_first
+from utilities.grouping import grouped, in_order
 
 Solver = Callable[[LanguageModel, Sequence[Prompt], ScoringSettings], list[Answer]]
 Scorer = Callable[[LanguageModel, Sequence[Prompt], ScoringSettings], list[tuple[float, ...]]]
@@ -23,56 +23,47 @@ Scorer = Callable[[LanguageModel, Sequence[Prompt], ScoringSettings], list[tuple
 def solve(
     model: LanguageModel, prompts: Sequence[Prompt], ways: Sequence[str], limits: ScoringSettings
 ) -> list[Answer]:
-    """Answer every prompt in its way, in order; prompts that are answered alike share their batches.
+    """Answer every prompt in its way, in order; prompts with the same way share their batches.
 
     Raises:
         EngineError: the model could not score them in time.
     """
-    groups: dict[str, list[int]] = {}
-    for index, way in enumerate(ways):
-        groups.setdefault(way, []).append(index)
-    answers: dict[int, Answer] = {}
-    for way, indices in groups.items():
-        found = SOLVERS[way](model, [prompts[index] for index in indices], limits)
-        answers.update(zip(indices, found, strict=True))
-    return [answers[index] for index in range(len(prompts))]
+    return in_order(
+        grouped(ways), lambda way, indices: SOLVERS[way](model, [prompts[index] for index in indices], limits)
+    )
 
 
 def solve_by_adapter(
     model: AdaptedModel, prompts: Sequence[Prompt], ways: Sequence[str], limits: ScoringSettings, own: str
 ) -> list[Answer]:
-    """Answer every prompt as `solve` does, with the adapter that it asks for, `own` where it asks for none.
+    """Answer every prompt as `solve` does, with the prompt's adapter, or `own` where the prompt names none.
 
     Raises:
         EngineError: the model could not score them in time, or an adapter was not loaded.
     """
-    groups: dict[str, list[int]] = {}
-    for index, prompt in enumerate(prompts):
-        groups.setdefault(own if prompt.adapter is None else prompt.adapter, []).append(index)
-    answers: dict[int, Answer] = {}
-    # Beginning with the one in use saves a switch.
-    for adapter in sorted(groups, key=lambda name: name != model.adapter):
+
+    def solved(adapter: str, indices: Sequence[int]) -> list[Answer]:
         model.use(adapter)
-        indices = groups[adapter]
-        found = solve(model, [prompts[index] for index in indices], [ways[index] for index in indices], limits)
-        answers.update(zip(indices, found, strict=True))
-    return [answers[index] for index in range(len(prompts))]
+        return solve(model, [prompts[index] for index in indices], [ways[index] for index in indices], limits)
+
+    groups = grouped([own if prompt.adapter is None else prompt.adapter for prompt in prompts])
+    # Beginning with the adapter in use saves a switch.
+    return in_order(dict(sorted(groups.items(), key=lambda group: group[0] != model.adapter)), solved)
 
 
 def _scored(scorer: Scorer) -> Solver:
-    """Make a solver of a scorer: the best label, or the best labels in order."""
+    """Make a solver of a scorer: the label with the highest score, or the labels in the order of their scores."""
 
     def solved(model: LanguageModel, prompts: Sequence[Prompt], limits: ScoringSettings) -> list[Answer]:
         scores = scorer(model, prompts, limits)
-        return [_best(prompt.space, found) for prompt, found in zip(prompts, scores, strict=True)]
+        return [_best(prompt, found) for prompt, found in zip(prompts, scores, strict=True)]
 
     return solved
 
 
-def _best(space: AnswerSpace, scores: tuple[float, ...]) -> Answer:
-    assert isinstance(space, Choice | Selection)
-    count = space.count if isinstance(space, Selection) else 1
-    return Answer(", ".join(space.labels[index] for index in best_first(scores)[:count]), scores)
+def _best(prompt: Prompt, scores: tuple[float, ...]) -> Answer:
+    assert isinstance(prompt.space, Choice | Selection)
+    return Answer(best_labels(prompt.space, scores), scores)
 
 
 SOLVERS: Mapping[str, Solver] = {

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from models.engines.answering.language_model import LanguageModel, WritingRow
+from models.engines.answering.language_model import Coder, LanguageModel, WritingRow
 from models.engines.answering.rendering import question_tokens
 from models.engines.answering.scoring import ScoringSettings
 from models.engines.interface import Answer
@@ -21,7 +21,7 @@ def write_texts(model: LanguageModel, prompts: Sequence[Prompt], settings: Scori
     return [Answer(trim(text, _space(prompt))) for prompt, text in zip(prompts, texts, strict=True)]
 
 
-def text_is_complete(model: LanguageModel, tokens: Sequence[int], space: Text) -> bool:
+def text_is_complete(model: Coder, tokens: Sequence[int], space: Text) -> bool:
     """Tell whether a text needs no further token: it was ended, holds a stop or has more words than it may."""
     if not tokens:
         return False
@@ -29,12 +29,12 @@ def text_is_complete(model: LanguageModel, tokens: Sequence[int], space: Text) -
     return tokens[-1] in model.ends or len(text.split()) > space.max_words or any(stop in text for stop in space.stop)
 
 
-def text_of(model: LanguageModel, tokens: Sequence[int]) -> str:
+def text_of(model: Coder, tokens: Sequence[int]) -> str:
     """Return the text of `tokens` without special tokens."""
     return str(model.tokenizer.decode(tokens, skip_special_tokens=True))
 
 
-def _row(model: LanguageModel, prompt: Prompt, limit: int) -> WritingRow:
+def _row(model: Coder, prompt: Prompt, limit: int) -> WritingRow:
     most = max(_LEAST_TOKENS, _TOKENS_PER_WORD * _space(prompt).max_words)
     return WritingRow(prompt.system, question_tokens(model, prompt, prompt.user, limit), _space(prompt), most)
 

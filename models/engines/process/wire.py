@@ -12,6 +12,8 @@ from prompts.prompt import Prompt
 
 Json = dict[str, Any]
 
+_READ_BY_ENGINES = ("system", "user", "bare", "cue", "neutral_cue", "neutral_share", "as_statement", "adapter")
+
 _SPACES: Mapping[str, type[Any]] = {kind.__name__: kind for kind in (Choice, Selection, Spans, Text)}
 
 
@@ -39,16 +41,16 @@ def receive(link: Connection) -> Json:
 
 
 def prompt_to_json(prompt: Prompt) -> Json:
-    """Return a prompt as plain data; the answer space keeps its name."""
-    return {**asdict(prompt), "space": {"kind": type(prompt.space).__name__, **asdict(prompt.space)}}
+    """Return the fields that an engine reads as plain data; the answer space keeps its name."""
+    fields_read = {name: getattr(prompt, name) for name in _READ_BY_ENGINES}
+    return {**fields_read, "space": {"kind": type(prompt.space).__name__, **asdict(prompt.space)}}
 
 
 def prompt_from_json(data: Json) -> Prompt:
-    """Return the prompt that `prompt_to_json` made `data` of."""
+    """Return the prompt of `prompt_to_json`, without fallback and evidence, which no engine reads."""
     space = dict(data["space"])
     kind = _SPACES[space.pop("kind")]
-    evidence = _with_tuples(data["evidence"])
-    return Prompt(**_with_tuples({**data, "space": kind(**_with_tuples(space)), "evidence": evidence}))
+    return Prompt(**{**data, "space": kind(**_with_tuples(space))}, fallback="")
 
 
 def answer_to_json(answer: object) -> list[Any] | None:

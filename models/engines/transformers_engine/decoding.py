@@ -4,20 +4,17 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import torch
 from transformers import DynamicCache
 
 from models.engines.answering.constrained_decoding import LabelList
-from models.engines.answering.language_model import LanguageModel, WritingRow
+from models.engines.answering.language_model import Coder, WritingRow
 from models.engines.answering.scoring import by_head
 from models.engines.answering.text_decoding import text_is_complete, text_of
 from models.engines.answering.token_tree import batches_by_budget, grow_tree, pack_trees
+from models.engines.transformers_engine.forward import ForwardModel, PrefixCache
 from prompts.answer_space import Text
-
-if TYPE_CHECKING:
-    from models.engines.transformers_engine.causal_lm import CausalLM, PrefixCache
 
 _WIDER = 4
 _LOG = logging.getLogger("shopalign")
@@ -57,7 +54,7 @@ Reader = Callable[[Sequence[int]], str]
 """Given all tokens of a row: its answer as text."""
 
 
-def constrained(model: LanguageModel, row: WritingRow) -> tuple[Row, Reader]:
+def constrained(model: Coder, row: WritingRow) -> tuple[Row, Reader]:
     """Return the row that writes what the space asks for, and how its tokens are read."""
     space = row.space
     if isinstance(space, Text):
@@ -69,7 +66,7 @@ def constrained(model: LanguageModel, row: WritingRow) -> tuple[Row, Reader]:
     return Row(row.prompt, labels.allowed, row.limit), labels.read
 
 
-def write(model: "CausalLM", rows: Sequence[WritingRow], budget: int) -> list[str]:
+def write(model: ForwardModel, rows: Sequence[WritingRow], budget: int) -> list[str]:
     """Write what each row's space asks for; see `LanguageModel.write_rows`."""
     pairs = [constrained(model, row) for row in rows]
     decode_behind_head(model, [row.system for row in rows], [row for row, _ in pairs], budget)
@@ -77,7 +74,7 @@ def write(model: "CausalLM", rows: Sequence[WritingRow], budget: int) -> list[st
 
 
 @torch.inference_mode()
-def decode(model: "CausalLM", rows: Sequence[Row], prefix: "PrefixCache | None") -> None:
+def decode(model: ForwardModel, rows: Sequence[Row], prefix: PrefixCache | None) -> None:
     """Decode all `rows` behind the tokens of `prefix`, one token a step, until each is done or their time is over.
 
     Rows are padded on the left, so that every row's next token stands in the same column.
@@ -101,20 +98,20 @@ def decode(model: "CausalLM", rows: Sequence[Row], prefix: "PrefixCache | None")
     model.usage.decoded(steps, sum(len(row.tokens) for row in rows), time.perf_counter() - prefilled)
 
 
-def _choose(model: "CausalLM", rows: Sequence[Row], states: torch.Tensor) -> list[int]:
+def _choose(model: ForwardModel, rows: Sequence[Row], states: torch.Tensor) -> list[int]:
     """Let every row that is not done choose its next token from the last of its [rows, length, size] states."""
     scores = next(model.log_probabilities(states[:, -1]))
     return [row.choose(line) if not row.done else 0 for row, line in zip(rows, scores, strict=True)]
 
 
-def _is_late(model: "CausalLM", rows: Sequence[Row]) -> bool:
+def _is_late(model: ForwardModel, rows: Sequence[Row]) -> bool:
     late = time.monotonic() > model.deadline
     if late:
         _LOG.warning("the time was over before %d texts were written", sum(not row.done for row in rows))
     return late
 
 
-def decode_behind_head(model: "CausalLM", systems: Sequence[str], rows: Sequence[Row], budget: int) -> None:
+def decode_behind_head(model: ForwardModel, systems: Sequence[str], rows: Sequence[Row], budget: int) -> None:
     """Decode all `rows`; what chats with one system message share is computed once.
 
     Rows are sorted by length, so that the padded prompts of a batch hold at most `_WIDER` times `budget` tokens: every

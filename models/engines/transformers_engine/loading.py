@@ -9,14 +9,11 @@ import torch
 import transformers
 from safetensors import SafetensorError
 
+from models.engines.local_folder import INSTALL, LOCAL, model_class
 from models.engines.transformers_engine.awq import check_awq, dense_tensors
 from utilities.errors import UserError
 
-LOCAL = {"local_files_only": True, "trust_remote_code": False}
 AUTO, KERNELS, DENSE = "auto", "kernels", "dense"
-INSTALL = (
-    "pip install -r requirements.txt && pip install --no-build-isolation -r requirements.txt -r requirements-gpu.txt"
-)
 _GENERATION = "generation_config.json"
 
 
@@ -58,18 +55,6 @@ def _load(folder: Path | None, config: Any, dtype: torch.dtype, device: str, **o
         **others,
     )
     return loaded
-
-
-def model_class(config: Any) -> Any:
-    """Return the class of transformers that a model's config names.
-
-    Raises:
-        ValueError: this release of transformers has none of that name.
-    """
-    named = (config.architectures or ["none"])[0]
-    if not hasattr(transformers, named):
-        raise ValueError(f"its config.json names the architecture {named}, which this release of transformers lacks")
-    return getattr(transformers, named)
 
 
 def _load_dense(folder: Path, config: Any, dtype: torch.dtype, device: str) -> tuple[Any, Any]:

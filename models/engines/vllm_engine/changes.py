@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from transformers import AutoConfig
 
-from models.engines.transformers_engine.loading import LOCAL, model_class
-from models.engines.transformers_engine.lora import read_changes
-from models.engines.vllm_engine.adapters import UNCHANGED
+from models.engines.adapter_matrices import read_changes
+from models.engines.local_folder import LOCAL, model_class
+from models.engines.vllm_engine.lora_requests import UNCHANGED
 from utilities.errors import UserError
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from models.engines.interface import EngineError, LostEngineError
+from models.engines.local_folder import INSTALL
 from models.engines.settings import EngineSettings, adapter_folders
-from models.engines.transformers_engine.loading import INSTALL
-from models.engines.vllm_engine.adapters import adapter_fields, numbered
 from models.engines.vllm_engine.changes import change_fields
+from models.engines.vllm_engine.lora_requests import adapter_fields, numbered
 from models.engines.vllm_engine.requests import Reply, Request, read_reply, sampling_fields
 from utilities.errors import UserError
 

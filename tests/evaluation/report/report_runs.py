@@ -85,7 +85,7 @@ def make_run(
     if trace:
         given = changes or {}
         write_trace(folder / "trace.jsonl", [traced(q, **given.get(i, {})) for i, q in enumerate(questions)])
-    told = record_run(object(), prediction, 30.0).to_json()  # type: ignore[arg-type]
+    described = record_run(object(), prediction, 30.0).to_json()  # type: ignore[arg-type]
     data = {"path": "gone.json", "sha256": "0", "questions": len(questions)}
-    write_json(folder / "scores.json", {**scores.to_json(), **told, "versions": {"shopalign": "1"}, "data": data})
+    write_json(folder / "scores.json", {**scores.to_json(), **described, "versions": {"shopalign": "1"}, "data": data})
     return folder

@@ -15,12 +15,11 @@ from hypothesis import strategies as st
 from evaluation.question_record import question_records, read_question_records, write_questions
 from evaluation.questions import QuestionRow
 from evaluation.report.__main__ import main
-from evaluation.report.calibration import calibration, softmax
+from evaluation.report.diagnostics import batch_times, calibration, softmax, track_times
 from evaluation.report.embedded import escaped_json, inserted
 from evaluation.report.page import write_report
 from evaluation.report.runs import read_run, read_runs
 from evaluation.report.score_tables import score_tables
-from evaluation.report.time_use import batch_times, share_of_limit, slowest, track_times
 from evaluation.scores import score_answers
 from retrieval.embeddings import NotScorableError
 from tests.evaluation.report.report_runs import FIRST, HOSTILE, QUESTIONS, SECOND, choice, make_run
@@ -60,6 +59,13 @@ def written(tmp_path: Path, *runs: Path) -> str:
     path = tmp_path / "report.html"
     write_report(read_runs(runs), path)
     return path.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def page_of_two(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page of two runs of the same questions."""
+    folder = tmp_path_factory.mktemp("two")
+    return written(folder, make_run(folder / "a"), make_run(folder / "b", SECOND))
 
 
 def unpacked(script: str) -> Any:
@@ -127,20 +133,20 @@ def test_the_pages_figures_are_those_of_scores_json(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("weights", "told"),
+    ("weights", "shown"),
     [
         ({"folder": "somewhere/small", "adapter": "adapters/small-2000"}, "small + small-2000"),
         ({"folder": "somewhere/<b>", "adapter": ""}, "&lt;b&gt;"),
-        ({"folder": 3}, "not noted"),
-        (None, "not noted"),
+        ({"folder": 3}, "not recorded"),
+        (None, "not recorded"),
     ],
 )
-def test_the_page_says_on_top_what_answered_and_whose_questions(tmp_path: Path, weights: object, told: str) -> None:
+def test_the_page_names_model_and_data_at_its_top(tmp_path: Path, weights: object, shown: str) -> None:
     run = make_run(tmp_path / "a")
     record = json.loads((run / "scores.json").read_text(encoding="utf-8"))
     write_json(run / "scores.json", {**record, "weights": weights})
     html = written(tmp_path, run)
-    assert f"<dt>model</dt><dd>{told}</dd>" in html
+    assert f"<dt>model</dt><dd>{shown}</dd>" in html
     assert "<dt>questions</dt><dd>6 in 2 tasks of gone.json</dd>" in html
 
 
@@ -216,7 +222,7 @@ def test_a_question_that_is_asked_again_and_again_makes_no_verdict(tmp_path: Pat
 
 def test_the_calibration_error_is_the_gap_of_each_bin_weighed_by_its_questions() -> None:
     found = calibration("model", [(0.95, True), (0.85, False), (0.9, True), (0.35, False)])
-    filled = {b.low: (b.questions, b.confidence, b.right) for b in found.bins if b.questions}
+    filled = {b.low: (b.questions, b.confidence, b.right) for b in found.bins}
     assert filled == {0.3: (1, 0.35, 0.0), 0.8: (2, pytest.approx(0.875), 0.5), 0.9: (1, 0.95, 1.0)}
     assert found.error == pytest.approx(1 / 4 * 0.35 + 2 / 4 * 0.375 + 1 / 4 * 0.05)
 
@@ -228,7 +234,7 @@ def test_softmax_gives_probabilities_of_any_scores(scores: list[float]) -> None:
     assert found[scores.index(max(scores))] == max(found)
 
 
-def test_time_is_told_against_batch_and_track(tmp_path: Path) -> None:
+def test_time_is_compared_with_the_limits_of_batch_and_track(tmp_path: Path) -> None:
     run = read_run(make_run(tmp_path / "run"))
     batches = batch_times(run)
     assert [(batch.task_type, batch.questions) for batch in batches] == [
@@ -236,7 +242,7 @@ def test_time_is_told_against_batch_and_track(tmp_path: Path) -> None:
         ("named_entity_recognition", 2),
     ]
     assert [batch.seconds for batch in batches] == pytest.approx([8.0, 4.0])
-    assert share_of_limit(slowest(batches)) == pytest.approx(0.2)
+    assert "20 % of what the evaluator allows" in written(tmp_path, run.folder)
     found = {time.track.number: time for time in track_times(run)}
     assert list(found) == [2, 3, 5]
     third = found[3]
@@ -248,7 +254,7 @@ def test_time_is_told_against_batch_and_track(tmp_path: Path) -> None:
 
 def test_detection_mistakes_are_counted_and_linked(tmp_path: Path) -> None:
     html = written(tmp_path, make_run(tmp_path / "run", changes={1: {"task_type": "ranking"}}))
-    assert "5 of 6 questions were taken for what they are" in html
+    assert "The type of 5 of 6 questions was detected correctly" in html
     assert 'href="#detected=wrong"' in html
 
 
@@ -295,7 +301,7 @@ def test_runs_of_other_questions_and_the_same_run_twice_are_refused(tmp_path: Pa
         read_runs([first, first])
 
 
-def test_runs_of_the_same_name_are_told_apart(tmp_path: Path) -> None:
+def test_runs_of_the_same_name_get_different_names(tmp_path: Path) -> None:
     runs = read_runs([make_run(tmp_path / "x" / "out"), make_run(tmp_path / "y" / "out")])
     assert [run.name for run in runs] == ["x/out", "y/out"]
 
@@ -315,15 +321,14 @@ def test_a_failure_leaves_the_old_page(tmp_path: Path, monkeypatch: pytest.Monke
     assert sorted(each.name for each in tmp_path.iterdir()) == ["report.html", "run"]
 
 
-def test_an_output_that_cannot_be_written_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_output_that_cannot_be_written_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = make_run(tmp_path / "run")
     assert exit_code(lambda: main([str(run), "--output", str(tmp_path)])) == 2
     assert "cannot be written" in capsys.readouterr().err
 
 
-def test_the_page_loads_nothing_and_its_policy_allows_its_own_code_only(tmp_path: Path) -> None:
-    html = written(tmp_path, make_run(tmp_path / "a"), make_run(tmp_path / "b", SECOND))
-    page = Page(html)
+def test_the_page_loads_nothing_and_its_policy_allows_its_own_code_only(page_of_two: str) -> None:
+    page = Page(page_of_two)
     policy = next(a["content"] for tag, a in page.tags if a.get("http-equiv") == "Content-Security-Policy") or ""
     digests = [
         base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
@@ -332,8 +337,8 @@ def test_the_page_loads_nothing_and_its_policy_allows_its_own_code_only(tmp_path
     assert policy.startswith("default-src 'none'; ")
     assert re.findall(r"'sha256-([^']+)'", policy) == digests
     assert "unsafe" not in policy
-    assert "http:" not in html
-    assert "https:" not in html
+    assert "http:" not in page_of_two
+    assert "https:" not in page_of_two
     assert len(page.raw["style"]) == 1
     for tag, attributes in page.tags:
         assert not {"src", "style", "srcset"} & set(attributes), (tag, attributes)
@@ -341,8 +346,8 @@ def test_the_page_loads_nothing_and_its_policy_allows_its_own_code_only(tmp_path
         assert (attributes.get("href") or "#").startswith("#")
 
 
-def test_ids_are_unique_and_tables_are_told_to_screen_readers(tmp_path: Path) -> None:
-    page = Page(written(tmp_path, make_run(tmp_path / "a"), make_run(tmp_path / "b", SECOND)))
+def test_ids_are_unique_and_screen_readers_find_tables_and_plots(page_of_two: str) -> None:
+    page = Page(page_of_two)
     ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
     count = [tag for tag, _ in page.tags].count
@@ -364,7 +369,7 @@ def test_a_run_without_trace_and_questions_still_gives_a_report(tmp_path: Path) 
     write_json(run / "scores.json", record)
     assert main([str(run), "--data", str(data), "--output", str(tmp_path / "report.html")]) == 0
     html = (tmp_path / "report.html").read_text()
-    assert "kept the scores of its labels" in html
+    assert "kept label scores" in html
     data.write_text(data.read_text() + "\n")
     with pytest.raises(UserError, match="is not the file that"):
         read_run(run, data)

@@ -9,7 +9,10 @@ from evaluation.report.page import write_report
 from evaluation.report.runs import read_runs
 from tests.evaluation.report.report_runs import FIRST, HOSTILE, QUESTIONS, SECOND, choice, make_run
 
-IN_CHROMIUM = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine: apt-get install chromium")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine: apt-get install chromium"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +36,6 @@ COUNT = "document.getElementById('count').textContent"
 CHOSEN = "document.querySelector('.row[aria-expanded=true]')?.dataset.question ?? null"
 
 
-@IN_CHROMIUM
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [400, 1400])
 def test_nothing_is_wider_than_the_page(browser: Browser, address: str, width: int, scheme: str) -> None:
@@ -45,7 +47,6 @@ def test_nothing_is_wider_than_the_page(browser: Browser, address: str, width: i
     assert {url.partition(":")[0] for url in browser.requested()} <= {"file", "about"}
 
 
-@IN_CHROMIUM
 def test_hostile_text_is_shown_and_not_run(browser: Browser, address: str) -> None:
     browser.open(f"{address}#question=6", 1400)
     assert browser.value("document.title").startswith("ShopAlign report")
@@ -54,7 +55,6 @@ def test_hostile_text_is_shown_and_not_run(browser: Browser, address: str) -> No
     assert shown == QUESTIONS[5].input_field
 
 
-@IN_CHROMIUM
 @pytest.mark.parametrize(
     ("asked", "found"),
     [
@@ -78,7 +78,6 @@ def test_the_address_says_which_questions_are_shown(browser: Browser, address: s
     assert rows == min(int(found.split()[0]), 50)
 
 
-@IN_CHROMIUM
 def test_keys_walk_through_questions_and_pages(browser: Browser, address: str) -> None:
     browser.open(address, 1400)
     browser.press("j")
@@ -99,7 +98,6 @@ def test_keys_walk_through_questions_and_pages(browser: Browser, address: str) -
     assert browser.value("document.activeElement.name") == "q"
 
 
-@IN_CHROMIUM
 def test_a_question_opens_below_its_row_on_a_phone(browser: Browser, address: str) -> None:
     browser.open(address, 400)
     assert browser.value("document.getElementById('detail').hidden")
@@ -110,7 +108,6 @@ def test_a_question_opens_below_its_row_on_a_phone(browser: Browser, address: st
     browser.wait("document.getElementById('detail').hidden")
 
 
-@IN_CHROMIUM
 def test_every_runs_detection_mistakes_are_linked_to(browser: Browser, tmp_path: Path) -> None:
     mistaken = {"a": [1, 2], "b": [3, 0], "c": [], "d": [1, 2]}
     runs = [
@@ -133,7 +130,7 @@ def test_every_runs_detection_mistakes_are_linked_to(browser: Browser, tmp_path:
 def long_names(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A page of two runs whose names, and those of their tasks, are long."""
     folder = tmp_path_factory.mktemp("names")
-    tasks = ("same_product_other_language", "W" * 60, "a name whose end tells it from those of many others: 2", "_$x$")
+    tasks = ("same_product_other_language", "W" * 60, "a name whose end distinguishes it from many others: 2", "_$x$")
     questions = [choice(number, 0, task) for task in tasks for number in range(2)]
     runs = [make_run(folder / f"{FOLDER}_{end}", [end] * len(questions), questions) for end in "01"]
     write_report(read_runs(runs), folder / "report.html")
@@ -150,7 +147,6 @@ CUT = """JSON.stringify([...document.querySelectorAll('figure')].flatMap((figure
 }))"""
 
 
-@IN_CHROMIUM
 @pytest.mark.parametrize("width", [400, 1400])
 def test_no_name_in_a_picture_is_cut_off(browser: Browser, long_names: str, width: int) -> None:
     browser.open(long_names, width)

@@ -15,6 +15,7 @@ from models.settings import Settings
 from models.shopbench_model import ShopBenchModel
 from prompts.answer_space import admits
 from prompts.detection import detect_task_type
+from prompts.reading import Question
 from prompts.registry import BUILDERS
 from retrieval.knowledge import QUESTION_ALONE
 from tests.conftest import TINY
@@ -73,9 +74,11 @@ def test_every_architecture_answers_every_task_type(
     outside = {}
     for task_type, question in QUESTIONS.items():
         is_multiple_choice = task_type is TaskType.MULTIPLE_CHOICE
-        assert detect_task_type(question, is_multiple_choice) is task_type
+        assert detect_task_type(Question(question), is_multiple_choice) is task_type
         answer = model.batch_predict({"prompt": [question]}, is_multiple_choice)[0]
-        if not answer or not admits(BUILDERS[task_type](question, settings.prompts, QUESTION_ALONE).space, answer):
+        if not answer or not admits(
+            BUILDERS[task_type](Question(question), settings.prompts, QUESTION_ALONE).space, answer
+        ):
             outside[task_type] = answer
     assert outside == {}
     assert model.fallbacks == {}

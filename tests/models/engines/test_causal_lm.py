@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from models.engines.answering.rendering import fit, head, question_tokens, render
 from models.engines.answering.scoring import ScoringSettings, by_head, score_behind_head
 from models.engines.answering.token_tree import grow_tree
-from models.engines.transformers_engine.causal_lm import CausalLM, PrefixCache
+from models.engines.transformers_engine.causal_lm import CausalLM
 from models.engines.transformers_engine.decoding import Row, decode
+from models.engines.transformers_engine.forward import PrefixCache
 from prompts.answer_space import Text
 from prompts.prompt import Message, Prompt
 

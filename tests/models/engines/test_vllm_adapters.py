@@ -14,9 +14,9 @@ from models.engines.interface import EngineError
 from models.engines.settings import Scoring
 from models.engines.transformers_engine.causal_lm import CausalLM
 from models.engines.transformers_engine.engine import TransformersEngine
-from models.engines.vllm_engine.adapters import RANKS, adapter_fields, numbered
 from models.engines.vllm_engine.changes import change_fields
 from models.engines.vllm_engine.engine import VllmEngine
+from models.engines.vllm_engine.lora_requests import RANKS, adapter_fields, numbered
 from prompts.prompt import Prompt
 from tests.conftest import TINY
 from tests.models.engines.fake_vllm import FakeVllm, install

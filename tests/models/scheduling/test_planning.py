@@ -20,11 +20,12 @@ from prompts.answer_space import Choice, Selection, Spans, Text
 from prompts.multiple_choice import build
 from prompts.orders import reorderings, scores_in_order
 from prompts.prompt import Prompt
+from prompts.reading import Question
 from prompts.settings import PromptSettings
 
 ENGINE, LABELS = EngineSettings(), EngineSettings(choice="label", selection="label")
 CLOCK, ORDERS = ClockSettings(), ClockSettings(spare="orders", orders=3)
-CHOICE = build("Which holds water?\n0. a fork\n1. a bottle\n2. a lamp\n3. a book\nAnswer:", PromptSettings())
+CHOICE = build(Question("Which holds water?\n0. a fork\n1. a bottle\n2. a lamp\n3. a book\nAnswer:"), PromptSettings())
 TEXT = Prompt("You help.", "Describe it.", Text(30), fallback="It is.")
 SPANS = Prompt("You help.", "Query: red mug", Spans("red mug", 1, 2), fallback="mug")
 
@@ -168,10 +169,10 @@ def spaced(prompt: Prompt) -> tuple[Sequence[str], Sequence[str]]:
     ],
 )
 def test_a_reordered_question_is_read_back_or_not_used(question: str) -> None:
-    prompt = build(question, PromptSettings())
+    prompt = build(Question(question), PromptSettings())
     assert isinstance(prompt.space, Choice)
     for other in reorderings(prompt, 3):
-        again = build(other.user, PromptSettings())
+        again = build(Question(other.user), PromptSettings())
         assert again.space == other.space
 
 

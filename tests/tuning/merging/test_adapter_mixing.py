@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from peft import PeftModel
 from safetensors.torch import load_file, save_file
 
-from models.engines.transformers_engine.lora import Change, read_matrices
+from models.engines.adapter_matrices import Change, read_matrices
 from tests.tiny_adapter import MODULES, save_tiny_adapter
 from tests.tiny_model import save_tiny_model
 from tests.tuning.merging.hybridizing import LAYERS, Make, assert_refused

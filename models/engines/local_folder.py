@@ -1,11 +1,28 @@
-"""Text to tokens, and the tokens that mean something to every engine."""
+"""A model's folder in Hugging Face layout: its tokenizer and its architecture, as both engines read them."""
 
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoTokenizer
+import transformers
 
-from models.engines.transformers_engine.loading import LOCAL
+LOCAL = {"local_files_only": True, "trust_remote_code": False}
+"""Arguments of transformers: read files of this machine only, and run no code of a model's folder."""
+INSTALL = (
+    "pip install -r requirements.txt && pip install --no-build-isolation -r requirements.txt -r requirements-gpu.txt"
+)
+"""The command that installs what GPUs need."""
+
+
+def model_class(config: Any) -> Any:
+    """Return the class of transformers that a model's config names.
+
+    Raises:
+        ValueError: this release of transformers has none of that name.
+    """
+    named = (config.architectures or ["none"])[0]
+    if not hasattr(transformers, named):
+        raise ValueError(f"its config.json names the architecture {named}, which this release of transformers lacks")
+    return getattr(transformers, named)
 
 
 class TextCoder:
@@ -19,7 +36,7 @@ class TextCoder:
 
     def __init__(self, folder: Path, generation_config: Any) -> None:
         """Load the tokenizer; `generation_config` is the model's, of transformers."""
-        self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, **LOCAL)
+        self.tokenizer: Any = transformers.AutoTokenizer.from_pretrained(folder, **LOCAL)
         configured = generation_config.eos_token_id
         listed = configured if isinstance(configured, list) else [configured]
         ends = dict.fromkeys([self.tokenizer.eos_token_id, *listed])

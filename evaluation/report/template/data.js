@@ -14,7 +14,7 @@ let page = 0;
 let chosen = -1;
 let asked = 0;
 
-// Data: blocks are unpacked when a question of theirs is wanted.
+// Data: a block is unpacked when one of its questions is needed.
 
 async function unpack(element) {
   const bytes = Uint8Array.from(atob(element.textContent), (letter) => letter.charCodeAt(0));
@@ -33,7 +33,7 @@ async function question(number) {
   return (await block(Math.floor(number / names.block)))[number % names.block];
 }
 
-// Elements: every text from the data goes in as text.
+// Elements: data is inserted as text, never as HTML.
 
 function element(tag, text, className) {
   const made = document.createElement(tag);

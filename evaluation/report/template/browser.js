@@ -86,7 +86,7 @@ function row(number) {
   const run = columns.runs[state().run];
   if (run.reason[number]) top.append(element("span", "fallback", "tag"));
   if (run.detected[number] !== undefined && run.detected[number] !== columns.type[number]) {
-    top.append(element("span", "type mistaken", "tag"));
+    top.append(element("span", "wrong type", "tag"));
   }
   columns.runs.forEach((each, index) => {
     if (several) top.append(element("span", `${names.runs[index]}:`, "unseen"));
@@ -156,7 +156,7 @@ async function step(by) {
   await open(found[next], true);
 }
 
-// The address: what is shown can be linked to.
+// The address holds the filters, so that a link reproduces the view.
 
 function remember() {
   const kept = new URLSearchParams();
@@ -240,7 +240,7 @@ function listen() {
   document.addEventListener("keydown", key);
   roomy.addEventListener("change", place);
   addEventListener("hashchange", () => location.hash.includes("=") && recall(true));
-  // A link to what is shown already changes no address.
+  // A link to the current address fires no hashchange event.
   document.addEventListener("click", (event) => {
     const link = event.target.closest('a[href*="="]');
     if (link && link.hash === location.hash) recall(true);

@@ -1,13 +1,14 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluation.report.lettering import shortened, width_of
+from evaluation.report.svg import shortened, width_of
 
 SIZE, WIDEST = 10, 160.0
 
 
 @pytest.mark.filterwarnings("ignore:Glyph")
+@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_no_name_is_wider_than_its_room(name: str) -> None:
     assert 0 < width_of(shortened(name, SIZE, WIDEST), SIZE) <= WIDEST

@@ -80,11 +80,11 @@ function share_cell(value, label) {
 }
 
 const WAYS = {
-  label: "the labels' own probabilities after the whole question",
+  label: "the labels' probabilities after the whole question",
   text: "the options' texts after the question without its list",
-  pmi: "what the question without its list adds to the options' texts",
-  decode: "labels decoded under the answer's form",
-  spans: "the phrases of the text",
+  pmi: "how much the question without its list raises the probability of the options' texts",
+  decode: "labels, by decoding constrained to the answer's form",
+  spans: "scores of the text's phrases",
   copy: "phrases copied from the text while decoding",
   write: "text written after the whole question",
 };
@@ -95,14 +95,14 @@ function read(one, run) {
   made.push(element("p", `Planned: ${WAYS[run.way] ?? run.way}.`, "note"));
   if (!(bare && run.statement)) made.push(element("h5", "System"), block_of(names.roles[run.role]));
   if (bare) {
-    const title = run.statement ? "What is scored, as running text" : "What is scored, as the user's turn";
+    const title = run.statement ? "Scored prompt, as running text" : "Scored prompt, as the user's turn";
     made.push(element("h5", title), joined(one.text, run.bare));
   }
   const changed = run.user[2] || run.user[0] < one.text.length;
   const whole = changed
-    ? [element("h5", "User (marked: what was put into the question)"), joined(one.text, run.user)]
-    : [element("h5", "User: the question as it stands")];
-  if (!bare || changed) made.push(...(bare ? [folded("The whole question, which other ways read", whole)] : whole));
+    ? [element("h5", "User (additions to the question are marked)"), joined(one.text, run.user)]
+    : [element("h5", "User: the question, unchanged")];
+  if (!bare || changed) made.push(...(bare ? [folded("The whole question, as other ways read it", whole)] : whole));
   if (run.cue) made.push(element("h5", "Cue"), block_of(run.cue));
   return made;
 }
@@ -124,7 +124,7 @@ function of_run(one, number, run, index) {
   if (column.reason[number]) made.push(element("p", `Fallback: ${names.reasons[column.reason[number]]}.`, "tag"));
   made.push(block_of(run.answer));
   if (run.written && run.written !== run.answer) {
-    made.push(element("h5", "The model alone answered"), block_of(run.written));
+    made.push(element("h5", "Answer of the model alone"), block_of(run.written));
   }
   if (run.labels?.length) {
     const sources = Object.keys(run.evidence).join(", ") || "none";

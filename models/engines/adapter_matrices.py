@@ -1,0 +1,103 @@
+"""The matrices of a LoRA adapter in peft's folder layout, read without peft and checked against the model.
+
+A module's weight W becomes W + scale x B A (Hu et al. 2021, "LoRA: Low-Rank Adaptation of Large Language Models"), with
+A [rank, inputs] and B [outputs, rank]. Importing peft takes longer than the rest of the start of a small model.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from models.engines.adapter_config import CONFIG, MATRIX, TENSORS, AdapterConfig, read_adapter_config
+from utilities.errors import UserError
+
+
+@dataclass(frozen=True)
+class Change:
+    """What an adapter does to one module: `up` [outputs, rank] x `down` [rank, inputs] x `scale`."""
+
+    down: torch.Tensor
+    up: torch.Tensor
+    scale: float
+
+    def delta(self, device: torch.device) -> torch.Tensor:
+        """Return what is added to the weight, float32 [outputs, inputs]."""
+        return (self.up.to(device).float() @ self.down.to(device).float()) * self.scale
+
+
+Changes = Mapping[str, Change]
+"""A module's name in the model to what is done to it."""
+
+
+def read_changes(folder: Path, model: Any) -> Changes:
+    """Read the adapter in `folder` and see that it fits the model.
+
+    Raises:
+        UserError: it cannot be read, lacks a matrix, or changes what the model has not.
+    """
+    changes = read_matrices(folder)
+    for module, change in changes.items():
+        _check_fit(folder, model, module, change)
+    return changes
+
+
+def read_matrices(folder: Path) -> Changes:
+    """Read the adapter in `folder`.
+
+    Raises:
+        UserError: it cannot be read, or lacks a matrix.
+    """
+    config = read_adapter_config(folder)
+    try:
+        tensors = load_file(folder / TENSORS)
+    except (OSError, SafetensorError) as error:
+        raise UserError(
+            f"{folder / TENSORS} cannot be read ({' '.join(str(error).split())}): copy the adapter again, "
+            "or run `git lfs pull`"
+        ) from error
+    pairs: dict[str, dict[str, torch.Tensor]] = {}
+    for name, tensor in tensors.items():
+        found = MATRIX.fullmatch(name)
+        if not found:
+            raise UserError(f"{folder / TENSORS}: {name} is no matrix of a linear layer's LoRA: train without it")
+        pairs.setdefault(found["module"], {})[found["side"]] = tensor
+    if not pairs:
+        raise UserError(f"{folder / TENSORS} holds no matrix: copy the adapter again")
+    return {module: _change(folder, module, pair, config) for module, pair in pairs.items()}
+
+
+def _change(folder: Path, module: str, pair: Mapping[str, torch.Tensor], config: AdapterConfig) -> Change:
+    missing = {"A", "B"} - pair.keys()
+    if missing:
+        raise UserError(f"{folder / TENSORS}: {module} has no lora_{missing.pop()}: copy the adapter again")
+    rank = config.rank_of(module)
+    if (len(pair["A"]), pair["B"].shape[-1]) != (rank, rank):
+        raise UserError(
+            f"{folder}: {module} has matrices of rank {len(pair['A'])} and {pair['B'].shape[-1]}, {CONFIG} says "
+            f"{rank}: copy the adapter again"
+        )
+    return Change(pair["A"], pair["B"], config.scale_of(module))
+
+
+def _check_fit(folder: Path, model: Any, name: str, change: Change) -> None:
+    wrong = f"{folder} is an adapter for another base than {model.config.name_or_path or 'this one'}: "
+    remedy = ": set engine.adapter to none, or engine.weights to its own base"
+    try:
+        module = model.get_submodule(name)
+    except AttributeError:
+        raise UserError(f"{wrong}it changes {name}, which this one lacks{remedy}") from None
+    sizes = getattr(module, "out_features", None), getattr(module, "in_features", None)
+    changed = len(change.up), change.down.shape[-1]
+    if sizes != changed:
+        raise UserError(f"{wrong}{name} is {_by(sizes)} here and {_by(changed)} there{remedy}")
+    if getattr(module, "weight", None) is model.get_input_embeddings().weight:
+        raise UserError(f"{folder}: {name} shares its weights with the embedding, so it cannot be changed alone")
+
+
+def _by(sizes: tuple[Any, Any]) -> str:
+    return f"{sizes[0]} x {sizes[1]}" if None not in sizes else "no linear layer"
