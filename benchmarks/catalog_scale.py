@@ -1,4 +1,4 @@
-"""A catalogue's cost by its size: seconds to build and open, disk, memory, time of a query; rank-bm25 beside it."""
+"""The cost of a catalogue by its size, compared with rank-bm25: seconds to build and open, disk, memory, query time."""
 
 import argparse
 import json
@@ -33,8 +33,8 @@ EXAMPLES = """\
   python -m benchmarks.catalog_scale --titles catalog.jsonl --queries ranking_train.jsonl
   python -m benchmarks.catalog_scale --titles catalog.jsonl --queries ranking_train.jsonl --sizes 1000000
 
-Titles are made by joining the beginning of one title to the end of another. Both engines run in processes
-of their own, on one thread. Memory is what is resident, pages of mapped files included.
+A title joins the beginning of one title to the end of another. Each engine runs in a separate process, on one
+thread. Memory is resident memory, including pages of mapped files.
 """
 SOURCES = ("retrieval/products/*.py", "retrieval/words.py", "retrieval/units.py", "benchmarks/catalog_scale.py")
 CATALOG = "catalogue"
@@ -106,7 +106,7 @@ measure(begin, json.load(sys.stdin))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure by the options of the command line; print a table and return 0."""
+    """Run the benchmark with the options of the command line, print a table and return 0."""
     options = _options(argv)
     queries = search_queries(options.queries, options.count, options.seed)
     results = Results(options.results, conditions(1, options.seed), fresh=options.fresh)
@@ -125,10 +125,16 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = make_parser("catalog_scale", __doc__, EXAMPLES)
     add = parser.add_argument
     add("--titles", type=Path, required=True, metavar="FILE", help="JSON Lines with a field title")
-    add("--queries", type=Path, required=True, metavar="FILE", help="questions, of which the ranking ones are taken")
+    add("--queries", type=Path, required=True, metavar="FILE", help="questions; ranking questions are used")
     add("--sizes", type=positive, nargs="+", default=[10_000, 100_000], metavar="N", help="default: 10000 100000")
     add("--count", type=positive, default=1000, metavar="N", help="how many queries (default: %(default)s)")
-    add("--seed", type=int, default=0, metavar="N", help="of titles and the order of queries (default: %(default)s)")
+    add(
+        "--seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="seed of titles and of the order of queries (default: %(default)s)",
+    )
     add(
         "--rank-bm25-up-to",
         type=positive,
@@ -136,7 +142,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="N",
         help="measure rank-bm25 up to this size (default: %(default)s)",
     )
-    add("--folder", type=Path, metavar="DIR", help="where catalogues are built and removed (default: the system's own)")
+    add("--folder", type=Path, metavar="DIR", help="where catalogues are built and removed (default: the system's)")
     return parser.parse_args(argv)
 
 
@@ -148,7 +154,7 @@ def _plan(sizes: Sequence[int], rank_bm25_up_to: int) -> Iterator[tuple[str, int
 
 
 def search_queries(path: Path, count: int, seed: int) -> list[str]:
-    """Return up to `count` different queries of the file's ranking questions, in an order drawn by the seed.
+    """Return up to `count` different queries of the file's ranking questions, shuffled by the seed.
 
     Raises:
         UserError: the file cannot be read or holds no ranking question with a query.
@@ -162,7 +168,7 @@ def search_queries(path: Path, count: int, seed: int) -> list[str]:
 
 
 def recombined(titles: Sequence[str], count: int, seed: int) -> Iterator[str]:
-    """Yield titles that begin like one and end like another of `titles`."""
+    """Yield random titles: each joins the beginning of one of `titles` to the end of another."""
     chance = random.Random(seed)
     for _ in range(count):
         first, second = chance.choice(titles).split(), chance.choice(titles).split()
@@ -215,12 +221,12 @@ def _child(what: str, code: str, arguments: Sequence[Path], given: str) -> str:
         check=False,
     )
     if child.returncode:
-        raise UserError(f"the {what} ended with code {child.returncode}: mend what it says above")
+        raise UserError(f"the {what} ended with code {child.returncode}: correct what it says above")
     return child.stdout
 
 
 def print_rows(rows: Sequence[Json]) -> None:
-    """Print a line for each engine and size; memory grown is that since before opening."""
+    """Print a line for each engine and size; "MB grown" counts from before the opening."""
     columns = ("engine", "titles", "build s", "build peak MB", "disk MB", "open s", "MB opened", "MB after", "MB grown")
     print_table((*columns, "p50 ms", "p99 ms"), (_row(row) for row in rows))
 

@@ -16,7 +16,7 @@ from utilities.errors import UserError, exit_code
 from utilities.task_type import TaskType
 
 EXAMPLES = """\
-  python -m benchmarks.detection_accuracy                       tests/data/detection_wordings.jsonl
+  python -m benchmarks.detection_accuracy                       tests/prompts/data/detection_wordings.jsonl
   python -m benchmarks.detection_accuracy --data FILE           the official questions, from your own copy
 
 A line holds prompt (or input_field), task_type and, if it likes, is_multiple_choice.

@@ -1,9 +1,9 @@
-"""What a catalogue that holds the evaluation's own judgements does to a score: with its rows left in, and left out.
+"""How much a catalogue that holds the evaluation's own judgements raises a score.
 
-Two catalogues are built of the same titles and judged queries: one of everything, one with --exclude on the questions.
-The questions' own judgements are among the judged queries, as they are when both come from one public data set.
-Then the ranking questions are ordered by words alone, by the related products of each catalogue alone, and by both,
-without a model.
+Two catalogues are built from the same titles and judged queries: one from all rows, one with --exclude for the
+questions. The questions' own judgements are among the judged queries, as they are when both come from one public data
+set. Then the ranking questions are ordered without a model: by words, by the related products of each catalogue, and by
+both.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import Json, Results, conditions, make_parser, print_table, source_digest
+from evaluation.exclusions import write_exclusion_list
 from evaluation.metrics import ndcg
 from evaluation.questions import read_questions
 from evaluation.run_record import describe_data
@@ -39,11 +40,11 @@ EXAMPLES = """\
 _ORDERS = {"words": (LEXICAL,), "related": (RELATED,), "words and related": (LEXICAL, RELATED)}
 _LEAST_GAIN = 0.1
 Ranked = tuple[str, tuple[str, ...], tuple[float, ...]]
-"""A query, its candidates, and what each is worth."""
+"""A query, its candidates, and their gains."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure by the options of the command line; print a table and return 0."""
+    """Run the benchmark with the options of the command line, print a table and return 0."""
     options = _options(argv)
     results = Results(options.results, conditions(1, None), fresh=options.fresh)
     files = {name: describe_data(getattr(options, name), 0)["sha256"] for name in ("titles", "rows", "data")}
@@ -68,12 +69,14 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def measured(options: argparse.Namespace) -> Json:
-    """Return the NDCG of each order with rows left in and out, and where related products came from."""
+    """Return the NDCG of each order with rows left in and out, and the origins of the related products."""
     questions = list(ranked(options.data))
     with tempfile.TemporaryDirectory() as folder:
         judged = Path(folder) / "judged.jsonl"
         write_text(judged, "".join(judgements([*ranked(options.rows), *questions])))
-        catalogues = [_built(Path(folder), options, judged, exclude) for exclude in ((), (options.data,))]
+        listed = Path(folder) / "exclusions.jsonl"
+        write_exclusion_list([options.data], listed)
+        catalogues = [_built(Path(folder), options, judged, exclude) for exclude in ((), (listed,))]
         tables = [_ordered(catalogue, questions, options.related) for catalogue in catalogues]
         (excluded,) = catalogues[1].manifest.excluded
     means = {name: [statistics.fmean(table[name]) for table, _ in tables] for name in _ORDERS}

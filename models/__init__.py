@@ -1,1 +1,1 @@
-"""Who answers: the model that the evaluator imports, its settings and its engines."""
+"""The model that the evaluator imports: its settings, scheduling and engines."""

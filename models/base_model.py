@@ -5,15 +5,15 @@ from collections.abc import Mapping, Sequence
 
 
 class ShopBenchBaseModel(ABC):
-    """What the evaluator calls: a constructor without arguments and the two methods below."""
+    """The interface that the evaluator calls: a constructor without arguments, and these two methods."""
 
     @abstractmethod
     def get_batch_size(self) -> int:
-        """Return how many prompts the next call of `batch_predict` may hold, 1 to 16."""
+        """Return the most prompts for the next call of `batch_predict`, 1 to 16."""
 
     @abstractmethod
     def batch_predict(self, batch: Mapping[str, Sequence[str]], is_multiple_choice: bool) -> list[str]:
-        """Answer `batch["prompt"]`: one string a prompt, in order, whatever happens.
+        """Answer every prompt of the batch: one string for each, in order, whatever happens.
 
         Args:
             batch: `{"prompt": [str, ...]}` and nothing else.

@@ -1,4 +1,4 @@
-"""Which model and adapter answers a task type, which one reasons, and each model asked for its own prompts."""
+"""Model cooperation: several models and adapters, each answering its own task types or writing reasoning."""
 
 import time
 from collections import Counter
@@ -18,12 +18,12 @@ from utilities.grouping import grouped, in_order
 from utilities.task_type import TaskType
 
 Answerer = tuple[str, str | None]
-"""A model's name, empty for the one of the settings, and an adapter, None for the model's own."""
+"""The name of a model, empty for the model of the settings; and an adapter, None for the model's own."""
 
 
 @dataclass(frozen=True)
 class _Member:
-    """One model that is loaded."""
+    """One loaded model."""
 
     engine: Engine
     settings: EngineSettings
@@ -31,13 +31,13 @@ class _Member:
 
 
 class Team:
-    """The model of the settings, and those that answer single task types or write reasoning beside it."""
+    """The model of the settings, and further models that answer some task types or write reasoning."""
 
     def __init__(self, settings: Settings, engine: Engine | None = None) -> None:
-        """Start every model; `engine` stands for the one of the settings where it is given.
+        """Start every model; a given `engine` replaces the engine of the settings.
 
         Raises:
-            UserError: weights or adapters are missing, or a model does not get ready.
+            UserError: weights or adapters are missing, or a model does not start.
         """
         self._cooperation = settings.cooperation
         self._members: dict[str, _Member] = {}
@@ -46,14 +46,14 @@ class Team:
             self._members[name] = _Member(started, wanted, Asking(started, wanted, settings.clock))
 
     def assigned(self, prompt: Prompt, task_type: TaskType) -> Prompt:
-        """Return a prompt that says what answers it."""
+        """Return the prompt with the model and the adapter that answer its task type."""
         model, adapter = answerer(self._cooperation, task_type)
         return prompt if (model, adapter) == ("", None) else replace(prompt, model=model, adapter=adapter)
 
     def answers(self, prompts: Sequence[Prompt], allowance: Allowance) -> list[Answer | Missing]:
         """Return an answer for every prompt, or why there is none, before the allowance's limit.
 
-        Models are asked one after the other; each may take its prompts' share of the time that is left then.
+        Models are asked one after the other; each gets the share of its prompts in the remaining time.
         """
         left = len(prompts)
 
@@ -66,7 +66,7 @@ class Team:
         return in_order(grouped([prompt.model for prompt in prompts]), answered)
 
     def settings_of(self, prompt: Prompt) -> EngineSettings:
-        """Return how the model that answers a prompt is run."""
+        """Return the settings of the model that answers a prompt."""
         return self._members[prompt.model].settings
 
     def usage(self) -> Usage:
@@ -76,27 +76,27 @@ class Team:
 
     @property
     def events(self) -> Counter[str]:
-        """What happened on the way, by kind, summed over the models."""
+        """Events by kind, summed over the models."""
         total: Counter[str] = Counter()
         for member in self._members.values():
             total += member.asking.events + Counter(getattr(member.engine, "events", {}))
         return total
 
     def describe(self) -> dict[str, Any]:
-        """Return weights and speed of the model of the settings, and of each model beside it by its name."""
+        """Return weights and speed of the model of the settings, and of each further model by its name."""
         own, *beside = (_described(member) for member in self._members.values())
         names = list(self._members)[1:]
         return {**own, "beside": dict(zip(names, beside, strict=True))} if beside else own
 
 
 def answerer(cooperation: CooperationSettings, task_type: TaskType) -> Answerer:
-    """Return what answers a task type."""
+    """Return the model and the adapter that answer a task type."""
     model, adapter = cooperation.models.of(task_type), cooperation.adapters.of(task_type)
     return model, adapter_name(adapter) if adapter else None
 
 
 def engine_settings(settings: Settings) -> dict[str, EngineSettings]:
-    """Return how each model is run, by its name in `Prompt.model`; the one of the settings stands first."""
+    """Return the settings of each model by its name in `Prompt.model`, the model of the settings first."""
     given = [answerer(settings.cooperation, task_type) for task_type in TaskType]
     adapters = [adapter for _, adapter in given if adapter is not None]
     own = replace(settings.engine, adapters=tuple(dict.fromkeys((*settings.engine.adapters, *adapters))))
@@ -105,9 +105,9 @@ def engine_settings(settings: Settings) -> dict[str, EngineSettings]:
 
 
 def reasoning_model(settings: Settings) -> str:
-    """Return the name in `Prompt.model` of the model that writes reasoning, empty for the one of the settings.
+    """Return the name in `Prompt.model` of the model that writes reasoning; empty for the model of the settings.
 
-    A second model that is the same weights with the same adapter is the one of the settings: it is loaded once.
+    A second model with the same weights and adapter as the model of the settings is not loaded a second time.
     """
     source, engine = settings.reasoning.source, settings.engine
     if source in (NO_REASONING, OWN_REASONING):
@@ -128,7 +128,7 @@ def identities(settings: Settings) -> dict[Answerer, dict[str, str]]:
 
 
 def part_of(allowance: Allowance, share: float) -> Allowance:
-    """Return a share of the seconds that are left of a batch's; everything is left to the last model."""
+    """Return an allowance with a share of the remaining seconds; the last model gets all of them."""
     gone = time.monotonic() - allowance.began
     return replace(
         allowance,

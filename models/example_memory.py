@@ -1,4 +1,4 @@
-"""The examples that a question is shown with: fixed ones, and an earlier question of the run with its answer."""
+"""Exemplars in front of a question: fixed ones, and an earlier question of the run with its answer."""
 
 from collections.abc import Sequence
 
@@ -12,18 +12,17 @@ from prompts.settings import PromptSettings
 from utilities.task_type import TaskType
 
 _QUESTION_SHARE = 0.75
-"""Of the tokens that a prompt may have, what question and examples are put together for: they are estimated, and a
-prompt that is too long loses its middle."""
+"""The share of the most tokens for question and examples: estimates are rough, a long prompt loses its middle."""
 
 
 class Exemplars:
-    """Puts examples before questions, and keeps the last answered question of each kind.
+    """Adds examples to prompts, and keeps the last answered question of each kind.
 
-    One question is kept for each likeness, and none that takes more than `exemplar_tokens`.
+    It keeps one question for each grouping key, and none of more than `exemplar_tokens` tokens.
     """
 
     def __init__(self, settings: PromptSettings, team: Team) -> None:
-        """Read the fixed examples where the settings ask for some.
+        """Read the fixed examples if the settings ask for any.
 
         Raises:
             UserError: they cannot be read.
@@ -49,7 +48,7 @@ class Exemplars:
                 self._earlier[made.likeness] = made
 
     def _extended(self, question: str, task_type: TaskType, prompt: Prompt) -> Prompt:
-        # An example that is the question itself would show its answer.
+        # An example that equals the question would reveal its answer.
         others = [each for each in self._fixed if each.question.strip() != question.strip()]
         examples = likest(others, task_type, prompt, self._settings.exemplars)
         earlier = self._earlier.get(likeness(task_type, prompt))

@@ -1,4 +1,4 @@
-"""Failures on the way to an answer: logged once each, counted by reason, never raised to the evaluator."""
+"""A log of failures, counted by reason; failures are never raised to the evaluator."""
 
 import logging
 from collections import Counter
@@ -8,13 +8,13 @@ _LOG = logging.getLogger("shopalign")
 
 
 class FailureLog:
-    """Counts questions that something failed for, by reason: their answers rest on less than the whole method."""
+    """Counts questions by the reason of their failure; their answers miss a part of the method."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
 
     def add(self, reason: str, questions: int, error: BaseException | None = None) -> None:
-        """Count `questions` more for `reason` and write one line to the log."""
+        """Add `questions` to the count of `reason`, and write one line to the log."""
         self._counts[reason] += questions
         detail = f": {type(error).__name__}: {error}" if error else ""
         _LOG.warning("%s (%d question%s)%s", reason, questions, "" if questions == 1 else "s", detail)

@@ -1,4 +1,4 @@
-"""Reasoning written for multiple-choice questions before they are answered, in a part of a batch's time."""
+"""Chain of thought: reasoning for multiple-choice questions, written in a share of the time before they are asked."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,16 +15,16 @@ from prompts.prompt import Prompt
 
 
 class Reasoning:
-    """Has the model of the settings, or a second one, think about questions of some kinds."""
+    """Lets the model of the settings, or a second model, write reasoning for some kinds of question."""
 
     def __init__(self, settings: Settings, team: Team) -> None:
         self._settings, self._team = settings.reasoning, team
         self._model = reasoning_model(settings)
         self.events: Counter[str] = Counter()
-        """Questions that were left without the reasoning that the settings ask for, by reason."""
+        """Questions without the reasoning that the settings ask for, counted by reason."""
 
     def extend(self, items: Sequence[Item], allowance: Allowance) -> None:
-        """Put reasoning into the prompts that it came back in time for; other prompts stay as they are."""
+        """Add reasoning to prompts; a prompt whose reasoning did not arrive in time stays unchanged."""
         chosen = [item for item in items if self._wanted(item.prompt)]
         if not chosen:
             return

@@ -1,4 +1,4 @@
-"""Settings of the package: frozen, checked, read from one YAML file."""
+"""The settings of the package, read from one YAML file and validated."""
 
 import dataclasses
 import os
@@ -28,7 +28,7 @@ NO_REASONING, OWN_REASONING = "none", "own"
 
 @checked
 class OfTaskTypes:
-    """One name for each task type; empty where the type has none of its own."""
+    """One name for each task type; empty for the default."""
 
     multiple_choice: str = ""
     retrieval: str = ""
@@ -43,10 +43,10 @@ class OfTaskTypes:
 
 @checked
 class CooperationSettings:
-    """Which task types are answered by something else than `engine`.
+    """Task types that another adapter or another model than that of `engine` answers.
 
-    `adapters` are folders of LoRA adapters for the weights of `engine`, relative to the repository, `none` for the
-    weights alone; `models` are names of the catalogue, each a further model that is loaded beside.
+    `adapters` are folders of LoRA adapters for the weights of `engine`, relative to the repository; `none` means the
+    weights without adapter. `models` are names of the model registry; each is loaded as a further model.
     """
 
     adapters: OfTaskTypes = field(default_factory=OfTaskTypes)
@@ -63,11 +63,10 @@ class CooperationSettings:
 
 @checked
 class ReasoningSettings:
-    """Who writes reasoning for multiple-choice questions before they are answered.
+    """The model that writes reasoning for multiple-choice questions before they are answered.
 
-    `source` is `none`, `own` for the model of `engine`, or a name of the catalogue, a further model that is loaded
-    beside. It writes up to `words` words for questions of `kinds`, and may take `share` of the seconds that a batch
-    has.
+    `source` is `none`, `own` for the model of `engine`, or a name of the model registry, which is loaded as a further
+    model. It writes up to `words` words for questions of `kinds`, in at most `share` of a batch's seconds.
     """
 
     source: str = NO_REASONING
@@ -78,7 +77,7 @@ class ReasoningSettings:
 
 @checked
 class Settings:
-    """All settings; `batch_size` is what `get_batch_size` tells the evaluator, 1 to 16."""
+    """All settings; `batch_size` is the value of `get_batch_size`, 1 to 16."""
 
     batch_size: Annotated[int, Field(ge=1, le=16)] = 16
     engine: EngineSettings = field(default_factory=EngineSettings)
@@ -90,14 +89,14 @@ class Settings:
 
 
 def load_settings(path: Path | None = None, environment: Mapping[str, str] = os.environ) -> Settings:
-    """Read a settings file: `path`, else the file that SHOPALIGN_SETTINGS names, else the default one.
+    """Read a settings file: `path`, else the file that SHOPALIGN_SETTINGS names, else the default file.
 
     In the environment, SHOPALIGN_MODEL replaces `engine.model`, SHOPALIGN_WEIGHTS `engine.weights`, SHOPALIGN_ADAPTER
-    `engine.adapter`. Other weights come without an adapter unless one is named, because an adapter belongs to its base.
+    `engine.adapter`. Other weights have no adapter unless one is named, because an adapter belongs to its base.
 
     Raises:
-        UserError: the file is missing, is not YAML, or holds an unknown key, a value of the wrong type or a model that
-            the catalogue lacks.
+        UserError: the file is missing, is not YAML, or holds an unknown key, a value of the wrong type, or a model that
+            the registry lacks.
     """
     path = path or settings_file(environment)
     values = read_mapping(path, "the settings", f"name a file by {FILE_VARIABLE}")
@@ -113,13 +112,13 @@ def load_settings(path: Path | None = None, environment: Mapping[str, str] = os.
 
 
 def settings_file(environment: Mapping[str, str] = os.environ) -> Path:
-    """Return the file that SHOPALIGN_SETTINGS names, else the default one."""
+    """Return the file that SHOPALIGN_SETTINGS names, else the default file."""
     named = environment.get(FILE_VARIABLE)
     return Path(named) if named else DEFAULT_FILE
 
 
 def _with_variables(engine: EngineSettings, environment: Mapping[str, str]) -> EngineSettings:
-    """Return the engine's settings with what the environment replaces."""
+    """Return the engine's settings with the values of the environment variables."""
     weights, adapter = environment.get(WEIGHTS_VARIABLE), environment.get(ADAPTER_VARIABLE)
     if weights:
         engine = dataclasses.replace(engine, weights=weights, adapter="")

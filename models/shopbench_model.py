@@ -1,4 +1,4 @@
-"""From a batch of questions to a batch of answers: detect, retrieve, prompt, reason, engine, answer."""
+"""The way from a batch of questions to a batch of answers: detect, retrieve, prompt, reason, ask, decide."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -33,22 +33,22 @@ from utilities.tracks import TRACKS, track_of
 
 _LOG = logging.getLogger("shopalign")
 _EVIDENCE_SHARE = 0.2
-"""Of a batch's seconds, what evidence may take; later questions get what takes no time."""
+"""The share of a batch's seconds for evidence; later questions of the batch get the fast sources only."""
 
 
 class ShopBenchModel(ShopBenchBaseModel):
-    """Answers ShopBench questions; nothing that goes wrong reaches the evaluator."""
+    """Answers ShopBench questions; no failure reaches the evaluator."""
 
     def __init__(self, settings: Settings | None = None, engine: Engine | None = None) -> None:
         """Load settings, engine and knowledge.
 
         Raises:
-            UserError: a setting is wrong, or weights are missing.
+            UserError: a setting is invalid, or weights are missing.
         """
         self.settings = settings or load_settings()
         check_variants(self.settings.prompts)
         self._clock = Clock(self.settings.clock, track_minutes(self.settings.clock))
-        # The engine loads in a process of its own, and the vectors in this one meanwhile.
+        # The engine loads in its own process, and the vectors in this process at the same time.
         with ThreadPoolExecutor(1) as beside:
             knowledge = beside.submit(open_knowledge, self.settings.knowledge, engine_identity(self.settings.engine))
             self._team = Team(self.settings, engine)
@@ -62,16 +62,16 @@ class ShopBenchModel(ShopBenchBaseModel):
 
     @property
     def fallbacks(self) -> Mapping[str, int]:
-        """Questions that something failed for, by reason; without a failure it is empty."""
+        """Number of questions for each reason of failure; empty without a failure."""
         return self._failures.counts
 
     @property
     def events(self) -> Mapping[str, int]:
-        """What happened on the way, by kind: engines lost and restarted, work cut or added to fit the time."""
+        """Number of events by kind: engines lost and restarted, work reduced or added to fit the time."""
         return dict(self._team.events + self._knowledge.events + self._reasoning.events)
 
     def describe(self) -> dict[str, object]:
-        """Return settings, engine and its speed, for the record beside the scores."""
+        """Return settings, engine and speed for the record of a run."""
         return {
             "settings": asdict(self.settings),
             **self._team.describe(),
@@ -83,7 +83,7 @@ class ShopBenchModel(ShopBenchBaseModel):
         return self.settings.batch_size
 
     def batch_predict(self, batch: Mapping[str, Sequence[str]], is_multiple_choice: bool) -> list[str]:
-        """Answer `batch["prompt"]`: one string a prompt, in order, whatever happens."""
+        """Answer every prompt of the batch: one string for each, in order, whatever happens."""
         allowance = self._clock.open(len(batch["prompt"]))
         items = [self._item(Question(text), is_multiple_choice, allowance) for text in batch["prompt"]]
         self._extend(items, allowance)
@@ -98,7 +98,7 @@ class ShopBenchModel(ShopBenchBaseModel):
         return [item.decision.text for item in items]
 
     def _fitted(self) -> dict[Answerer, Combiner]:
-        """Return what combines the scores of each model and adapter with evidence."""
+        """Return the combiner of scores and evidence for each model and adapter."""
         found: dict[Answerer, Combiner] = {("", None): self._knowledge.combiner}
         for answerer, identity in identities(self.settings).items():
             if answerer not in found:
@@ -131,7 +131,7 @@ class ShopBenchModel(ShopBenchBaseModel):
         return self._knowledge.by_words()
 
     def _extend(self, items: Sequence[Item], allowance: Allowance) -> None:
-        """Put the reasoning and the examples that the settings ask for into the prompts."""
+        """Add the reasoning and the examples that the settings ask for to the prompts."""
         try:
             self._reasoning.extend(items, allowance)
             self._exemplars.extend(items)
@@ -165,7 +165,7 @@ class ShopBenchModel(ShopBenchBaseModel):
 
 
 def check_variants(settings: PromptSettings) -> None:
-    """Build one prompt a task type, so that a misspelt variant is reported at the start.
+    """Build one prompt for each task type, so that a misspelt variant is reported at the start.
 
     Raises:
         UserError: a variant does not exist.
@@ -175,11 +175,11 @@ def check_variants(settings: PromptSettings) -> None:
 
 
 def track_minutes(settings: ClockSettings) -> float:
-    """Return the track's time: that of the settings, else that of the track that aicrowd.json names."""
+    """Return the track's minutes: those of the settings, else those of the track that aicrowd.json names."""
     if settings.minutes:
         return settings.minutes
     try:
         return track_of(ROOT / "aicrowd.json").minutes
     except UserError as error:
-        _LOG.warning("the shortest track's time is kept to: %s", error)
+        _LOG.warning("the limit of the shortest track applies: %s", error)
         return min(track.minutes for track in TRACKS)

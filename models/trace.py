@@ -1,4 +1,4 @@
-"""What a model did with each question, kept for people to look into; nothing is kept unless somebody asks."""
+"""The trace of a run: how the model answered each question. A trace is kept on request only."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, runtime_checkable
@@ -15,7 +15,7 @@ from prompts.prompt import Prompt
 
 
 class Trace:
-    """One `TracedQuestion` for each question, in the order in which they were asked."""
+    """One `TracedQuestion` for each question, in the order of asking."""
 
     def __init__(self) -> None:
         self.questions: list[TracedQuestion] = []
@@ -55,13 +55,13 @@ class Trace:
 
 @runtime_checkable
 class KeepsTrace(Protocol):
-    """A model that keeps a trace when it is given one."""
+    """A model that adds to a trace if it has one."""
 
     trace: Trace | None
 
 
 def start_trace(model: object) -> Trace | None:
-    """Have a model keep a trace from now on; None for one that cannot."""
+    """Start a trace of a model; None if the model keeps none."""
     if not isinstance(model, KeepsTrace):
         return None
     model.trace = Trace()
@@ -69,12 +69,12 @@ def start_trace(model: object) -> Trace | None:
 
 
 def _share(now: int, before: int, questions: int) -> float:
-    """Return each question's share; a new process of the engine begins its totals anew."""
+    """Return each question's share; the totals of a new engine process start at 0."""
     return (now - before if now >= before else now) / questions
 
 
 def _labelled(prompt: Prompt, answer: Answer | Missing) -> dict[str, Any]:
-    """Return what is known of each label before model and evidence are combined."""
+    """Return the labels with their texts, evidence and model scores before these are combined."""
     space = prompt.space
     written, scores = ("", ()) if isinstance(answer, Missing) else (answer.text, tuple(answer.scores))
     if not isinstance(space, Choice | Selection):

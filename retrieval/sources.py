@@ -55,7 +55,7 @@ def open_knowledge(settings: KnowledgeSettings, identity: Mapping[str, str]) -> 
 
 
 def weights_name(settings: KnowledgeSettings, identity: Mapping[str, str]) -> Path:
-    """Return the file for a model's fitted weights: the file of the settings, else one named after model and adapter."""
+    """Return the file for fitted weights: the file of the settings, else one named after model and adapter."""
     name = "+".join(filter(None, (identity["model"], Path(identity.get("adapter", "")).name)))
     return ROOT / settings.weights if settings.weights else FOLDER / f"{name}.yaml"
 

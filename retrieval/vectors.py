@@ -18,7 +18,7 @@ class Vectors:
         self._encode = encode
 
     def similarity(self, query: str, candidates: Sequence[str]) -> tuple[float, ...]:
-        """Return the cosine of the embeddings of `query` and each candidate, -1 to 1; 0 for an embedding of length 0."""
+        """Return the cosine of query and candidate embeddings, -1 to 1; 0 for an embedding of length 0."""
         if not candidates:
             return ()
         # In separate batches: a batch is padded to its longest text, and a review is ten times as long as a candidate.

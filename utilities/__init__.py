@@ -1,1 +1,1 @@
-"""The evaluator's rules, retrieval, weights and the helpers that command lines share."""
+"""The ground floor: task types, tracks, errors, files, options, settings files, fingerprints, processes and git."""

@@ -1,1 +1,1 @@
-"""Planning: what is done for each prompt in the seconds that there are."""
+"""Scheduling: chooses the work for each prompt within the remaining seconds, and watches the engine."""

@@ -1,4 +1,4 @@
-"""Gets a batch of prompts answered by an engine that may be slow, short of memory, hung or dead."""
+"""Asks an engine for the answers to a batch, and copes with one that is slow, out of memory, hung or dead."""
 
 import logging
 import math
@@ -18,30 +18,30 @@ from prompts.prompt import Prompt
 
 _LOG = logging.getLogger("shopalign")
 _RESERVE = 0.8
-"""Of the time that is left, what is planned with: a prediction is no promise."""
+"""The share of the remaining time that is planned with: predictions can be wrong."""
 _UNTRIED_SHARE, _TRIED_SHARE = 0.05, 0.3
-"""Of the time that is left, what is handed to the engine at once, before and after it kept to a prediction."""
+"""The share of the remaining time for one request, before and after the engine first met a prediction."""
 _PATIENCE_SHARE, _LAST_PATIENCE_SHARE = 0.6, 0.95
-"""Of the time that is left, what an answer is waited for, while others wait and for the last."""
+"""The share of the remaining time to wait for an answer: while other prompts wait, and for the last request."""
 _TIMES_AS_LONG, _LEAST_PATIENCE, _LEAST_PATIENCE_SHARE = 20.0, 2.0, 0.1
-"""An engine that kept to predictions is given up when it takes so many times as long, so many seconds, or such a share
-of the time that is left, whichever is longest: a busy machine is no hung engine, and a new one takes long to load."""
+"""The patience with an engine that met predictions: a multiple of the prediction, seconds, and a share of the remaining
+time, whichever is longest. A busy machine is no hung engine, and a restart takes long."""
 _TOO_LATE = 0.3
 _PROBED_SHARE = 0.75
-"""Of a batch's seconds; while more are left, the cheapest prompt is asked even if it is expected to take too long."""
+"""While more than this share of a batch's seconds remains, the cheapest prompt is asked even if it seems too slow."""
 _OUT_OF_MEMORY = ("out of memory", "OutOfMemory", "MemoryError")
 
 
 @dataclass(frozen=True)
 class Missing:
-    """A prompt without an answer, and why."""
+    """Why a prompt has no answer."""
 
     reason: str
 
 
 @dataclass
 class _Batch:
-    """A batch on its way: groups of prompts that are still to be asked, and what has come back."""
+    """The state of a batch: groups of pending prompts, and the results so far."""
 
     choices: list[Efforts]
     allowance: Allowance
@@ -49,17 +49,17 @@ class _Batch:
     results: dict[int, Answer | Missing] = field(default_factory=dict)
 
     def pending(self) -> list[int]:
-        """Return the prompts that are still to be asked, in their order."""
+        """Return the indices of the pending prompts, group by group."""
         return [index for group in self.groups for index in group]
 
     def take(self, indices: Sequence[int]) -> None:
-        """Take prompts out of their groups."""
+        """Remove prompts from their groups."""
         taken = set(indices)
         left = ([index for index in group if index not in taken] for group in self.groups)
         self.groups = [group for group in left if group]
 
     def step_down(self, index: int, failed: Effort) -> bool:
-        """Let a prompt be asked once where it failed in several orders at a time; tell whether it was that."""
+        """Reduce a prompt that failed in several orders at once to its own order; return whether it did."""
         if len(failed.prompts) < 2:
             return False
         self.choices[index] = tuple(effort for effort in self.choices[index] if len(effort.prompts) < 2)
@@ -69,7 +69,7 @@ class _Batch:
 
 
 class Asking:
-    """Plans batches for one engine, watches how it keeps to the plan, and narrows down what it fails on."""
+    """Plans batches for one engine, measures its speed, and halves batches that fail."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class Asking:
         self.events: Counter[str] = Counter()
 
     def answers(self, prompts: Sequence[Prompt], allowance: Allowance) -> list[Answer | Missing]:
-        """Return an answer for every prompt, or why there is none, before the allowance's limit."""
+        """Return an answer for every prompt, or the reason for none, before the allowance's limit."""
         choices: list[Efforts] = [efforts(prompt, self._settings, self._clock) for prompt in prompts]
         batch = _Batch(choices, allowance, [list(range(len(prompts)))])
         while batch.pending():
@@ -96,7 +96,7 @@ class Asking:
         return [batch.results[index] for index in range(len(prompts))]
 
     def _ask_some(self, batch: _Batch) -> str:
-        """Ask for as many prompts as can be asked together; return why no more can be asked, if so."""
+        """Send one request of several prompts; return the reason if no more requests can be sent."""
         left = self._left(batch)
         pending = batch.pending()
         fair = batch.allowance.began + batch.allowance.seconds - self._now()
@@ -118,7 +118,7 @@ class Asking:
         except LostEngineError as error:
             self._tried = False
             self._narrow(batch, indices, str(error).partition(":")[0])
-        except Exception as error:  # noqa: BLE001 - whatever an engine raises, other prompts still have their chance
+        except Exception as error:  # noqa: BLE001 - whatever an engine raises, other prompts must still be asked
             self._fail(batch, indices, planned, error)
         else:
             batch.take(indices)
@@ -128,7 +128,7 @@ class Asking:
         return ""
 
     def _probe(self, batch: _Batch) -> dict[int, Effort]:
-        """Ask for the cheapest answer after all: an engine that was slow once is not taken to be slow for ever."""
+        """Choose the cheapest prompt although it seems too slow: an engine that was slow once may have recovered."""
         costs = {index: self.speed.predict(batch.choices[index][-2].work) for index in batch.pending()}
         cheapest = min(costs, key=costs.__getitem__)
         return {cheapest: batch.choices[cheapest][-2]}
@@ -137,7 +137,7 @@ class Asking:
         return batch.allowance.began + batch.allowance.limit - self._now()
 
     def _chunk(self, batch: _Batch, planned: dict[int, Effort], left: float) -> list[int]:
-        """Return prompts of the first group that can be afforded: as many as may be asked at once, at least one."""
+        """Return the prompts of the next request: as many of the first group as fit, at least one."""
         group = next(group for group in batch.groups if any(index in planned for index in group))
         candidates = [index for index in group if index in planned]
         at_once = (_TRIED_SHARE if self._tried else _UNTRIED_SHARE) * left
@@ -151,7 +151,7 @@ class Asking:
         return chunk
 
     def _patience(self, chunk: Sequence[Effort], left: float, *, last: bool) -> float:
-        """Return the seconds to wait: what leaves time for the others, less where far less is expected."""
+        """Return the seconds to wait: some time remains for other prompts, and a small request gets less."""
         most = left * (_LAST_PATIENCE_SHARE if last else _PATIENCE_SHARE)
         if not self._tried:
             return most
@@ -186,7 +186,7 @@ class Asking:
         self._narrow(batch, indices, "engine failed")
 
     def _narrow(self, batch: _Batch, indices: Sequence[int], reason: str) -> None:
-        """Ask for both halves of what failed, after all else; one prompt that failed alone is not asked again."""
+        """Queue both halves of a failed request behind all others; a prompt that failed alone is not asked again."""
         batch.take(indices)
         if len(indices) == 1:
             batch.results[indices[0]] = Missing(reason)
@@ -200,7 +200,7 @@ class Asking:
 
 
 def _scored(prompt: Prompt, answer: Answer) -> bool:
-    """Tell whether an answer that carries scores has a finite one for each label."""
+    """Return whether an answer has no scores, or a finite score for each label."""
     labels = getattr(prompt.space, "labels", ())
     return not answer.scores or (len(answer.scores) == len(labels) and all(map(math.isfinite, answer.scores)))
 

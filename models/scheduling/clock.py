@@ -1,4 +1,4 @@
-"""The evaluator's two clocks: seconds a sample, counted for a batch, and minutes for a whole track."""
+"""The evaluator's two time limits: seconds for each sample, counted by batch, and minutes for a track."""
 
 import time
 from collections.abc import Callable
@@ -13,8 +13,8 @@ from utilities.typed_yaml import NotNegative, Share, Whole, checked
 _PACE_SHARE = 0.75
 _BANK_SHARE = 0.2
 _KEPT_SHARE = 0.03
-"""Of the track, what is never counted on: the evaluator's own work between batches takes time, too."""
-"""What is neither pace nor bank, 5 % of the track, is never planned with."""
+"""Shares of the track's time: the pace, the initial bank, and the part kept for the evaluator's own work. The remaining
+5 % of the rest are never planned with."""
 _SHARE_OF_THE_REST = 0.05
 
 
@@ -42,10 +42,12 @@ class ClockSettings:
 
 @dataclass(frozen=True)
 class Allowance:
-    """What one batch may take.
+    """The time allowed for one batch.
 
-    `began` is the monotonic time at which it came, `seconds` what it should take, so that the track's time lasts, and
-    `limit` the seconds after which the evaluator might kill the submission.
+    Attributes:
+        began: the monotonic time of the batch's start.
+        seconds: the fair seconds, with which the track's time suffices for all questions.
+        limit: the seconds after which the evaluator might kill the submission.
     """
 
     began: float
@@ -54,16 +56,16 @@ class Allowance:
 
 
 class Clock:
-    """Gives every batch its seconds.
+    """Allots seconds to batches.
 
-    A batch may take its share of the track, which is the pace times its questions, and whatever slower and faster
-    batches before it left in the bank. The bank begins with a fifth of the track, so that a hard batch early on is not
-    cut. However long the questions take, their sum stays below the track's limit if there are as many as expected;
-    questions beyond that share what is left.
+    A batch gets its share of the track, the pace times its questions, and the balance of the bank. Fast batches pay
+    into the bank, slow ones borrow from it. The bank starts with a fifth of the track, so that an early slow batch is
+    not cut. The sum stays below the track's limit for the expected number of questions; further questions share the
+    remaining time.
     """
 
     def __init__(self, settings: ClockSettings, minutes: float, now: Callable[[], float] = time.monotonic) -> None:
-        """Start the clock of a track that has `minutes`, loading included."""
+        """Start the clock of a track of `minutes` minutes, loading included."""
         self._settings, self._now = settings, now
         self._started = now()
         self._total = (1 - _KEPT_SHARE) * 60.0 * minutes
@@ -74,21 +76,21 @@ class Clock:
         self.batches = 0
 
     def loaded(self) -> None:
-        """Take the seconds since the start, in which the model was loaded, off the bank."""
+        """Subtract the loading time, the seconds since the start, from the bank."""
         self._bank -= self._now() - self._started
 
     def open(self, questions: int) -> Allowance:
-        """Return what a batch of `questions` may take from now on."""
+        """Return the allowance of a batch of `questions` that starts now."""
         self._asked += questions
         self.batches += 1
         limit = self._settings.seconds_per_sample * self._settings.share * questions
         limit = max(min(limit, self._total - self.elapsed), 0.0)
         fair = max(min(limit, self._fair(questions)), 0.0)
-        # Nobody knows how many more come when there are more than expected, so none may take what is left.
+        # Beyond the expected number of questions nobody knows how many follow, so no batch may use all remaining time.
         return Allowance(self._now(), fair, limit if self._asked <= self._expected else fair)
 
     def close(self, questions: int, allowance: Allowance) -> None:
-        """Settle the seconds that a batch took."""
+        """Charge the bank with the seconds of a finished batch."""
         self._bank += self._pace * questions - self.since(allowance)
 
     def since(self, allowance: Allowance) -> float:

@@ -1,4 +1,4 @@
-"""How much work a prompt may be worth: from several orders of its candidates down to the cheapest model answer."""
+"""Efforts: the ways to answer a prompt, from several orders of its candidates down to no model at all."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,12 +12,12 @@ from prompts.prompt import Prompt
 
 _SHORT_TEXT = 1 / 3
 _TOKENS_PER_WORD = 2
-_CUE_PASSES = 3  # the text itself, and every phrase of it behind two cues
+_CUE_PASSES = 3  # the text itself, and each of its phrases behind two cues
 
 
 @dataclass(frozen=True)
 class Work:
-    """What an engine does for an effort: characters that it reads, and tokens that it writes one after the other."""
+    """The work of an engine: characters to read, and tokens to write one after the other."""
 
     characters: int = 0
     steps: int = 0
@@ -25,7 +25,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Effort:
-    """One way to answer a prompt: the prompts that are asked for it, how, and the work that this is."""
+    """One way to answer a prompt: the prompts to ask, the way of answering, and the work."""
 
     name: str
     prompts: tuple[Prompt, ...]
@@ -34,18 +34,18 @@ class Effort:
 
 
 EVIDENCE = Effort("evidence", (), "", Work())
-"""No model at all: the prompt's own fallback."""
+"""No model: the prompt's fallback."""
 
 
 def efforts(prompt: Prompt, engine: EngineSettings, clock: ClockSettings) -> tuple[Effort, ...]:
-    """Return what can be done for a prompt, the dearest first and evidence last; the planned effort is `planned`."""
+    """Return the efforts for a prompt, the most expensive first and evidence last; one of them is named `planned`."""
     way = way_of(prompt.space, engine)
     planned = Effort("planned", (prompt,), way, work_of(prompt, way))
     return (*_spare(prompt, way, clock), planned, *_cheaper(prompt, way), EVIDENCE)
 
 
 def work_of(prompt: Prompt, way: str) -> Work:
-    """Estimate the work of one prompt answered in one way; the estimate's scale is corrected by measurement."""
+    """Estimate the work of one prompt in one way of answering; measurements correct the scale of the estimate."""
     shown = len(prompt.system) + len(prompt.user)
     space = prompt.space
     if way in (TEXT, PMI):
@@ -70,7 +70,7 @@ def _steps(space: AnswerSpace, way: str) -> int:
 
 
 def _spare(prompt: Prompt, way: str, clock: ClockSettings) -> tuple[Effort, ...]:
-    """Return what spare time is worth: it goes to options that are told by their numbers, whose order matters."""
+    """Return the effort for spare time: it helps options that are chosen by their numbers, whose order matters."""
     if way != LABEL or clock.spare == "none":
         return ()
     if clock.spare == "decode":
@@ -93,7 +93,7 @@ def _cheaper(prompt: Prompt, way: str) -> tuple[Effort, ...]:
 
 
 def _shortened(prompt: Prompt, space: Text) -> Prompt | None:
-    """Return the prompt with a third of its words, nothing where what must be kept leaves no room."""
+    """Return the prompt with a third of its most words; None if kept phrases leave no room."""
     words = max(int(space.max_words * _SHORT_TEXT), 1)
     kept = sum(len(phrase.split()) for phrase in space.keep)
     if kept or words == space.max_words:

@@ -1,4 +1,4 @@
-"""Label probabilities averaged over several orders of the candidates: a preference for a place cancels out."""
+"""Averages label probabilities over several orders of the candidates, which cancels position bias."""
 
 import math
 import statistics
@@ -13,9 +13,9 @@ _LEAST = 1e-12
 
 
 def combined(prompts: Sequence[Prompt], answers: Sequence[Answer]) -> Answer:
-    """Return the answer to the first prompt from those to it and to its reorderings.
+    """Combine the answers to a prompt and to its reorderings into the answer to the first prompt.
 
-    Its scores are logarithms of mean probabilities. Without scores everywhere the first answer stands.
+    Its scores are logarithms of mean probabilities. If an answer has no scores, the first answer is returned.
     """
     first = prompts[0]
     assert isinstance(first.space, Choice | Selection)

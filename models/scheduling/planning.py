@@ -1,4 +1,4 @@
-"""What is done for each prompt of a batch in the seconds that there are."""
+"""Plans a batch: chooses an effort for each prompt so that all prompts fit into the given seconds."""
 
 from collections.abc import Sequence
 
@@ -6,17 +6,17 @@ from models.scheduling.effort import EVIDENCE, Effort, Work
 from models.scheduling.speed import Speed
 
 _SPARE_SHARE = 0.5
-"""Spare work is begun only where all of it is expected to end in half of the time."""
+"""Spare work starts only if the whole batch is expected to end within this share of the time."""
 
 Efforts = Sequence[Effort]
-"""The efforts of one prompt, the dearest first and evidence last."""
+"""The efforts for one prompt, the most expensive first and evidence last."""
 
 
 def plan(choices: Sequence[Efforts], speed: Speed, seconds: float) -> list[Effort]:
     """Choose an effort for each prompt, so that all are expected to end within `seconds`.
 
-    All begin as planned. While that takes too long, the prompt that saves most becomes cheaper; while there is time to
-    spare, the prompt that costs least gets more.
+    All prompts start with their planned effort. While the batch takes too long, the prompt with the largest saving gets
+    a cheaper effort; while there is spare time, the cheapest prompt gets a more expensive one.
     """
     places = [_planned(efforts) for efforts in choices]
     while _seconds(choices, places, speed) > seconds:
@@ -32,7 +32,7 @@ def plan(choices: Sequence[Efforts], speed: Speed, seconds: float) -> list[Effor
 
 
 def together(works: Sequence[Work]) -> Work:
-    """Return the work of prompts that are asked at once: all is read, texts are written side by side."""
+    """Return the work of prompts in one batch: all characters are read, texts are written in parallel."""
     return Work(sum(work.characters for work in works), max((work.steps for work in works), default=0))
 
 

@@ -1,4 +1,4 @@
-"""How fast an engine reads and writes, as measured on what it did last."""
+"""Predicts the seconds of an engine's work from its measured speed."""
 
 import math
 from dataclasses import dataclass, replace
@@ -7,7 +7,7 @@ from models.engines.usage import Usage
 from models.scheduling.effort import Work
 
 _KEPT = 0.5
-"""Of everything older at each measurement: an engine that becomes ten times slower is believed at once."""
+"""The weight of all older measurements at each new one; small, so that a sudden slowdown counts at once."""
 _ASSUMED_TOKENS_PER_CHARACTER = 0.3
 _ASSUMED_SECONDS_PER_TOKEN = 1e-3
 _ASSUMED_SECONDS_PER_STEP = 5e-2
@@ -17,7 +17,7 @@ _LEAST_SECONDS = 1e-6
 
 @dataclass
 class _Ratio:
-    """A quotient of two sums in which older parts count less and less."""
+    """A quotient of two exponentially decaying sums."""
 
     above: float = 0.0
     below: float = 0.0
@@ -32,10 +32,10 @@ class _Ratio:
 
 
 class Speed:
-    """Predicts the seconds of an engine's work from what it has done."""
+    """The prefill and decode speed of an engine, updated by each batch."""
 
     def __init__(self, usage: Usage) -> None:
-        """Begin with what the engine has measured before the first batch."""
+        """Start with the engine's measurements from before the first batch."""
         self._seen = replace(usage)
         self._density = _Ratio()
         self._prefill = _Ratio()
@@ -67,21 +67,21 @@ class Speed:
         }
 
     def predict(self, work: Work) -> float:
-        """Return the seconds that `work` is going to take."""
+        """Return the predicted seconds for `work`."""
         return self._explained(work) * math.exp(self._log_slip)
 
     def _explained(self, work: Work) -> float:
-        """Return the seconds that reading and writing take by themselves."""
+        """Return the seconds for prefill and decoding without the correction by the slip."""
         tokens = work.characters * self._density.value(_ASSUMED_TOKENS_PER_CHARACTER)
         reading = tokens * self._prefill.value(_ASSUMED_SECONDS_PER_TOKEN)
         writing = work.steps * self._decode.value(_ASSUMED_SECONDS_PER_STEP)
         return reading + writing + _OVERHEAD
 
     def learn(self, work: Work, usage: Usage, seconds: float) -> None:
-        """Take in that `work` took `seconds` and brought the engine's totals to `usage`.
+        """Update the speed: `work` took `seconds` and brought the engine's totals to `usage`.
 
-        What the engine's own measurement does not explain is averaged as a logarithm, so that one hiccup is forgotten
-        after a few batches. A new process begins its totals anew.
+        The slip, the ratio of actual to predicted seconds, is averaged as a logarithm, so that the effect of one
+        hiccup fades after a few batches. The totals of a new process start at 0.
         """
         before = self._seen if usage.prefill_tokens >= self._seen.prefill_tokens else Usage()
         if usage.prefill_tokens > before.prefill_tokens:

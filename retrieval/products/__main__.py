@@ -1,16 +1,16 @@
-"""Make, describe, search and check a catalogue of products and known queries."""
+"""Build, describe, search and check a catalogue of products and known queries."""
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from retrieval.products.build import Request, build
 from retrieval.products.catalogue import Catalog
 from retrieval.products.columns import JUDGEMENT_COLUMNS, PRODUCT_COLUMNS, read_columns
-from retrieval.products.description import describe, print_found
-from retrieval.products.manifest import REBUILD, BuildSettings, check_files
+from retrieval.products.manifest import REBUILD, BuildSettings, Manifest, Source, check_files
 from retrieval.products.search_engine import EngineError
 from retrieval.words import PLURAL, STEMMINGS
 from utilities.errors import UserError, exit_code
@@ -22,24 +22,26 @@ examples:
   python -m retrieval.products build --output esci --locales us shopping_queries_dataset_products.parquet \\
       --judgements shopping_queries_dataset_examples.parquet
   python -m retrieval.products build --output shop shop.csv more.jsonl.gz --map title=name,id=sku
-  python -m retrieval.products build --output esci --force products.parquet --exclude data/development.json
+  python -m evaluation.exclusions data/development.json --output exclusions.jsonl
+  python -m retrieval.products build --output esci --force products.parquet --exclude exclusions.jsonl
                                            leave out what occurs in these questions
-  python -m retrieval.products info esci    what it holds, and what was left out
+  python -m retrieval.products info esci    its sources, counts, and the rows that were left out
   python -m retrieval.products query esci "cordless drill" --related -k 5
-  python -m retrieval.products verify esci  read every byte again
+  python -m retrieval.products verify esci  compare every file with its SHA-256
 
-exit code: 0, or 2 for input that cannot be used or a catalogue that is damaged
+exit code: 0, or 2 for input that cannot be used or a damaged catalogue
 """
+NOTHING_LEFT_OUT = "nothing was left out: scores on questions made from the same data may contain their own answers"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one of the commands; 0 when it was done."""
+    """Run one of the commands and return 0."""
     arguments = _parser().parse_args(argv)
     arguments.run(arguments)
     return 0
 
 
-def _build_command(arguments: argparse.Namespace) -> None:
+def _build(arguments: argparse.Namespace) -> None:
     request = Request(
         output=arguments.output,
         sources=tuple(arguments.sources),
@@ -55,33 +57,64 @@ def _build_command(arguments: argparse.Namespace) -> None:
         exclude=tuple(arguments.exclude),
         force=arguments.force,
     )
-    print("\n".join(describe(request.output, build(request))))
+    print("\n".join(_description(request.output, build(request))))
 
 
-def _info_command(arguments: argparse.Namespace) -> None:
+def _info(arguments: argparse.Namespace) -> None:
     manifest = Catalog.open(arguments.folder).manifest
-    print("\n".join(describe(arguments.folder, manifest)))
+    print("\n".join(_description(arguments.folder, manifest)))
     _write(arguments.json, asdict(manifest))
 
 
-def _query_command(arguments: argparse.Namespace) -> None:
+def _query(arguments: argparse.Namespace) -> None:
     catalog = Catalog.open(arguments.folder)
     try:
         hits = catalog.products(arguments.query, arguments.k)
         related = catalog.related(arguments.query, arguments.k) if arguments.related else None
     except EngineError as error:
         raise UserError(f"{arguments.folder} cannot be searched ({error}): {REBUILD}") from None
-    print_found(hits, related)
-    found: dict[str, object] = {"query": arguments.query, "products": [asdict(hit) for hit in hits]}
-    _write(arguments.json, {**found, **({"related": asdict(related)} if related else {})})
+    print("\n".join(f"{hit.score:8.3f}  {hit.title}" for hit in hits) or "no product has a word of this query")
+    if related:
+        print("\n".join([f"related, from: {related.source}", *(f"          {title}" for title in related.titles)]))
+    found = {"query": arguments.query, "products": [asdict(hit) for hit in hits]}
+    _write(arguments.json, found | ({"related": asdict(related)} if related else {}))
 
 
-def _verify_command(arguments: argparse.Namespace) -> None:
+def _verify(arguments: argparse.Namespace) -> None:
     catalog = Catalog.open(arguments.folder)
     check_files(arguments.folder, catalog.manifest, thorough=True)
     catalog.check_search()
-    size = sum(entry.bytes for entry in catalog.manifest.files)
-    print(f"{arguments.folder}: every checksum is right ({size / 1e6:.1f} MB), and both indexes answer")
+    print(f"{arguments.folder}: every checksum is right ({_megabytes(catalog.manifest)}), and both indexes answer")
+
+
+def _description(folder: Path, manifest: Manifest) -> Iterator[str]:
+    """Yield lines for a person: what a catalogue holds, its sources, and what was left out of it."""
+    counts, settings, made = manifest.counts, manifest.settings, manifest.versions
+    yield (
+        f"{folder}: {counts.products:,} products, {counts.queries:,} known queries "
+        f"({counts.judgements:,} judgements), {_megabytes(manifest)}"
+    )
+    yield f"made {manifest.created} by shopalign {made.shopalign}, tantivy {made.tantivy}, Python {made.python}"
+    yield (
+        f"indexed: {', '.join(settings.indexed)}; stemming: {settings.stemming}; "
+        f"locales: {', '.join(settings.locales) or 'all'}; split: {settings.split or 'all'}"
+    )
+    for source in manifest.sources:
+        yield from _source_lines(source)
+    files = (
+        f"{each.file} ({each.products:,} products, {each.queries:,} queries; sha256 {each.sha256[:12]})"
+        for each in manifest.excluded
+    )
+    yield f"rows of these evaluation files were left out: {', '.join(files)}" if manifest.excluded else NOTHING_LEFT_OUT
+
+
+def _source_lines(source: Source) -> Iterator[str]:
+    yield f"{source.file} ({source.holds}): {source.kept:,} of {source.rows:,} rows kept"
+    yield from (f"  left out, {each.reason}: {each.rows:,}" for each in source.dropped)
+
+
+def _megabytes(manifest: Manifest) -> str:
+    return f"{sum(entry.bytes for entry in manifest.files) / 1e6:.1f} MB"
 
 
 def _write(path: Path | None, value: Mapping[str, object]) -> None:
@@ -105,60 +138,37 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(required=True, metavar="{build,info,query,verify}")
-    _add_build(commands.add_parser("build", help="make a catalogue of files of products and judgements"))
-    command = commands.add_parser("info", help="say what a catalogue holds and was made of")
-    _add_folder(command, _info_command)
-    _add_json(command)
-    command = commands.add_parser("query", help="search the products")
-    _add_folder(command, _query_command)
-    command.add_argument("query", help="what to search for")
-    command.add_argument("-k", type=positive, default=10, metavar="N", help="how many products (default: 10)")
-    command.add_argument("--related", action="store_true", help="also the products that belong to this query")
-    _add_json(command)
-    _add_folder(commands.add_parser("verify", help="check every byte, and search once"), _verify_command)
+    _add_build(commands.add_parser("build", help="build a catalogue from files of products and judgements"))
+    info = commands.add_parser("info", help="print a catalogue's sources and counts")
+    query = commands.add_parser("query", help="search the products")
+    verify = commands.add_parser("verify", help="check the SHA-256 of every file, and search once")
+    for command, run in ((info, _info), (query, _query), (verify, _verify)):
+        command.add_argument("folder", type=Path, metavar="FOLDER", help="a catalogue")
+        command.set_defaults(run=run)
+    query.add_argument("query", help="the search query")
+    query.add_argument("-k", type=positive, default=10, metavar="N", help="how many products (default: 10)")
+    query.add_argument("--related", action="store_true", help="print the related products of this query, too")
+    for command in (info, query):
+        command.add_argument("--json", type=Path, metavar="FILE", help="write the same as JSON, too")
     return parser
-
-
-def _add_folder(command: argparse.ArgumentParser, run: object) -> None:
-    command.add_argument("folder", type=Path, metavar="FOLDER", help="a catalogue")
-    command.set_defaults(run=run)
-
-
-def _add_json(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--json", type=Path, metavar="FILE", help="write the same as JSON, too")
 
 
 def _add_build(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     formats = "Parquet, CSV or JSON Lines"
+    files: dict[str, Any] = {"type": Path, "nargs": "+", "action": "extend", "default": [], "metavar": "FILE"}
     add("sources", type=Path, nargs="+", metavar="SOURCE", help=f"files of products: {formats}")
     add("--output", type=Path, required=True, metavar="FOLDER", help="the catalogue to make")
-    add(
-        "--judgements",
-        type=Path,
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="FILE",
-        help=f"queries with relevant products: {formats}",
-    )
+    add("--judgements", **files, help=f"queries with relevant products: {formats}")
     add("--map", default="", metavar="FIELD=COLUMN,...", help=f"columns of the sources: {', '.join(PRODUCT_COLUMNS)}")
     add("--map-judgements", default="", metavar="FIELD=COLUMN,...", help=f"the same: {', '.join(JUDGEMENT_COLUMNS)}")
     add("--index", default="title", metavar="FIELD,...", help="fields whose words are searched (default: title)")
     add("--locales", default="", metavar="NAME,...", help="take products of these locales only")
     add("--split", default="", metavar="NAME", help="take judgements of this split only")
     add("--stemming", choices=STEMMINGS, default=PLURAL, help="how word endings are dropped (default: %(default)s)")
-    add(
-        "--exclude",
-        type=Path,
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="FILE",
-        help="leave out what occurs in these evaluation questions",
-    )
+    add("--exclude", **files, help="exclusion lists by `python -m evaluation.exclusions`: leave out what they hold")
     add("--force", action="store_true", help="replace an existing catalogue once the new one is finished")
-    command.set_defaults(run=_build_command)
+    command.set_defaults(run=_build)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""A finished catalogue: products by BM25, and the products that belong to a query."""
+"""A finished catalogue: products by BM25, and the products related to a query."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Literal
 
@@ -12,16 +13,17 @@ from retrieval.words import words
 from utilities.errors import UserError
 
 NEAREST = 0.6
-"""The smallest share of common words, of all words of two queries, at which one stands for the other.
+"""The smallest share of common words, of all words of two queries, at which one is used in place of the other.
 
-It lets one word of a query of three be added or dropped ("cordless drill" and "cordless drill set", 2 of 3), and one of
-four be exchanged (3 of 5). Of shorter queries an exchanged word is mostly the product itself ("garden hose", "garden
-gate": 1 of 3).
+One word of a query of three may be added or dropped ("cordless drill" and "cordless drill set", 2 of 3), and one of
+four may be exchanged (3 of 5). In a shorter query an exchanged word is mostly the product itself ("garden hose",
+"garden gate": 1 of 3).
 """
+LONGEST_QUERY = 1000
+"""Characters of a query that are read: a whole text in its place would have each of its words looked up."""
+
 _NEIGHBOURS = 20
 _MOST_PRODUCTS = 1000
-# A search query is a line; a whole text pasted in its place would have each of its words looked up.
-LONGEST_QUERY = 1000
 _MOST_WORDS = 64
 _PROBE = "set of 2"
 
@@ -38,25 +40,17 @@ class Hit:
 
 @dataclass(frozen=True)
 class Related:
-    """Titles that belong to a query, the best first, and where they come from."""
+    """Titles related to a query, the best first, and their origin."""
 
     titles: tuple[str, ...]
     source: Origin
-
-
-@dataclass(frozen=True)
-class _Known:
-    """A known query and its relevant titles, best judged first."""
-
-    words: frozenset[str]
-    titles: tuple[str, ...]
 
 
 class Catalog:
     """An open catalogue; its files are mapped into memory and never written."""
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:
-        """Map the files of `folder`, whose checksums must have been compared with the manifest's before.
+        """Map the files of `folder`, which must have passed `check_files`.
 
         Raises:
             UserError: the engine cannot read them.
@@ -79,6 +73,7 @@ class Catalog:
         check_files(folder, manifest)
         return cls(folder, manifest)
 
+    @engine_errors()
     def products(self, query: str, k: int) -> list[Hit]:
         """Return the `k` products that fit the query best, at most 1,000.
 
@@ -87,17 +82,24 @@ class Catalog:
         Raises:
             EngineError: the search fails, as it may where files change or vanish after they were checked.
         """
-        with engine_errors():
-            return self._best_products(query, k)
+        found = self._products.best(self._words(query), min(k, _MOST_PRODUCTS))
+        return [Hit(stored.decode(), score) for score, stored in found]
 
+    @engine_errors()
     def related(self, query: str, k: int) -> Related:
         """Return up to `k` products judged relevant to the same query, else the nearest one, else the best by words.
 
         Raises:
             EngineError: the search fails, as it may where files change or vanish after they were checked.
         """
-        with engine_errors():
-            return self._related(query, k)
+        if k < 1 or not (asked := self._words(query)):
+            return Related((), "none")
+        if same := self._queries.with_key(query_key(asked)):
+            return Related(tuple(json.loads(same)[1][:k]), "same query")
+        if near := self._nearest(asked):
+            return Related(tuple(near[:k]), "nearest query")
+        titles = tuple(hit.title for hit in self.products(query, k))
+        return Related(titles, "products" if titles else "none")
 
     def check_search(self) -> None:
         """Search both indexes once.
@@ -106,38 +108,25 @@ class Catalog:
             UserError: the engine fails, or the number of documents is not that of the manifest.
         """
         try:
-            with engine_errors():
-                self._best_products(_PROBE, 1)
-                self._nearest(self._words(_PROBE))
-                found = (self._products.documents, self._queries.documents)
+            self.products(_PROBE, 1)
+            self.related(_PROBE, 1)
+            found = (self._products.documents, self._queries.documents)
         except EngineError as error:
             raise UserError(f"the catalogue cannot be searched ({error}): {REBUILD}") from None
         counts = self.manifest.counts
         if found != (counts.products, counts.queries):
             raise UserError(
-                f"the indexes hold {found[0]} products and {found[1]} queries, not as many as said: {REBUILD}"
+                f"the indexes hold {found[0]} products and {found[1]} queries, but the manifest says "
+                f"{counts.products} and {counts.queries}: {REBUILD}"
             )
 
-    def _best_products(self, query: str, k: int) -> list[Hit]:
-        found = self._products.best(self._words(query), min(k, _MOST_PRODUCTS))
-        return [Hit(stored.decode(), score) for score, stored in found]
-
-    def _related(self, query: str, k: int) -> Related:
-        if k < 1 or not (asked := self._words(query)):
-            return Related((), "none")
-        if same := self._queries.with_key(query_key(asked)):
-            return Related(_known(same, self._words).titles[:k], "same query")
-        if near := self._nearest(asked):
-            return Related(near.titles[:k], "nearest query")
-        titles = tuple(hit.title for hit in self._best_products(query, k))
-        return Related(titles, "products" if titles else "none")
-
-    def _nearest(self, asked: Sequence[str]) -> _Known | None:
-        """Return the known query with the largest share of common words, if that is large enough."""
+    def _nearest(self, asked: Sequence[str]) -> list[str]:
+        """Return the titles of the known query with the largest share of common words, none if it is too small."""
         wanted = frozenset(asked)
-        known = [_known(stored, self._words) for _, stored in self._queries.best(asked, _NEIGHBOURS)]
-        best = max(known, key=lambda each: shared(wanted, each.words), default=None)
-        return best if best and shared(wanted, best.words) >= NEAREST else None
+        known = (json.loads(stored) for _, stored in self._queries.best(asked, _NEIGHBOURS))
+        ranked = [(shared(wanted, frozenset(self._words(query))), titles) for query, titles in known]
+        share, titles = max(ranked, key=itemgetter(0), default=(0.0, []))
+        return titles if share >= NEAREST else []
 
     def _words(self, query: str) -> list[str]:
         return query_words(query, self.manifest.settings.stemming)
@@ -149,18 +138,13 @@ def query_words(query: str, stemming: str) -> list[str]:
 
 
 def query_key(folded: Iterable[str]) -> str:
-    """Return what two queries of the same words have in common, in whichever order the words stand."""
+    """Return the key of a query: the same for queries of the same words, in whichever order."""
     return " ".join(sorted(set(folded)))
 
 
-def stored_query(query: str, titles: Iterable[str]) -> bytes:
-    """Return a known query as the index keeps it."""
-    return json.dumps([query, list(titles)], ensure_ascii=False).encode()
-
-
-def _known(stored: bytes, fold: Callable[[str], Iterable[str]]) -> _Known:
-    query, titles = json.loads(stored)
-    return _Known(frozenset(fold(query)), tuple(titles))
+def stored_query(query: str, titles: Sequence[str]) -> bytes:
+    """Return a known query as the index stores it."""
+    return json.dumps([query, titles], ensure_ascii=False).encode()
 
 
 def shared(one: frozenset[str], other: frozenset[str]) -> float:

@@ -1,4 +1,4 @@
-"""Which column of a file holds what: by the names that people use, or by the command line."""
+"""The columns of a file: found by the names that people use, or named on the command line."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ PRODUCT_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "bullet": ("bullet", "product_bullet_point", "bullet_points", "bullets", "features"),
     "description": ("description", "product_description"),
 }
-"""A product's field to the names of columns that are taken for it, in this order."""
+"""Fields of a product, each with the names of columns that may hold it; the first one in a row counts."""
 
 JUDGEMENT_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "query": ("query", "search_term", "search_query"),
@@ -28,27 +28,25 @@ JUDGEMENT_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "locale": ("product_locale", "locale", "query_locale"),
     "split": ("split",),
 }
-"""A judgement's field to the names of columns that are taken for it, in this order."""
+"""Fields of a judgement, each with the names of columns that may hold it; the first one in a row counts."""
 
 LONGEST_TITLE = 2000
-"""Characters of a title that are kept, so that a whole text in its column cannot stall a build."""
+"""Characters of a title that are kept, so that a long text in this column cannot stall a build."""
 
 INDEXABLE = tuple(field for field in PRODUCT_COLUMNS if field not in ("id", "locale"))
-_GAINS = {
-    "e": 1.0,
-    "exact": 1.0,
-    "s": 0.1,
-    "substitute": 0.1,
-    "c": 0.01,
-    "complement": 0.01,
-    "i": 0.0,
-    "irrelevant": 0.0,
-}
+_GAINS = {"exact": 1.0, "substitute": 0.1, "complement": 0.01, "irrelevant": 0.0}
+_GAINS |= {label[0]: gain for label, gain in _GAINS.items()}
 
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns of one kind of file; `named` are those that the command line names, by the option `option`."""
+    """The columns of one kind of file.
+
+    Attributes:
+        known: fields, each with the names of columns that may hold it.
+        named: fields whose column the command line names.
+        option: the option that names them.
+    """
 
     known: Mapping[str, tuple[str, ...]]
     named: Mapping[str, str]
@@ -62,22 +60,18 @@ class Columns:
         """Return the names under which a field is looked for."""
         return (self.named[field],) if field in self.named else self.known[field]
 
-    def has(self, field: str, columns: Sequence[str]) -> bool:
-        """Tell whether one of a file's columns holds the field."""
-        return not set(self.names(field)).isdisjoint(columns)
-
     def check(self, path: Path, columns: Sequence[str], needed: Sequence[tuple[str, ...]]) -> None:
-        """Refuse a file that lacks a column which the command line names, or each of several of which one is needed.
+        """Refuse a file that lacks a column named on the command line, or all columns for the fields of one `needed`.
 
         Raises:
             UserError: a column is missing.
         """
         for fields in (*needed, *((field,) for field in self.named)):
-            if not any(self.has(field, columns) for field in fields):
-                names = " or ".join(name for field in fields for name in self.names(field))
+            names = [name for field in fields for name in self.names(field)]
+            if set(names).isdisjoint(columns):
                 raise UserError(
-                    f"{path} has no column {names} for the {' or '.join(fields)}, its columns are {_listed(columns)}: "
-                    f"name one with {self.option} {fields[0]}=COLUMN"
+                    f"{path} has no column {' or '.join(names)} for the {' or '.join(fields)}, its columns are "
+                    f"{_listed(columns)}: name one with {self.option} {fields[0]}=COLUMN"
                 )
 
     def text(self, row: Row, field: str, place: str) -> str:
@@ -87,10 +81,12 @@ class Columns:
             UserError: the value is no text.
         """
         name = next((name for name in self.names(field) if row.get(name) is not None), "")
-        return one_line(_as_text(row[name], name, place)) if name else ""
+        text = _as_text(row[name], name, place) if name else ""
+        # UTF-8 cannot encode a lone surrogate.
+        return " ".join(text.split()).encode("utf-8", "replace").decode()
 
     def title(self, row: Row, place: str) -> str:
-        """Return the title of a row in one line, of a very long one its beginning, empty where it is not given.
+        """Return the title of a row in one line, cut to `LONGEST_TITLE` characters, empty where it is not given.
 
         Raises:
             UserError: the value is no text.
@@ -98,33 +94,31 @@ class Columns:
         return self.text(row, "title", place)[:LONGEST_TITLE].rstrip()
 
     def gain(self, row: Row, place: str) -> float:
-        """Return how relevant a judgement says that a product is: 1 without such a column, by letter, or by number.
+        """Return the gain of a judgement: a number, or that of a label; 1 if there is no such column.
 
-        The gains of the letters E, S, C and I are those of the Shopping Queries task (Reddy et al., 2022).
+        The gains of the labels E, S, C and I are those of the Shopping Queries task (Reddy et al., 2022).
 
         Raises:
             UserError: the value is neither a number nor a label of the task.
         """
-        text = self.text(row, "gain", place)
-        if not any(name in row for name in self.names("gain")):
+        name = next((name for name in self.names("gain") if name in row), "")
+        if not name:
             return 1.0
-        if text.lower() in _GAINS:
-            return _GAINS[text.lower()]
+        text = self.text(row, "gain", place)
         try:
-            number = float(text)
+            gain = _GAINS[text.lower()] if text.lower() in _GAINS else float(text)
         except ValueError:
-            number = math.nan
-        if not math.isfinite(number):
-            name = next(name for name in self.names("gain") if name in row)
+            gain = math.nan
+        if not math.isfinite(gain):
             raise UserError(f"{place}: {name} is {text[:40]!r}: write a number, or one of E, S, C, I")
-        return number
+        return gain
 
 
 def read_columns(known: Mapping[str, tuple[str, ...]], text: str, option: str) -> Columns:
     """Read `field=column,field=column` from the command line.
 
     Raises:
-        UserError: a part is no pair, or names a field that there is not.
+        UserError: a part is no pair, or names an unknown field.
     """
     named = dict(_pair(part, known, option) for part in text.split(",") if part.strip())
     return Columns(known, named, option)
@@ -137,11 +131,6 @@ def _pair(part: str, known: Mapping[str, tuple[str, ...]], option: str) -> tuple
     if field not in known:
         raise UserError(f"{option}: there is no field {field!r}: use {', '.join(known)}")
     return field, column
-
-
-def one_line(text: str) -> str:
-    """Return text with single blanks, and without what UTF-8 cannot hold."""
-    return " ".join(text.split()).encode("utf-8", "replace").decode()
 
 
 def _as_text(value: object, name: str, place: str) -> str:

@@ -1,4 +1,4 @@
-"""The search engine: tantivy behind a few functions, with its errors, and its panics, as Python's exceptions."""
+"""The search engine: tantivy behind a few functions, with its errors and panics as one exception."""
 
 import shutil
 import tempfile
@@ -9,8 +9,8 @@ from pathlib import Path
 
 from tantivy import Document, Index, Occur, Query, Schema, SchemaBuilder, Searcher
 
-WORDS = "words"
-KEY = "key"
+_WORDS = "words"
+_KEY = "key"
 _STORED = "stored"
 # Room for about two million titles before a segment is written: one segment is searched faster than several.
 _WRITER_BYTES = 256_000_000
@@ -20,74 +20,69 @@ _SECONDS_BETWEEN_REMOVALS = 0.01
 
 
 class EngineError(Exception):
-    """The engine cannot read, search or write an index; also what stands for a panic of its code."""
+    """The engine cannot read, search or write an index, or its code panicked."""
 
 
 @contextmanager
 def engine_errors() -> Iterator[None]:
-    """Turn whatever the engine raises into `EngineError`.
+    """Raise `EngineError` in place of whatever the engine raises; also a decorator.
 
     A panic of its code arrives as a `PanicException`, which is no `Exception` and cannot be imported.
     """
     try:
         yield
-    except (ValueError, TypeError, LookupError, OSError, RuntimeError, SystemError) as error:
-        raise EngineError(_one_line(error)) from error
     except BaseException as error:
-        if type(error).__name__ != "PanicException":
+        expected = isinstance(error, ValueError | TypeError | LookupError | OSError | RuntimeError | SystemError)
+        if not expected and type(error).__name__ != "PanicException":
             raise
-        raise EngineError(_one_line(error)) from error
+        raise EngineError(" ".join(str(error).split())[:200]) from error
 
 
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200]
+def _schema() -> Schema:
+    """Return the fields of an index: words to search, joined by blanks, one key, and bytes that a search returns.
 
-
-def schema() -> Schema:
-    """Return the fields of an index: words to be searched, one key, and bytes to be given back.
-
-    Words come joined by blanks. Frequencies suffice, as nothing asks for words in a row.
+    The index keeps frequencies but no positions, because no search is for words in a row.
     """
     builder = SchemaBuilder()
-    builder.add_text_field(WORDS, stored=False, tokenizer_name="whitespace", index_option=_FREQUENCIES)
-    builder.add_text_field(KEY, stored=False, tokenizer_name="raw", index_option="basic")
+    builder.add_text_field(_WORDS, stored=False, tokenizer_name="whitespace", index_option=_FREQUENCIES)
+    builder.add_text_field(_KEY, stored=False, tokenizer_name="raw", index_option="basic")
     builder.add_bytes_field(_STORED, stored=True, indexed=False)
     return builder.build()
 
 
 class Writer:
-    """Writes one index into an empty folder, with one thread, so that equal input makes equal segments."""
+    """Writes one index into an empty folder, on one thread, so that equal input makes equal segments."""
 
+    @engine_errors()
     def __init__(self, folder: Path) -> None:
-        folder.mkdir()
-        with engine_errors():
-            self._writer = Index(schema(), path=str(folder)).writer(_WRITER_BYTES, 1)
+        self._writer = Index(_schema(), path=str(folder)).writer(_WRITER_BYTES, 1)
 
+    @engine_errors()
     def add(self, words: Iterable[str], stored: bytes, key: str | None = None) -> None:
         """Add a document of these words."""
-        fields: dict[str, object] = {WORDS: " ".join(words), _STORED: stored}
-        with engine_errors():
-            self._writer.add_document(Document(**fields, **({} if key is None else {KEY: key})))
+        fields: dict[str, object] = {_WORDS: " ".join(words), _STORED: stored}
+        self._writer.add_document(Document(**fields, **({} if key is None else {_KEY: key})))
 
+    @engine_errors()
     def finish(self) -> None:
-        """Write what was added and wait until it is merged."""
-        with engine_errors():
-            self._writer.commit()
-            self._writer.wait_merging_threads()
+        """Write the added documents and wait until they are merged."""
+        self._writer.commit()
+        self._writer.wait_merging_threads()
 
     def close(self) -> None:
-        """End the engine's threads, so that nothing is written any more."""
-        # They end with the object that owns them.
+        """End the engine's threads, which end with the object that owns them."""
         del self._writer
 
 
 @contextmanager
 def writing(folder: Path) -> Iterator[Writer]:
-    """Give a writer of a new index, which is finished at the end.
+    """Yield a writer of a new index, and finish the index at the end.
 
     Raises:
         EngineError: the index cannot be written.
+        OSError: its folder cannot be made.
     """
+    folder.mkdir()
     writer = Writer(folder)
     try:
         yield writer
@@ -100,7 +95,7 @@ def writing(folder: Path) -> Iterator[Writer]:
 
 @contextmanager
 def _links(folder: Path, names: Iterable[str]) -> Iterator[Path]:
-    """Give a folder of links to the named files of `folder` for a while."""
+    """Yield a temporary folder of links to the named files of `folder`."""
     links = Path(tempfile.mkdtemp(prefix="catalog-"))
     try:
         for name in names:
@@ -125,21 +120,22 @@ class Reader:
     def __init__(self, folder: Path, names: Iterable[str]) -> None:
         """Map the named files of `folder` into memory.
 
-        The engine wants to write a lock file where an index lies. It is given a folder of links that vanishes once the
-        files are mapped, so that an index can also be read where nothing may be written.
+        The engine writes a lock file beside an index. It opens a folder of links, which is removed once the files are
+        mapped, so that an index on a read-only disk can be searched.
         """
-        self._schema = schema()
         with _links(folder, names) as links, engine_errors():
             index = Index.open(str(links))
             index.config_reader("manual", 0)
             self._searcher: Searcher = index.searcher()
+        self._schema = _schema()
 
     @property
+    @engine_errors()
     def documents(self) -> int:
-        """How many documents there are."""
-        with engine_errors():
-            return self._searcher.num_docs
+        """The number of documents."""
+        return self._searcher.num_docs
 
+    @engine_errors()
     def best(self, words: Iterable[str], count: int) -> list[tuple[float, bytes]]:
         """Return BM25 score and stored bytes of the `count` best documents, the best first.
 
@@ -148,25 +144,23 @@ class Reader:
         Raises:
             EngineError: the engine cannot search the index.
         """
-        with engine_errors():
-            terms = [(Occur.Should, self._term(word)) for word in words]
-            return self._search(Query.boolean_query(terms), count) if terms else []
+        terms = [
+            (Occur.Should, Query.term_query(self._schema, _WORDS, word, index_option=_FREQUENCIES)) for word in words
+        ]
+        return self._search(Query.boolean_query(terms), count) if terms else []
 
+    @engine_errors()
     def with_key(self, key: str) -> bytes | None:
         """Return the stored bytes of the document that has the key.
 
         Raises:
             EngineError: the engine cannot search the index.
         """
-        with engine_errors():
-            found = self._search(Query.term_query(self._schema, KEY, key, index_option="basic"), 1)
-            return found[0][1] if found else None
-
-    def _term(self, word: str) -> Query:
-        return Query.term_query(self._schema, WORDS, word, index_option=_FREQUENCIES)
+        found = self._search(Query.term_query(self._schema, _KEY, key, index_option="basic"), 1)
+        return found[0][1] if found else None
 
     def _search(self, query: Query, count: int) -> list[tuple[float, bytes]]:
-        # The engine reserves room for as many hits as it is asked for.
+        # The engine reserves memory for as many hits as it is asked for.
         limit = min(count, self.documents)
         if limit < 1:
             return []

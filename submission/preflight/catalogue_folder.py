@@ -1,4 +1,4 @@
-"""The catalogue: whether the one that the settings name is whole, inside the repository, and in git."""
+"""The check of the catalogue in the settings: it must be complete, inside the repository, and in git."""
 
 import os
 from pathlib import Path
@@ -11,7 +11,7 @@ from utilities.errors import UserError
 
 
 def check_catalogue(repository: Repository) -> str:
-    """Require that the catalogue of the settings can be opened and is committed with the code."""
+    """Check that the catalogue of the settings can be opened and is committed with the code."""
     named = repository.settings.values["knowledge"]["catalog"]
     if not named:
         return "none is named"

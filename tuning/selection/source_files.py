@@ -7,11 +7,10 @@ from collections.abc import Collection, Iterator, Set
 from pathlib import Path
 
 from retrieval.products.columns import Columns
-from retrieval.products.readers import Reading, read_batches, row_name
+from retrieval.products.readers import read_rows
 from tuning.selection.rows import Corrupt, Names, Record
 from utilities.errors import UserError
 
-_BATCH = 10_000
 _HEAD = 100
 _JSON = (".json", ".jsonl", ".ndjson")
 
@@ -24,9 +23,8 @@ def table_rows(path: Path, columns: Columns, needed: Names) -> Iterator[Record |
             damaged row.
     """
     if path.suffix.lower() not in _JSON:
-        for batch in read_batches(Reading(path, columns, needed, _BATCH)):
-            for number, row in batch.rows:
-                yield f"{path}, {row_name(path)} {number}", dict(row)
+        for place, row, _ in read_rows(path, columns, needed):
+            yield place, dict(row)
         return
     for record in json_objects(path):
         if isinstance(record, tuple):
@@ -47,8 +45,8 @@ def field_names(path: Path, wanted: Collection[str]) -> Set[str]:
         objects = (record[1] for record in itertools.islice(json_objects(path), _HEAD) if isinstance(record, tuple))
         return set(next(objects, {}))
     columns = Columns({name: (name,) for name in wanted}, {}, "")
-    first = next(read_batches(Reading(path, columns, (), 1)), None)
-    return set(first.rows[0][1]) if first else set()
+    first = next(read_rows(path, columns, ()), None)
+    return set(first.row) if first else set()
 
 
 def json_objects(path: Path) -> Iterator[Record | Corrupt]:

@@ -1,15 +1,16 @@
-"""Small files and builds for the tests of the catalogue."""
+"""Small files, builds and evaluation questions for the tests of the catalogue."""
 
 import gzip
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from retrieval.products.build import Request, build
 from retrieval.products.catalogue import Catalog
 from retrieval.products.columns import JUDGEMENT_COLUMNS, PRODUCT_COLUMNS, read_columns
+from retrieval.products.exclusion_list import EvaluationFile, Exclusions, QuestionParts
 from retrieval.products.manifest import BuildSettings
 
 PRODUCTS = (
@@ -28,6 +29,21 @@ JUDGEMENTS = (
     {"query": "hose for gardens", "product_id": "p3", "esci_label": "E", "product_locale": "us", "split": "test"},
     {"query": "unknown thing", "product_id": "p99", "esci_label": "E", "product_locale": "us", "split": "train"},
 )
+LONG_TITLE = "Wasserli Expanding Garden Hose with Brass Fittings and Ten Function Spray Nozzle"
+SPELLINGS = (
+    ("Garden-Hose 25 ft", "garden hose 25 ft"),
+    ("Garden hose/reel set", "Garden Hose-Reel-Set"),
+    ("Nut &amp; Bolt&#39;s box", "Nut & Bolt's Box"),
+    ("Caf\u00e9 cr\u00e8me cups", "Cafe Creme Cups"),
+    ("Cafe creme cups", "Cafe\u0301 cr\u00e8me cups"),
+    ("Tubing 1\u00bd in. wide", "tubing 1 1/2 inch wide"),
+    ("Long steel ruler", "Long steel ruler with cork back"),
+    ("Long steel ruler with co\u2026", "Long steel ruler with cork back"),
+    ("Long steel ruler with co...", "Long steel ruler with cork back"),
+)
+"""List items of a question, each with a title that counts as the same."""
+
+SHA256 = "5e" * 32
 SETTINGS = BuildSettings(stemming="plural", indexed=("title",), locales=(), split="")
 
 
@@ -76,3 +92,40 @@ def opened(wanted: Request) -> Catalog:
 def titles(catalog: Catalog, query: str, k: int = 10) -> list[str]:
     """Return the titles found for a query."""
     return [hit.title for hit in catalog.products(query, k)]
+
+
+def ranking_text(query: str, items: Sequence[str]) -> str:
+    """Return a ranking question in the evaluator's words."""
+    listed = "\n".join(f"{number}. {item}" for number, item in enumerate(items, start=1))
+    return (
+        f"Rank the products by relevance with the query '{query}'.\nProduct List:\n{listed}\n"
+        f"Answer with a permutation of 1 to {len(items)}.\nOutput: "
+    )
+
+
+def ranking_parts(query: str, items: Sequence[str]) -> QuestionParts:
+    """Return the parts of this question."""
+    return QuestionParts((ranking_text(query, items),), tuple(items), (query,))
+
+
+TRANSLATION = (
+    "Translate the title into German.\nTitle: Protein bars 12 x 57 g with nuts\nOutput: ",
+    "Eiwei\u00dfriegel 12 x 57 g mit N\u00fcssen",
+)
+"""A question and its reference answer."""
+
+RANKING_PARTS = ranking_parts("cordless drill set", ("Corded Drill, 500 W", LONG_TITLE, "Camera"))
+TRANSLATION_PARTS = QuestionParts(TRANSLATION, (), ())
+
+
+def exclusions(*questions: QuestionParts, file: str = "evaluation.jsonl") -> Exclusions:
+    """Return what an exclusion list has of an evaluation file."""
+    return Exclusions(EvaluationFile(file, SHA256, len(questions)), list(questions))
+
+
+def write_exclusions(path: Path, *listed: Exclusions) -> Path:
+    """Write an exclusion list."""
+    rows: list[object] = []
+    for each in listed:
+        rows += [asdict(each.source), *map(asdict, each.questions)]
+    return write_lines(path, rows)

@@ -8,36 +8,35 @@ import pytest
 
 from retrieval.products.__main__ import main
 from retrieval.products.catalogue import NEAREST, Catalog, shared
-from retrieval.products.exclusion import Guard
-from retrieval.products.near_queries import NearQueries
-from tests.retrieval.products.product_samples import opened, request, sample, titles, write_lines
+from retrieval.products.exclusion_list import QuestionParts
+from retrieval.products.leak_guard import Guard, NearQueries
+from retrieval.products.manifest import Excluded
+from tests.retrieval.products.product_samples import (
+    LONG_TITLE,
+    RANKING_PARTS,
+    SHA256,
+    SPELLINGS,
+    TRANSLATION_PARTS,
+    exclusions,
+    opened,
+    ranking_parts,
+    request,
+    sample,
+    titles,
+    write_exclusions,
+    write_lines,
+)
 from utilities.errors import UserError
-from utilities.wheels import sha256
-
-LONG = "Wasserli Expanding Garden Hose with Brass Fittings and Ten Function Spray Nozzle"
-RANKING = {
-    "input_field": (
-        "Rank the products by relevance with the query 'cordless drill set'.\nProduct List:\n"
-        f"1. Corded Drill, 500 W\n2. {LONG}\n3. Camera\n"
-        "Answer with a permutation of 1 to 3.\nOutput: "
-    ),
-    "output_field": [1, 0.1, 0],
-    "task_name": "ranking",
-    "task_type": "ranking",
-    "metric": "ndcg",
-}
-GENERATION = {
-    "input_field": "Translate the title into German.\nTitle: Protein bars 12 x 57 g with nuts\nOutput: ",
-    "output_field": "Eiweißriegel 12 x 57 g mit Nüssen",
-    "task_name": "translation",
-    "task_type": "generation",
-    "metric": "bleu",
-}
 
 
 @pytest.fixture
-def questions(tmp_path: Path) -> Path:
-    return write_lines(tmp_path / "evaluation.jsonl", [RANKING, GENERATION])
+def guard() -> Guard:
+    return Guard([exclusions(RANKING_PARTS, TRANSLATION_PARTS)], "plural")
+
+
+@pytest.fixture
+def listed(tmp_path: Path) -> Path:
+    return write_exclusions(tmp_path / "exclusions.jsonl", exclusions(RANKING_PARTS, TRANSLATION_PARTS))
 
 
 @pytest.mark.parametrize(
@@ -51,8 +50,8 @@ def questions(tmp_path: Path) -> Path:
         ("Garden Hose", True),
         ("Brass Garden Hose", True),
         ("Garden Hose with Brass", False),
-        (LONG, False),
-        (f"NEW! {LONG} (pack of 2)", False),
+        (LONG_TITLE, False),
+        (f"NEW! {LONG_TITLE} (pack of 2)", False),
         ("Acme Expanding Garden Hose with Brass Fittings and Ten Sprayers", False),
         ("Acme Garden Hose with Brass Fittings and Ten Sprayers", True),
         ("Eiweißriegel 12 x 57 g", False),
@@ -66,55 +65,62 @@ def questions(tmp_path: Path) -> Path:
     ],
 )
 def test_a_title_stays_out_if_it_or_eight_words_of_it_stand_in_a_question(
-    questions: Path, title: str, stays: bool
+    guard: Guard, title: str, stays: bool
 ) -> None:
-    guard = Guard.read([questions], "plural")
-    assert guard.titles(["first", title, "last"]) == [None, None if stays else 0, None]
+    assert guard.title(title) is (None if stays else guard.evaluations[0])
 
 
 @pytest.mark.parametrize(
     ("query", "stays"),
     [("Set cordless DRILLS", False), ("camera", False), ("cordless drill", False), ("drill", True), ("", True)],
 )
-def test_a_query_stays_out_if_a_search_for_a_question_would_find_it(questions: Path, query: str, stays: bool) -> None:
-    assert Guard.read([questions], "plural").query(query) == (None if stays else 0)
+def test_a_query_stays_out_if_a_search_for_a_question_would_find_it(guard: Guard, query: str, stays: bool) -> None:
+    assert guard.query(query) is (None if stays else guard.evaluations[0])
 
 
-def test_what_two_files_hold_counts_for_the_first(tmp_path: Path, questions: Path) -> None:
-    other = write_lines(tmp_path / "other.jsonl", [GENERATION])
-    guard = Guard.read([other, questions], "plural")
-    held = guard.titles(["Protein bars 12 x 57 g", "Corded Drill, 500 W", "else"])
-    assert held == [0, 1, None]
+def test_what_two_files_hold_counts_for_the_first() -> None:
+    guard = Guard([exclusions(TRANSLATION_PARTS), exclusions(RANKING_PARTS, TRANSLATION_PARTS)], "plural")
+    held = [guard.title(title) for title in ("Protein bars 12 x 57 g", "Corded Drill, 500 W", "else")]
+    assert held == [*guard.evaluations, None]
 
 
-def test_the_catalogue_lacks_what_the_questions_hold_and_says_so(tmp_path: Path, questions: Path) -> None:
+def test_the_catalogue_lacks_what_the_questions_hold_and_says_so(tmp_path: Path, listed: Path) -> None:
     plain = opened(sample(tmp_path))
     assert titles(plain, "camera")
-    guarded = opened(sample(tmp_path, exclude=(questions,), force=True))
+    guarded = opened(sample(tmp_path, exclude=(listed,), force=True))
     assert titles(plain, "corded drill")[0] == "Corded Drill, 500 W"
     assert titles(guarded, "corded drill") == ["Cordless Drill 18 V with two batteries"]
     assert titles(guarded, "camera") == ["Camera XT-30 black"]
     assert guarded.related("cordless drill set", 5).source == "products"
     assert guarded.related("hose for gardens", 5).source == "same query"
     (excluded,) = guarded.manifest.excluded
-    assert (excluded.file, excluded.products, excluded.queries) == ("evaluation.jsonl", 2, 1)
-    assert guarded.manifest.leaves_out(sha256(questions))
-    assert not plain.manifest.leaves_out(sha256(questions))
-    assert not guarded.manifest.leaves_out("0" * 64)
+    assert excluded == Excluded("evaluation.jsonl", SHA256, products=2, queries=1)
+    assert plain.manifest.excluded == ()
 
 
-def test_judged_titles_of_the_questions_stay_out_too(tmp_path: Path, questions: Path) -> None:
+def test_each_evaluation_file_of_all_lists_is_recorded(tmp_path: Path, listed: Path) -> None:
+    both = exclusions(ranking_parts("rake", ["Rake"]), file="a"), exclusions(RANKING_PARTS, file="b")
+    other = write_exclusions(tmp_path / "other.jsonl", *both)
+    found = opened(sample(tmp_path, exclude=(listed, other))).manifest.excluded
+    assert [(each.file, each.products, each.queries) for each in found] == [
+        ("evaluation.jsonl", 2, 1),
+        ("a", 0, 0),
+        ("b", 0, 0),
+    ]
+
+
+def test_judged_titles_of_the_questions_stay_out_too(tmp_path: Path, listed: Path) -> None:
     judged = [{"query": "diy", "title": "Corded Drill 500 W"}, {"query": "diy", "title": "Wall Plugs"}]
     wanted = request(
         tmp_path / "c",
         [write_lines(tmp_path / "p.jsonl", [{"title": "thing"}])],
         [write_lines(tmp_path / "j.jsonl", judged)],
-        exclude=(questions,),
+        exclude=(listed,),
     )
     assert opened(wanted).related("diy", 5).titles == ("Wall Plugs",)
 
 
-def test_info_says_which_of_the_two_it_is(tmp_path: Path, questions: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_info_says_which_of_the_two_it_is(tmp_path: Path, listed: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = str(sample(tmp_path).sources[0])
     folder = str(tmp_path / "c")
     assert main(["build", "--output", folder, source]) == 0
@@ -122,63 +128,44 @@ def test_info_says_which_of_the_two_it_is(tmp_path: Path, questions: Path, capsy
     assert (
         capsys.readouterr().out.count("scores on questions made from the same data may contain their own answers") == 2
     )
-    assert main(["build", "--output", folder, source, "--force", "--exclude", str(questions)]) == 0
+    assert main(["build", "--output", folder, source, "--force", "--exclude", str(listed)]) == 0
     assert main(["info", folder]) == 0
     said = "rows of these evaluation files were left out: evaluation.jsonl (2 products, 0 queries; sha256"
     assert capsys.readouterr().out.count(said) == 2
 
 
-def test_a_file_that_holds_no_questions_is_refused_before_anything_is_lost(tmp_path: Path) -> None:
+def test_a_list_that_cannot_be_read_is_refused_before_anything_is_lost(tmp_path: Path) -> None:
     wanted = sample(tmp_path)
     opened(wanted)
-    products = wanted.sources[0]
-    with pytest.raises(UserError, match=r"products\.jsonl, line 1: field 'task_type' is missing"):
-        opened(sample(tmp_path, exclude=(products,), force=True))
+    with pytest.raises(UserError, match=r"products\.jsonl, line 1: the first line must name an evaluation file"):
+        opened(sample(tmp_path, exclude=wanted.sources, force=True))
     assert titles(Catalog.open(wanted.output), "camera")
 
 
-def test_many_titles_are_compared_in_seconds(questions: Path) -> None:
-    guard = Guard.read([questions], "plural")
+def test_many_titles_are_compared_in_seconds(guard: Guard) -> None:
     batch = [" ".join(f"word{number + offset}" for offset in range(15)) for number in range(1000)]
-    start = time.perf_counter()
+    start = time.process_time()
     for _ in range(10):
-        assert guard.titles(batch) == [None] * 1000
-    assert time.perf_counter() - start < 3
+        assert not any(map(guard.title, batch))
+    assert time.process_time() - start < 3
 
 
-def guard_of(tmp_path: Path, *items: str, query: str = "cordless drill set") -> Guard:
-    listed = "\n".join(f"{number}. {item}" for number, item in enumerate(items, start=1))
-    text = (
-        f"Rank the products by relevance with the query '{query}'.\nProduct List:\n{listed}\n"
-        f"Answer with a permutation of 1 to {len(items)}.\nOutput: "
-    )
-    question = {**RANKING, "input_field": text, "output_field": [1] * len(items)}
-    return Guard.read([write_lines(tmp_path / "asked.jsonl", [question])], "plural")
+def guard_of(*items: str) -> Guard:
+    return Guard([exclusions(ranking_parts("cordless drill set", items))], "plural")
 
 
-@pytest.mark.parametrize(
-    ("item", "title"),
-    [
-        ("Garden-Hose 25 ft", "garden hose 25 ft"),
-        ("Garden hose/reel set", "Garden Hose-Reel-Set"),
-        ("Nut &amp; Bolt&#39;s box", "Nut & Bolt's Box"),
-        ("Caf\u00e9 cr\u00e8me cups", "Cafe Creme Cups"),
-        ("Cafe creme cups", "Cafe\u0301 cr\u00e8me cups"),
-        ("Tubing 1\u00bd in. wide", "tubing 1 1/2 inch wide"),
-        ("Long steel ruler", "Long steel ruler with cork back"),
-        ("Long steel ruler with co\u2026", "Long steel ruler with cork back"),
-        ("Long steel ruler with co...", "Long steel ruler with cork back"),
-    ],
-)
-def test_another_spelling_or_a_cut_title_stays_out(tmp_path: Path, item: str, title: str) -> None:
-    guard = guard_of(tmp_path, item, "Something else here")
-    assert guard.titles([title, "Another thing altogether"]) == [0, None]
+@pytest.mark.parametrize(("item", "title"), SPELLINGS)
+def test_another_spelling_or_a_cut_title_stays_out(item: str, title: str) -> None:
+    guard = guard_of(item, "Something else here")
+    assert guard.title(title) is guard.evaluations[0]
+    assert guard.title("Another thing altogether") is None
 
 
-def test_what_only_looks_alike_stays(tmp_path: Path) -> None:
-    guard = guard_of(tmp_path, "\u30ac\u30e9\u30b9", "Steel ruler", "Long oak desk")
-    assert guard.titles(["\u30ab\u30e9\u30b9", "Steel ruler with cork", "Oak desk with drawers"]) == [None] * 3
-    assert guard.titles(["\u30ac\u30e9\u30b9"]) == [0]
+@pytest.mark.parametrize("title", ["\u30ab\u30e9\u30b9", "Steel ruler with cork", "Oak desk with drawers"])
+def test_what_only_looks_alike_stays(title: str) -> None:
+    guard = guard_of("\u30ac\u30e9\u30b9", "Steel ruler", "Long oak desk")
+    assert guard.title(title) is None
+    assert guard.title("\u30ac\u30e9\u30b9")
 
 
 @pytest.mark.parametrize(
@@ -191,17 +178,32 @@ def test_what_only_looks_alike_stays(tmp_path: Path) -> None:
         ("camera", True),
     ],
 )
-def test_a_query_stays_out_if_it_is_near_a_question_s(tmp_path: Path, query: str, stays: bool) -> None:
-    assert guard_of(tmp_path, "Rake", "Spade").query(query) == (None if stays else 0)
+def test_a_query_stays_out_if_it_is_near_a_question_s(query: str, stays: bool) -> None:
+    guard = guard_of("Rake", "Spade")
+    assert guard.query(query) is (None if stays else guard.evaluations[0])
+
+
+@pytest.mark.parametrize(
+    ("asked", "query"), [("garden-hose reel-set", "garden hose reel"), ("drill-set bits", "drill-set box")]
+)
+def test_a_query_stays_out_if_it_is_near_by_strict_words_or_by_those_of_a_search(asked: str, query: str) -> None:
+    guard = Guard([exclusions(ranking_parts(asked, ["Rake", "Spade"]))], "plural")
+    assert guard.query(query)
+
+
+def test_a_list_item_counts_like_a_text_of_its_question() -> None:
+    guard = Guard([exclusions(QuestionParts(("Which one?",), ("Long oak desk with drawers",), ()))], "plural")
+    assert guard.title("oak desk with drawers")
 
 
 def test_no_query_of_a_guarded_catalogue_is_served_for_a_question(tmp_path: Path) -> None:
     known = ["cordless drill", "drill set cordless 18v", "cordless drill-set", "drill bits", "garden hose"]
     judged = write_lines(tmp_path / "j.jsonl", [{"query": query, "title": f"thing {query}"} for query in known])
     source = write_lines(tmp_path / "p.jsonl", [{"title": "thing"}])
-    evaluation = guard_of(tmp_path, "Rake", "Spade").evaluations[0]
+    parts = ranking_parts("cordless drill set", ["Rake", "Spade"])
+    listed = write_exclusions(tmp_path / "exclusions.jsonl", exclusions(parts))
     plain = opened(request(tmp_path / "plain", [source], [judged]))
-    guarded = opened(request(tmp_path / "guarded", [source], [judged], exclude=(tmp_path / evaluation.file,)))
+    guarded = opened(request(tmp_path / "guarded", [source], [judged], exclude=(listed,)))
     assert plain.related("cordless drill set", 5).source == "nearest query"
     assert guarded.related("cordless drill set", 5).source == "none"
     assert guarded.related("bits drill", 5).source == "same query"

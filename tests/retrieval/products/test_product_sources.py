@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from retrieval.products import readers
 from retrieval.products.build import build
 from retrieval.products.catalogue import Catalog, Related
 from retrieval.products.columns import LONGEST_TITLE
@@ -68,14 +69,26 @@ def test_every_format_makes_the_same_catalogue(tmp_path: Path, name: str) -> Non
     assert found(opened(other)) == found(opened(wanted))
 
 
-@pytest.mark.parametrize("name", ["p.jsonl.gz", "p.csv", "p.parquet"])
-def test_rows_in_small_batches_make_the_same_catalogue(tmp_path: Path, name: str) -> None:
-    source = write_products(tmp_path / name, [*esci_products(), *esci_products()])
+def test_a_parquet_file_in_small_batches_makes_the_same_catalogue(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write_products(tmp_path / "p.parquet", [*esci_products(), *esci_products()])
     whole = opened(request(tmp_path / "whole", [source]))
-    small = opened(request(tmp_path / "small", [source], batch_rows=2))
+    monkeypatch.setattr(readers, "PARQUET_ROWS", 2)
+    small = opened(request(tmp_path / "small", [source]))
     assert found(small) == found(whole)
     assert small.manifest.sources == whole.manifest.sources
     assert small.manifest.counts == whole.manifest.counts
+
+
+@pytest.mark.parametrize("name", ["p.jsonl.gz", "p.csv", "p.tsv.gz", "p.parquet"])
+def test_an_error_names_the_line_or_row(tmp_path: Path, name: str) -> None:
+    rows: list[dict[str, object]] = [{"title": "Rake", "gain": "1"}, {"title": "Hoe\nof steel", "gain": "1"}]
+    source = write_products(tmp_path / name, [*rows, {"title": "Spade", "gain": "?"}])
+    place = {"p.jsonl.gz": "line 3", "p.parquet": "row 3"}.get(name, "line 5")
+    judged = request(tmp_path / "c", [source], [source], judgement_columns="query=title")
+    with pytest.raises(UserError, match=rf"{name}, {place}: gain is '\?'"):
+        build(judged)
 
 
 def test_titles_of_the_same_words_are_one_product(tmp_path: Path) -> None:
@@ -256,8 +269,8 @@ def test_a_whole_text_as_a_title_is_cut_and_does_not_stall_a_build(tmp_path: Pat
     text = "Big " + "1-2/3 x " * 130_000
     judged = write_lines(tmp_path / "j.jsonl", [{"query": "rake", "title": text}])
     source = write_lines(tmp_path / "p.jsonl", [{"title": text}, {"title": "Rake"}])
-    start = time.perf_counter()
+    start = time.process_time()
     catalog = opened(request(tmp_path / "c", [source], [judged]))
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
     assert len(titles(catalog, "big")[0]) <= LONGEST_TITLE
     assert len(catalog.related("rake", 1).titles[0]) <= LONGEST_TITLE

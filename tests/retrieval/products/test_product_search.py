@@ -1,4 +1,4 @@
-"""Searching a finished catalogue."""
+"""A finished catalogue finds products by BM25, and the products related to a query."""
 
 import json
 import math
@@ -23,11 +23,6 @@ from retrieval.products.search_engine import EngineError, engine_errors
 from retrieval.words import words
 from tests.retrieval.products.product_samples import opened, request, sample, titles, write_lines
 from utilities.errors import exit_code
-
-
-@pytest.fixture(scope="module")
-def catalog(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
-    return opened(sample(tmp_path_factory.mktemp("catalog")))
 
 
 def test_the_title_with_the_most_words_of_a_query_comes_first(catalog: Catalog) -> None:
@@ -174,13 +169,12 @@ def test_a_panic_of_the_engine_is_an_error_that_can_be_caught(
 
 @pytest.mark.parametrize("method", ["search", "doc"])
 def test_a_panic_while_searching_is_one_sentence_on_the_command_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], method: str
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], method: str
 ) -> None:
-    wanted = sample(tmp_path)
-    real = opened(wanted)._products._searcher
+    real = Index.open(str(folder / "products")).searcher()
     fake = SimpleNamespace(**{"search": real.search, "doc": real.doc, "num_docs": real.num_docs, method: panic})
     monkeypatch.setattr(Index, "open", lambda _: SimpleNamespace(config_reader=print, searcher=lambda: fake))
-    assert exit_code(lambda: main(["query", str(wanted.output), "drill"])) == 2
+    assert exit_code(lambda: main(["query", str(folder), "drill"])) == 2
     said = capsys.readouterr().err
     assert "cannot be searched (index out of bounds): build it again" in said
     assert said.count("\n") == 1
@@ -191,12 +185,10 @@ def test_an_interruption_is_no_error_of_the_engine() -> None:
         raise KeyboardInterrupt
 
 
-def test_searching_leaves_the_folder_as_it_was(tmp_path: Path) -> None:
-    wanted = sample(tmp_path)
-    opened(wanted)
-    before = {path: path.stat().st_mtime_ns for path in wanted.output.rglob("*")}
-    assert titles(Catalog.open(wanted.output), "camera") == ["Camera XT-30 black"]
-    assert {path: path.stat().st_mtime_ns for path in wanted.output.rglob("*")} == before
+def test_searching_leaves_the_folder_as_it_was(folder: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    assert titles(Catalog.open(folder), "camera") == ["Camera XT-30 black"]
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
 
 
 def test_the_command_line_prints_and_writes_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

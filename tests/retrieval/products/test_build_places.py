@@ -9,8 +9,8 @@ import pytest
 from retrieval.products.__main__ import main
 from retrieval.products.build import build
 from retrieval.products.catalogue import Catalog
-from retrieval.products.manifest import MANIFEST, check_files
-from tests.retrieval.products.product_samples import opened, request, sample, titles, write_lines
+from retrieval.products.manifest import MANIFEST, check_files, read_manifest
+from tests.retrieval.products.product_samples import opened, request, titles, write_lines
 from utilities.errors import UserError, exit_code
 
 
@@ -101,18 +101,17 @@ def test_a_name_that_no_file_can_have_is_one_sentence(
         assert said.count("error: ") == 1
 
 
-def test_a_folder_that_may_not_be_looked_into_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    wanted = sample(tmp_path)
-    catalog = opened(wanted)
+def test_a_folder_that_may_not_be_looked_into_is_one_sentence(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    manifest = read_manifest(folder)
     stat = Path.stat
 
     def denied(path: Path, *, follow_symlinks: bool = True) -> os.stat_result:
-        if wanted.output in path.parents:
+        if folder in path.parents:
             raise PermissionError(13, "Permission denied")
         return stat(path, follow_symlinks=follow_symlinks)
 
     monkeypatch.setattr(Path, "stat", denied)
     with pytest.raises(UserError, match=rf"{MANIFEST} cannot be read \(Permission denied\)"):
-        Catalog.open(wanted.output)
+        Catalog.open(folder)
     with pytest.raises(UserError, match=r"cannot be read \(Permission denied\)"):
-        check_files(wanted.output, catalog.manifest)
+        check_files(folder, manifest)
