@@ -10,10 +10,10 @@ import torch
 from benchmarks.common import Results, conditions, make_parser, model_folder, print_table
 from models.engines.settings import adapter_folders
 from models.settings import load_settings
-from tuning.merging.adapters import check_adapters_base
+from tuning.merging.adapter_mixing import check_adapters_base
 from tuning.merging.checkpoint import Checkpoint
-from tuning.merging.finite import read_finite
 from tuning.merging.slerp import LINEAR
+from tuning.model_files import read_adapter
 from utilities.errors import UserError, exit_code
 from utilities.fingerprint import fingerprint
 from utilities.wheels import sha256
@@ -53,11 +53,11 @@ def cosines(base: Path, adapter: Path) -> dict[str, float]:
     """
     check_adapters_base(base, [adapter])
     found = {}
-    with Checkpoint(base) as checkpoint:
-        for module, change in read_finite(adapter).items():
-            before = checkpoint.read(f"{module}.weight").double().flatten()
-            after = before + change.delta(torch.device("cpu")).double().flatten()
-            found[module] = float(torch.nn.functional.cosine_similarity(before, after, dim=0))
+    checkpoint = Checkpoint(base)
+    for module, change in read_adapter(adapter).items():
+        before = checkpoint.read(f"{module}.weight").double().flatten()
+        after = before + change.delta(torch.device("cpu")).double().flatten()
+        found[module] = float(torch.nn.functional.cosine_similarity(before, after, dim=0))
     return found
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.common import Results, conditions, make_parser, print_table
 from evaluation.questions import QuestionRow, read_questions
 from tuning.selection.decontamination import UnseenContent
-from tuning.selection.parts import read_parts
+from tuning.selection.question_text import read_parts
 from utilities.errors import exit_code
 from utilities.wheels import sha256
 

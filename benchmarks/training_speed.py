@@ -23,12 +23,10 @@ from evaluation.questions import read_questions
 from models.engines.answering.rendering import question_tokens
 from models.engines.local_folder import TextCoder
 from models.settings import load_settings
-from tuning.answer_trainer import AnswerTrainer, Rows
-from tuning.base_model import adapted, load_base
+from tuning.answer_trainer import AnswerTrainer
 from tuning.examples import example
-from tuning.finetune_recipe import FinetuneRecipe, engine_settings, read_recipe
-from tuning.objective import AnswerHead
-from tuning.training_arguments import training_arguments
+from tuning.finetune_recipe import FinetuneRecipe, engine_settings, read_recipe, training_arguments
+from tuning.lora_model import adapted, load_base
 from tuning.training_form import TrainingForm, training_form
 from utilities.errors import exit_code
 from utilities.fingerprint import fingerprint
@@ -103,16 +101,16 @@ def measure(way: str, rows: Path, limit: int, recipe: FinetuneRecipe, folder: Pa
 
 
 def _answers(
-    model: Any, head: AnswerHead, coder: TextCoder, forms: Forms, recipe: FinetuneRecipe, arguments: Any
+    model: Any, head: Any, coder: TextCoder, forms: Forms, recipe: FinetuneRecipe, arguments: Any
 ) -> tuple[Any, int]:
     written = replace(engine_settings(recipe), choice="label", selection="label", spans="write")
     made = [example(coder, form, written, recipe.limits, str(index)) for index, form in enumerate(forms)]
-    trainer = AnswerTrainer(model, head, coder.pad, group_by_length=True, args=arguments, train_dataset=Rows(made))
+    trainer = AnswerTrainer(model, head, coder.pad, group_by_length=True, args=arguments, train_dataset=made)
     return trainer, sum(each.length for each in made)
 
 
 def _plain(
-    model: Any, _: AnswerHead, coder: TextCoder, forms: Forms, recipe: FinetuneRecipe, arguments: Any
+    model: Any, _: Any, coder: TextCoder, forms: Forms, recipe: FinetuneRecipe, arguments: Any
 ) -> tuple[Any, int]:
     chats = [_chat(form, coder, recipe) for form in forms]
     dataset: Any = [{"input_ids": tokens} for tokens in chats]

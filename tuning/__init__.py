@@ -1,1 +1,1 @@
-"""Model-level optimisation: what is done to weights before they are submitted; the package itself never imports it."""
+"""Models before they are submitted: selecting rows, training, merging, quantising; the package never imports this."""

@@ -1,4 +1,4 @@
-"""Put an adapter into its base's weights: a dense folder, to be quantised, hybridised or run without the adapter."""
+"""Apply an adapter to its base's weights: a dense folder, to be quantised, hybridised or run without the adapter."""
 
 import argparse
 import shutil
@@ -12,9 +12,10 @@ from tqdm import tqdm
 from models.engines.adapter_config import TENSORS
 from models.engines.adapter_matrices import Change
 from models.engines.weights import holds_model, missing_weights_message
+from tuning.command_line import command_parser
 from tuning.merging.checkpoint import Checkpoint
-from tuning.merging.finite import read_finite
-from tuning.merging.folder import new_folder, write_tensors
+from tuning.model_files import read_adapter, write_tensors
+from tuning.output_folder import new_folder
 from utilities.errors import UserError, exit_code
 
 EXAMPLES = """\
@@ -22,7 +23,6 @@ examples:
   python -m tuning.apply_adapter --base models/weights/smollm2-135m-instruct --adapter models/adapters/smollm2-2000 \\
       --output models/weights/smollm2-2000
 """
-_WEIGHT = ".weight"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     base, output = options.base, options.output.absolute()
     if not holds_model(base):
         raise UserError(missing_weights_message(base, named_by="--base"))
-    changes = dict(read_finite(options.adapter))
+    changes = dict(read_adapter(options.adapter))
     with new_folder(output) as work:
         apply(base, changes, work)
         if changes:
@@ -43,12 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m tuning.apply_adapter",
-        description=__doc__,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("apply_adapter", __doc__, EXAMPLES)
     parser.add_argument("--base", type=Path, required=True, metavar="DIR", help="the dense model")
     parser.add_argument("--adapter", type=Path, required=True, metavar="DIR", help="a LoRA adapter in peft's layout")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="the folder to make")
@@ -56,27 +51,27 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def apply(base: Path, changes: dict[str, Change], output: Path) -> None:
-    """Copy `base` to the folder `output`, a file at a time, and take each change that a tensor gets out of `changes`.
+    """Copy `base` to the folder `output`, a file at a time; each applied change is removed from `changes`.
 
     Raises:
-        UserError: the base is not as transformers loads it, a file of it is missing or damaged, a number of it is not
-            finite, or a change has another shape than its tensor.
+        UserError: a file of the base is missing, damaged or left over, a number in it is not finite, or a change has
+            another shape than its tensor.
         OSError: a file cannot be written.
     """
-    with Checkpoint(base) as checkpoint:
-        for path in sorted(base.iterdir()):
-            if path.is_file() and path.suffix != ".safetensors":
-                shutil.copyfile(path, output / path.name)
-        files: dict[Path, list[str]] = {}
-        for name, path in checkpoint.paths.items():
-            files.setdefault(path, []).append(name)
-        for path, names in tqdm(files.items(), desc="applying", unit="file"):
-            tensors = {name: _changed(path, name, checkpoint.read(name), changes) for name in names}
-            write_tensors(output / path.name, tensors)
+    checkpoint = Checkpoint(base)
+    for path in sorted(base.iterdir()):
+        if path.is_file() and path.suffix != ".safetensors":
+            shutil.copyfile(path, output / path.name)
+    files: dict[Path, list[str]] = {}
+    for name, path in checkpoint.paths.items():
+        files.setdefault(path, []).append(name)
+    for path, names in tqdm(files.items(), desc="applying", unit="file"):
+        tensors = {name: _changed(path, name, checkpoint.read(name), changes) for name in names}
+        write_tensors(output / path.name, tensors)
 
 
 def _changed(path: Path, name: str, tensor: torch.Tensor, changes: dict[str, Change]) -> torch.Tensor:
-    change = changes.pop(name.removesuffix(_WEIGHT), None)
+    change = changes.pop(name.removesuffix(".weight"), None)
     if change is None:
         return tensor
     delta = change.delta(tensor.device)

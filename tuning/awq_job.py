@@ -1,10 +1,11 @@
-"""AWQ by gptqmodel: the search for scales and thresholds, layer after layer, kept on disk so that it can go on."""
+"""AWQ by gptqmodel: layer after layer, kept on disk so that it can be resumed, and written as AutoAWQ writes it."""
 
+import json
 import os
 import sys
 import threading
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,27 +15,29 @@ import torch
 from safetensors import SafetensorError
 from tqdm import tqdm
 
-from tuning.source_model import load_tokenizer
+from tuning.model_files import copy_files
 from utilities.errors import UserError, tells_full_disk, with_causes
+from utilities.files import write_json
 
 RESUMABLE = ("llama",)
-"""The model types whose finished layers gptqmodel 7.5 keeps; others begin anew."""
+"""The model types whose finished layers gptqmodel 7.5 keeps; runs of others start over."""
 
 _LOG = "gptqmodel.log"
 _WORKERS = "GPTQMODEL_CPU_WORKERS"
 _FEWEST_WORKERS = 2  # with fewer gptqmodel refuses to start
 _NO_MEMORY = ("out of memory", "can't allocate memory", "Cannot allocate memory", "bad_alloc", "can't start new thread")
+_WEIGHTS = ("*.safetensors", "model.safetensors.index.json")
 
 
 class StoppedError(Exception):
-    """The run was asked to stop and has kept its finished layers."""
+    """The run was interrupted and has kept its finished layers."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """What is quantised and how: `device` is auto, cpu or cuda.
+    """A model to be quantised on `device` (auto, cpu or cuda).
 
-    `work` is where gptqmodel keeps finished layers, its log and the result.
+    gptqmodel keeps finished layers, its log and the result in `work`.
     """
 
     source: Path
@@ -50,19 +53,14 @@ class Job:
         return self.work / "built"
 
 
-def check_device(device: str) -> None:
-    """Check that what `--device` names is there.
-
-    Raises:
-        UserError: a GPU is asked for and torch sees none.
-    """
-    if device == "cuda" and not torch.cuda.is_available():
-        raise UserError("--device cuda: torch sees no GPU here: give --device cpu, or run this where there is one")
+def keeps_layers(work: Path) -> bool:
+    """Return whether a work folder holds layers of an earlier run."""
+    return (work / "layers").is_dir()
 
 
 @contextmanager
-def failures_told(job: Job) -> Iterator[None]:
-    """Turn what a machine can be short of into one sentence; what was finished stays in `job.work`.
+def failures_reported(job: Job) -> Iterator[None]:
+    """Turn a shortage of the machine into one sentence; finished layers stay in `job.work`.
 
     Raises:
         UserError: the disk is full, memory ran out, or a file cannot be read or written.
@@ -77,9 +75,9 @@ def failures_told(job: Job) -> Iterator[None]:
 
 
 def _reason(job: Job, error: BaseException) -> str | None:
-    """Say what the machine was short of and what to do; None where that is not what ended the run."""
+    """Describe the shortage that ended the run, and the remedy; None for any other error."""
     remedy = _remedy(job, error)
-    again = "goes on behind the last finished layer" if job.model_type in RESUMABLE else "begins anew"
+    again = "resumes after the last finished layer" if job.model_type in RESUMABLE else "starts over"
     return f"{remedy}, then give the same command again, which {again}" if remedy else None
 
 
@@ -98,17 +96,17 @@ def _remedy(job: Job, error: BaseException) -> str | None:
 
 
 @contextmanager
-def _threads_tell(job: Job, screen: Any) -> Iterator[None]:
-    """Have gptqmodel's threads say why they end the process, which each does when it fails, with code 1."""
+def _thread_failures_reported(job: Job, screen: Any) -> Iterator[None]:
+    """Make gptqmodel's threads say why they end the process, which each does with code 1 when it fails."""
     from gptqmodel.utils.threadx import _DeviceWorker
 
-    told = threading.Lock()
+    reported = threading.Lock()
 
     def end(_: Any, error: BaseException) -> None:
-        if told.acquire(blocking=False):
+        if reported.acquire(blocking=False):
             with suppress(OSError):
                 traceback.print_exception(error)
-            other = f"gptqmodel gave up ({type(error).__name__}: {error}): {job.work / _LOG} tells more"
+            other = f"gptqmodel gave up ({type(error).__name__}: {error}): see {job.work / _LOG}"
             print(f"\nerror: {_reason(job, error) or other}", file=screen, flush=True)
             os._exit(2)
 
@@ -116,28 +114,28 @@ def _threads_tell(job: Job, screen: Any) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        if not told.acquire(blocking=False):
+        if not reported.acquire(blocking=False):
             threading.Event().wait()  # the process is ending
         raise
     _DeviceWorker._abort_process = usual
 
 
-def quantise(job: Job, rows: Sequence[Sequence[int]]) -> None:
-    """Quantise `job.source` into `job.built`, from the last finished layer if it was begun before.
+def quantise(job: Job, rows: Sequence[Sequence[int]], tokenizer: Any) -> None:
+    """Quantise `job.source` into `job.built` on calibration `rows` of tokens, after the layers of an earlier run.
 
     Raises:
-        StoppedError: an interrupt came; the finished layers are kept.
-        UserError: another run is at work on the same folder, or it holds layers of other settings.
+        StoppedError: the run was interrupted; the finished layers are kept.
+        UserError: the kept layers cannot be used.
     """
     os.environ.setdefault(_WORKERS, str(max(_FEWEST_WORKERS, os.cpu_count() or 1)))
     screen = sys.stderr
-    # gptqmodel prints hundreds of lines and writes a folder of logs to wherever it is started.
+    # gptqmodel prints hundreds of lines and writes a folder of logs into the working directory.
     log = (job.work / _LOG).open("a", encoding="utf-8")
-    with log, redirect_stdout(log), redirect_stderr(log), chdir(job.work), _threads_tell(job, screen):
-        _run(job, rows, _Progress(job.layers, screen))
+    with log, redirect_stdout(log), redirect_stderr(log), chdir(job.work), _thread_failures_reported(job, screen):
+        _run(job, rows, tokenizer, _Progress(job.layers, screen))
 
 
-def _run(job: Job, rows: Sequence[Sequence[int]], progress: "_Progress") -> None:
+def _run(job: Job, rows: Sequence[Sequence[int]], tokenizer: Any, progress: "_Progress") -> None:
     # Imported late: it takes seconds, and only this command needs it.
     from gptqmodel import BACKEND, GPTQModel
     from gptqmodel.looper.checkpoint import CheckpointStopped
@@ -154,7 +152,6 @@ def _run(job: Job, rows: Sequence[Sequence[int]], progress: "_Progress") -> None
     )
     kept = CheckpointConfig(path=str(job.work / "layers")) if job.model_type in RESUMABLE else None
     batch = [{"input_ids": list(row), "attention_mask": [1] * len(row)} for row in rows]
-    tokenizer = load_tokenizer(job.source)
     try:
         model: Any = GPTQModel.load(str(job.source), config, dtype=torch.float16)
         model.layer_callback = progress
@@ -172,7 +169,7 @@ def _run(job: Job, rows: Sequence[Sequence[int]], progress: "_Progress") -> None
 
 
 class _Progress:
-    """A bar with the time that is left; gptqmodel calls it when a layer is searched and again when it is packed."""
+    """A bar with the remaining time; gptqmodel calls it when a layer is searched and again when it is packed."""
 
     def __init__(self, layers: int, screen: Any) -> None:
         self._bar = tqdm(total=layers, desc="layers quantised", unit="layer", file=screen)
@@ -189,8 +186,33 @@ class _Progress:
         self._bar.close()
 
     def _begin_at(self, layer: int) -> None:
-        """Count what an earlier run finished as done, so that it does not make this one look fast."""
+        """Count the layers of an earlier run as done, so that they do not make this run look fast."""
         self._begun = True
         self._bar.initial = self._bar.n = layer
         if layer:
-            print(f"going on behind {layer} finished layers", file=self._screen, flush=True)
+            print(f"resuming after {layer} finished layers", file=self._screen, flush=True)
+
+
+def finish_folder(job: Job, folder: Path, record: Mapping[str, Any]) -> None:
+    """Move the weights that gptqmodel built into `folder`, and add the other files of a model and the record.
+
+    The config has the fields that AutoAWQ 0.2.9 writes; transformers and vLLM read them alike.
+    """
+    copy_files(job.source, folder)
+    for pattern in _WEIGHTS:
+        for path in job.built.glob(pattern):
+            path.chmod(0o644)  # safetensors writes for its owner alone; the evaluator is another user
+            path.replace(folder / path.name)
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    quantised = {
+        "bits": 4,
+        "group_size": job.group_size,
+        "modules_to_not_convert": None,
+        "quant_method": "awq",
+        "version": "gemm",
+        "zero_point": True,
+    }
+    for name in ("dtype", "torch_dtype"):
+        config.pop(name, None)
+    write_json(folder / "config.json", {**config, "dtype": "float16", "quantization_config": quantised})
+    write_json(folder / "quantization.json", record)

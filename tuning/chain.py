@@ -1,9 +1,9 @@
-"""A chain of commands, from public rows to a model that `UserModel` loads: select, tune, hybridise, quantise, score.
+"""Run a chain of commands, from public rows to a model that `UserModel` loads: select, tune, mix, quantise, score.
 
-A recipe lists the steps. What a step makes is a folder or file of its name in the output folder; `{name}` stands for it
-in later steps, and for what the recipe asks to be given by --given. A finished step is not done again, unless what it
-made is gone, and each tool goes on where it was interrupted, so the same command goes on after a kill or Ctrl-C. A
-finished step whose options or files have changed is refused.
+A recipe lists the steps. The output of a step is a folder or file of its name in the output folder; `{name}` is its
+path in later steps, and also the path of an input that --given names. A finished step is skipped unless its output is
+gone. After a kill or Ctrl-C the same command resumes the chain, and each tool resumes its own work. A finished step
+whose options or files have changed is refused.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from tuning.chain_record import ChainRecord, Made, contents
+from tuning.command_line import command_parser
 from utilities.errors import UserError, exit_code
 from utilities.files import ROOT
 from utilities.typed_yaml import build, checked, read_mapping
@@ -32,19 +33,19 @@ examples:
   make tune-demo      the whole chain on a tiny model, in minutes
 """
 _WRITE_WHOLE = ("tuning.finetune", "tuning.hybridize", "tuning.apply_adapter", "tuning.quantize")
-"""Commands whose output is there only when it is finished, and which refuse one that is there."""
-_MODULE = re.compile(r"(tuning|utilities)(\.\w+)+|local_evaluation")
+"""Commands whose output exists only when it is finished, and which refuse to replace one."""
+_MODULE = re.compile(r"(tuning|experiments|evaluation|submission|retrieval|models)(\.\w+)+|local_evaluation")
 _PLACE = re.compile(r"\{(\w+)\}")
 Places = Mapping[str, Sequence[str]]
-"""A name to the paths that it stands for."""
+"""The paths of each name."""
 
 
 @checked
 class Step:
-    """One command: a module of this package, its options, and what is set in its environment.
+    """One command: a module of this package, its options and its environment variables.
 
-    Options are names to values without the leading dashes; a list gives several values, and `true` none. `accelerate`
-    is a config of accelerate, where the command runs as several processes.
+    The names of options have no leading dashes; a list gives several values, `true` none. `accelerate` is a config of
+    accelerate for a command that runs as several processes.
     """
 
     name: str
@@ -62,7 +63,7 @@ class Step:
 
 @checked
 class Chain:
-    """The steps, in order; `given` says what has to be given by its name, and what that is."""
+    """The steps, in order; `given` describes each input that --given must name."""
 
     steps: tuple[Step, ...]
     given: dict[str, Any] = field(default_factory=dict)
@@ -83,19 +84,20 @@ class Chain:
 def _is_command(module: str) -> bool:
     try:
         return bool(_MODULE.fullmatch(module)) and find_spec(module) is not None
-    except ModuleNotFoundError:  # a package that it would lie in
+    except ModuleNotFoundError:  # a parent package
         return False
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the recipe's steps; 0 when all are finished, 2 when one failed, 130 when stopped."""
+    """Run the recipe's steps; return 0 when all are finished."""
     options = _options(argv)
     chain = read_chain(options.recipe)
     output = options.output.absolute()
     places = {**_given(chain, options), **{step.name: [str(output / step.name)] for step in chain.steps}}
     record = ChainRecord(output)
     for number, step in enumerate(chain.steps, start=1):
-        command, environment = _command(step, places), _environment(step, places)
+        command = _command(step, places)
+        environment = {str(name): " ".join(_filled(value, places)) for name, value in step.environment.items()}
         print(f"[{number} of {len(chain.steps)}] {step.name}: {' '.join(command[1:])}", flush=True)
         place = output / step.name if f"{{{step.name}}}" in str([step.options, step.environment]) else None
         inputs = contents((*command[1:], *environment.values()), place)
@@ -120,15 +122,10 @@ def read_chain(path: Path) -> Chain:
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m tuning.chain",
-        description=__doc__,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("chain", __doc__, EXAMPLES)
     add = parser.add_argument
     add("--recipe", type=Path, required=True, metavar="FILE", help="a YAML file with steps")
-    add("--output", type=Path, required=True, metavar="DIR", help="where everything goes")
+    add("--output", type=Path, required=True, metavar="DIR", help="the folder of all outputs")
     add("--given", type=_named, action="append", default=[], metavar="NAME=PATH", help="repeatable, also for one name")
     return parser.parse_args(argv)
 
@@ -141,11 +138,7 @@ def _named(text: str) -> tuple[str, str]:
 
 
 def _given(chain: Chain, options: argparse.Namespace) -> dict[str, list[str]]:
-    """Return the paths of each name.
-
-    Raises:
-        UserError: one is missing, does not exist, or is not asked for.
-    """
+    """Return the paths of each name that the recipe asks for."""
     paths: dict[str, list[str]] = {}
     for name, path in options.given:
         if name not in chain.given:
@@ -169,26 +162,18 @@ def _command(step: Step, places: Places) -> list[str]:
 
 
 def _filled(value: object, places: Places) -> list[str]:
-    """Return a value with paths for names; a name that stands alone becomes all of its paths."""
+    """Return a value with the first path of each name in it; a value that is one name becomes all of its paths."""
     text = str(value)
     alone = _PLACE.fullmatch(text)
     return list(places[alone[1]]) if alone else [_PLACE.sub(lambda match: places[match[1]][0], text)]
 
 
-def _environment(step: Step, places: Places) -> dict[str, str]:
-    return {str(name): " ".join(_filled(value, places)) for name, value in step.environment.items()}
-
-
 def _run(step: Step, command: Sequence[str], environment: Mapping[str, str]) -> float:
-    """Run a step and return its seconds.
-
-    Raises:
-        UserError: it failed; what is wrong is on the screen.
-    """
+    """Run a step and return its seconds; its own messages are on the screen."""
     started = time.monotonic()
     done = subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, check=False)
     if done.returncode:
-        raise UserError(f"step {step.name} failed ({done.returncode}): mend it, and the same command goes on there")
+        raise UserError(f"step {step.name} failed ({done.returncode}): correct it, and the same command resumes there")
     return time.monotonic() - started
 
 

@@ -1,12 +1,12 @@
-"""Training forms as tokens: a tree of answers behind one prompt, scored as the engine scores them.
+"""Turns training forms into tokens: a prompt with a tree of answers, which are scored as the engine scores them.
 
-Options and phrases are told apart by their scores, so they are trained by their scores: every candidate takes part, and
-the right ones are to get the highest. Text is trained token by token.
+The engine compares options and phrases by their scores, so training compares them too: every candidate takes part, and
+the right ones should get the highest scores. Text is trained token by token.
 """
 
 import itertools
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from models.engines.answering.label_scoring import label_tokens
@@ -23,13 +23,14 @@ from prompts.phrases import phrases
 from prompts.prompt import Prompt
 from tuning.training_form import TrainingForm
 from utilities.errors import UserError
+from utilities.typed_yaml import Positive, checked
 
 _FEWEST_OPTION_TOKENS = 6
 
 
 @dataclass(frozen=True)
 class Term:
-    """A continuation's part in a candidate's score: `weight` times the log-probability of its tokens from `skip` on."""
+    """A continuation's part of a candidate's score: `weight` times the log-probability of its tokens from `skip` on."""
 
     candidate: int
     weight: float
@@ -38,13 +39,13 @@ class Term:
 
 @dataclass(frozen=True)
 class Example:
-    """One row as the model is trained on it.
+    """One row as tokens.
 
     Attributes:
-        trees: prompts' tokens and the continuations behind them, mostly a single one.
+        trees: the tokens of prompts and of the continuations behind them, usually one tree.
         terms: one for each continuation of each tree, in order.
-        gains: what each candidate is worth, not negative; a single 1 for a text.
-        right: the tokens of the answer, for a text; 0 for candidates.
+        gains: the worth of each candidate, not negative; a single 1 for a text.
+        right: the number of tokens of a text; 0 for candidates.
     """
 
     trees: tuple[TokenTree, ...]
@@ -54,34 +55,29 @@ class Example:
 
     @property
     def length(self) -> int:
-        """How many tokens the forward pass sees."""
+        """The number of tokens in the forward pass."""
         return sum(tree.length for tree in self.trees)
 
 
-@dataclass(frozen=True)
+@checked
 class Limits:
     """The most tokens of a prompt, of an option, of all options and of a text, and the most phrases compared."""
 
-    prompt: int = 512
-    option: int = 32
-    options: int = 160
-    text: int = 64
-    phrases: int = 16
-
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if value < 1:
-                raise ValueError(f"{name} is {value}; it must be at least 1")
+    prompt: Positive = 512
+    option: Positive = 32
+    options: Positive = 160
+    text: Positive = 64
+    phrases: Positive = 16
 
     def of_option(self, count: int) -> int:
-        """Return the most tokens of each of so many options."""
+        """Return the most tokens of each of `count` options."""
         return max(_FEWEST_OPTION_TOKENS, min(self.option, self.options // count))
 
 
 def example(model: Coder, form: TrainingForm, engine: EngineSettings, limits: Limits, seed: str) -> Example:
-    """Return the row's tokens, in the way that the engine's settings have such questions answered.
+    """Return the row's tokens for the way in which the engine's settings answer such questions.
 
-    `seed` draws the wrong phrases that a right one is compared with.
+    `seed` draws the wrong phrases that are compared with the right ones.
 
     Raises:
         UserError: there is no training for this way of answering.
@@ -96,7 +92,8 @@ def _by_pmi(model: Coder, form: TrainingForm, limits: Limits, _: random.Random) 
     (given, options), (alone, _same) = (
         _options(model, prompt, limits) for prompt in (form.prompt, without_question(form.prompt))
     )
-    shared = _shared(given, alone)
+    pairs = zip(given, alone, strict=False)
+    shared = [token for token, _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)]
     skips = (len(given) - len(shared), len(alone) - len(shared))
     if shared:
         behind = [[*prompt[len(shared) :], *option] for prompt in (given, alone) for option in options]
@@ -122,11 +119,6 @@ def _options(model: Coder, prompt: Prompt, limits: Limits) -> tuple[list[int], l
     return question, [option[:most] for option in options]
 
 
-def _shared(first: Sequence[int], second: Sequence[int]) -> list[int]:
-    """Return the tokens that both prompts begin with."""
-    return [a for a, _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False))]
-
-
 def _by_label(model: Coder, form: TrainingForm, limits: Limits, _: random.Random) -> Example:
     question = question_tokens(model, form.prompt, form.prompt.user, limits.prompt)
     labels = [[*tokens, model.ends[0]] for tokens in label_tokens(model, form.prompt)]
@@ -147,7 +139,7 @@ def _by_phrase(model: Coder, form: TrainingForm, limits: Limits, draw: random.Ra
 
 
 def _compared(form: TrainingForm, most: int, draw: random.Random) -> list[str]:
-    """Return the right phrases, then wrong ones by chance: half of them overlap a right one, if so many do."""
+    """Return the right phrases, then random wrong ones: up to half of them overlap a right one."""
     assert isinstance(form.prompt.space, Spans)
     wrong = [phrase for phrase in phrases(form.prompt.space) if phrase not in form.texts]
     draw.shuffle(wrong)

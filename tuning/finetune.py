@@ -1,16 +1,16 @@
-"""Fine-tune a model on selected rows: low-rank adapters (LoRA, QLoRA), trained in the form in which it is asked.
+"""Fine-tune a model on selected rows: low-rank adapters (LoRA, QLoRA), trained on the prompts that the package asks.
 
 Rows are ShopBench questions with answers, as `python -m tuning.select_data` writes them. Each becomes the package's own
-prompt, and the loss is on its answer alone: on the order of the candidates' scores where the engine compares scores, on
-the answer's tokens where it writes.
+prompt, and the loss is on its answer alone: on the order of the candidates' scores if the engine compares scores, on
+the answer's tokens if it writes.
 """
 
 import argparse
-import json
 import shutil
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -23,17 +23,15 @@ from evaluation.questions import QuestionRow, read_questions
 from models.engines.local_folder import TextCoder
 from models.engines.settings import EngineSettings, weights_folder
 from models.settings import load_settings
-from tuning.answer_trainer import AnswerTrainer, Rows
-from tuning.base_model import adapted, load_base, save_adapter
-from tuning.divergence import StopsWhereDiverged
+from tuning.answer_trainer import AnswerTrainer, RunMonitor
+from tuning.command_line import command_parser
 from tuning.examples import Example, example
-from tuning.finetune_recipe import FinetuneRecipe, engine_settings, read_recipe
-from tuning.metrics_lines import MetricsLines
-from tuning.processes import is_main, process_count, take_device
-from tuning.run_folder import RunFolder
-from tuning.training_arguments import training_arguments
+from tuning.finetune_recipe import FinetuneRecipe, engine_settings, read_recipe, training_arguments
+from tuning.launcher import is_main, process_count, take_device
+from tuning.lora_model import adapted, load_base, save_adapter
+from tuning.output_folder import RunFolder, disk_errors_reported
+from tuning.selection.question_text import folded
 from tuning.training_form import training_form
-from tuning.unseen_rows import check_unseen
 from utilities.errors import UserError, exit_code
 from utilities.files import write_json
 from utilities.fingerprint import fingerprint
@@ -43,66 +41,59 @@ EXAMPLES = """\
 examples:
   python -m tuning.finetune --recipe tuning/recipes/smollm2.yaml --rows selected/train_2000.jsonl \\
       --held-out selected/held_out.jsonl --output models/adapters/smollm2-2000
-  accelerate launch --config_file tuning/recipes/fsdp_8_gpus.yaml -m tuning.finetune \\
-      --recipe tuning/recipes/llama3_70b_6000.yaml --rows selected --base DIR --output adapters/llama3-70b-6000
+  accelerate launch --config_file tuning/recipes/fsdp_8_gpus.yaml -m tuning.finetune --rows selected --size 6000 \\
+      --recipe tuning/recipes/llama3_70b_qlora.yaml --base DIR --output adapters/llama3-70b-6000
 
-Killed or stopped by Ctrl-C, the same command goes on from the last held-out score. What it needs for that lies beside
-the output, in OUTPUT.partial, with metrics.jsonl, and goes when the output is finished.
+Killed or stopped by Ctrl-C, the same command resumes from the last evaluation. Its files for that lie beside the output
+in OUTPUT.partial, with metrics.jsonl, and are removed when the output is finished.
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Train by the options of the command line; 0 when the adapter is there."""
+    """Train by the options of the command line; return 0 when the adapter is written."""
     options = _options(argv)
     recipe = read_recipe(options.recipe, **_given(options))
     engine = engine_settings(recipe)
     folder = options.base or weights_folder(engine)
     options.rows, options.held_out = _files(options, recipe)
-    check_unseen(options.rows, options.held_out)
-    rows, held_out = read_questions(options.rows), read_questions(options.held_out)[: recipe.held_out]
-    run = RunFolder(options.output.absolute())
+    rows, held_out = read_questions(options.rows), read_questions(options.held_out)
+    _check_unseen(rows, held_out, options)
+    run = RunFolder(options.output.absolute(), lambda work: last_checkpoint(work) is not None)
     record = _record(recipe, folder, options)
-    with run.held(record):
+    with disk_errors_reported(run.work), run.held(record) if is_main() else nullcontext():
         take_device()
         model, coder = load_base(recipe, folder)
         model, head = adapted(model, recipe)
         training = _examples(rows, coder, engine, recipe)
-        lines = MetricsLines(run.metrics)
         trainer = AnswerTrainer(
             model,
             head,
             coder.pad,
             group_by_length=recipe.group_by_length,
             args=training_arguments(recipe, run.work, len(training)),
-            train_dataset=Rows(training),
-            eval_dataset=Rows(_examples(held_out, coder, engine, recipe)),
-            callbacks=[StopsWhereDiverged(), lines],
+            train_dataset=training,
+            eval_dataset=_examples(held_out[: recipe.held_out], coder, engine, recipe),
         )
-        lines.watch(trainer)
-        trainer.train(resume_from_checkpoint=run.checkpoint())
+        trainer.add_callback(RunMonitor(run.work / "metrics.jsonl", trainer))
+        trainer.train(resume_from_checkpoint=last_checkpoint(run.work))
         gathered = _gathered(trainer)
         if is_main():
-            run.finish(lambda output: _save(trainer, gathered, output, record, run.metrics))
+            run.finish(lambda output: _save(trainer, gathered, output, record, run.work / "metrics.jsonl"))
             print(f"{run.output}: finished")
     return 0
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m tuning.finetune",
-        description=__doc__,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("finetune", __doc__, EXAMPLES)
     add = parser.add_argument
     add("--recipe", type=Path, required=True, metavar="FILE", help="a YAML file, as in tuning/recipes")
     add("--rows", type=Path, required=True, metavar="PATH", help="training rows, or the folder of selected ones")
     add("--held-out", type=Path, metavar="FILE", help="rows that are never trained on (default: those of the folder)")
     add("--output", type=Path, required=True, metavar="DIR", help="the adapter's folder to make")
     add("--base", type=Path, metavar="DIR", help="the dense weights (default: those of the recipe's model)")
-    add("--size", type=int, metavar="N", help="instead of the recipe's: train_N.jsonl of the folder is taken")
-    add("--epochs", type=float, metavar="N", help="instead of the recipe's")
-    add("--seed", type=int, metavar="N", help="instead of the recipe's")
+    add("--size", type=int, metavar="N", help="train on train_N.jsonl of the folder (default: the recipe's size)")
+    add("--epochs", type=float, metavar="N", help="default: the recipe's")
+    add("--seed", type=int, metavar="N", help="default: the recipe's")
     return parser.parse_args(argv)
 
 
@@ -123,14 +114,21 @@ def _files(options: argparse.Namespace, recipe: FinetuneRecipe) -> tuple[Path, P
     return rows, options.held_out or options.rows / "held_out.jsonl"
 
 
+def _check_unseen(rows: Sequence[QuestionRow], held_out: Sequence[QuestionRow], options: argparse.Namespace) -> None:
+    """Refuse training rows that have the words of a held-out row."""
+    unseen = {folded(row.input_field) for row in held_out}
+    places = [number for number, row in enumerate(rows, start=1) if folded(row.input_field) in unseen]
+    if places:
+        raise UserError(
+            f"{options.rows}: {len(places)} rows, the first of them row {places[0]}, are held out too in "
+            f"{options.held_out}: use files of one selection by `python -m tuning.select_data`"
+        )
+
+
 def _examples(
     rows: Sequence[QuestionRow], coder: TextCoder, engine: EngineSettings, recipe: FinetuneRecipe
 ) -> list[Example]:
-    """Return the rows as the model is trained on them; what cannot be used is told on stderr.
-
-    Raises:
-        UserError: none can be used.
-    """
+    """Return the rows as training examples, and report those that cannot be used on stderr."""
     prompts = load_settings().prompts
     made: list[Example] = []
     refused: Counter[str] = Counter()
@@ -147,22 +145,32 @@ def _examples(
     return made
 
 
+def last_checkpoint(work: Path) -> str | None:
+    """Return the newest complete checkpoint in a work folder."""
+    whole = [path.parent for path in work.glob("checkpoint-*/trainer_state.json")]
+    return str(max(whole, key=_step)) if whole else None
+
+
+def _step(checkpoint: Path) -> int:
+    return int(checkpoint.name.rpartition("-")[2])
+
+
 def _record(recipe: FinetuneRecipe, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """Return all that the result depends on."""
+    """Return everything that the result depends on."""
     return {
         "recipe": asdict(recipe),
         "base": folder.name,
         "base_fingerprint": fingerprint(folder) if (folder / "config.json").is_file() else "",
         "rows": {"file": options.rows.name, "sha256": sha256(options.rows)},
         "held_out": {"file": options.held_out.name, "sha256": sha256(options.held_out)},
-        "prompts": json.loads(json.dumps(asdict(load_settings().prompts))),
+        "prompts": asdict(load_settings().prompts),
         "processes": process_count(),
         "versions": {name: version(name) for name in ("torch", "transformers", "peft")},
     }
 
 
 def _gathered(trainer: AnswerTrainer) -> dict[str, torch.Tensor]:
-    """Return what was trained; all processes take part in gathering what is spread over them."""
+    """Return the trained tensors; all processes take part in gathering sharded ones."""
     trainer.accelerator.wait_for_everyone()
     model: Any = trainer.model
     trained = ((name, each) for name, each in model.named_parameters() if each.requires_grad)
@@ -174,9 +182,8 @@ def _save(
 ) -> None:
     save_adapter(trainer.model, output, record["recipe"]["model"], gathered)
     shutil.copyfile(metrics, output / "metrics.jsonl")
-    state = trainer.state
-    kept = state.best_model_checkpoint
-    chosen = {"steps": state.global_step, "kept_step": int(kept.rpartition("-")[2]) if kept else state.global_step}
+    steps, kept = trainer.state.global_step, trainer.state.best_model_checkpoint
+    chosen = {"steps": steps, "kept_step": _step(Path(kept)) if kept else steps}
     write_json(output / "training.json", {**record, **chosen, "tokens": trainer.tokens_seen})
 
 

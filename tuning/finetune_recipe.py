@@ -1,109 +1,165 @@
-"""What a fine-tuning run is made of, read from a YAML file of tuning/recipes."""
+"""The recipe of a fine-tuning run: a YAML file of tuning/recipes, and its translation for the Hugging Face trainer."""
 
+import math
 from dataclasses import field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import Field
+from transformers import TrainingArguments
 
 from models.engines.model_registry import model_entry
 from models.engines.settings import FROM_REGISTRY, EngineSettings
 from models.settings import load_settings
 from tuning.examples import Limits
+from tuning.launcher import launched, process_count
 from utilities.errors import UserError
-from utilities.typed_yaml import build, checked, read_mapping
+from utilities.typed_yaml import NotNegative, Positive, Whole, build, checked, read_mapping
 
-_SEEDS = 2**32  # NumPy takes no others.
+AboveZero = Annotated[float, Field(gt=0)]
+BelowOne = Annotated[float, Field(ge=0, lt=1)]
+_HIGHEST_SEED = 2**32 - 1  # NumPy's
+_KEPT: dict[str, dict[str, Any]] = {
+    "last": {},
+    "best_loss": {"load_best_model_at_end": True, "metric_for_best_model": "loss", "greater_is_better": False},
+    "best_score": {"load_best_model_at_end": True, "metric_for_best_model": "score", "greater_is_better": True},
+}
+# One process reads dense weights and sends them to the others: `accelerate launch` sets this for the loading, and this
+# line for the sharding. Every process reads weights in 4 bits.
+_SHARDED: dict[str, Any] = {"fsdp": True, "fsdp_config": {"version": 2, "cpu_ram_efficient_loading": True}}
+_LINES_PER_RUN = 100
 
 
 @checked
 class LoraSettings:
-    """Low-rank adapters: `rank`, `alpha` (the delta is scaled by alpha / rank), `dropout`, and which layers."""
+    """Low-rank adapters: `rank`, `alpha` (the delta is scaled by alpha / rank), `dropout`, and the adapted layers."""
 
-    rank: int = 16
-    alpha: int = 32
-    dropout: float = 0.0
+    rank: Positive = 16
+    alpha: Positive = 32
+    dropout: BelowOne = 0.0
     targets: Literal["all-linear", "attention"] = "all-linear"
-
-    def __post_init__(self) -> None:
-        if self.rank < 1 or self.alpha < 1 or not 0 <= self.dropout < 1:
-            raise ValueError("rank and alpha must be at least 1, dropout from 0 to below 1")
 
 
 @checked
 class OptimiserSettings:
-    """AdamW: the highest learning rate, its schedule, the share of steps that warm up, and what holds it back."""
+    """AdamW: the peak learning rate, its schedule, the share of warm-up steps, weight decay, gradient clipping."""
 
-    learning_rate: float = 5e-4
+    learning_rate: AboveZero = 5e-4
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
-    warmup: float = 0.05
-    weight_decay: float = 0.0
-    max_gradient_norm: float = 1.0
-
-    def __post_init__(self) -> None:
-        if self.learning_rate <= 0 or not 0 <= self.warmup < 1 or self.weight_decay < 0 or self.max_gradient_norm <= 0:
-            raise ValueError(
-                "learning_rate and max_gradient_norm must be above 0, weight_decay at least 0, warmup from 0 to below 1"
-            )
+    warmup: BelowOne = 0.05
+    weight_decay: NotNegative = 0.0
+    max_gradient_norm: AboveZero = 1.0
 
 
 @checked
 class FinetuneRecipe:
-    """A run: `batch` examples are computed at a time, `accumulate` batches make a step.
+    """A fine-tuning run; a step takes `accumulate` batches of `batch` examples.
 
-    `model` is an entry of models/engines/model_registry.yaml, whose ways of answering are trained. `base` is how its
-    weights are held: in `dtype`, or in 4 bits (`nf4`, QLoRA). Every `evaluate_every` steps the held-out rows, at most
-    `held_out` of them, are scored and the run can be gone on with from there. `keep` says whether the adapter of the
-    end or the one with the lowest held-out loss or the highest held-out score is kept. `size` is N where rows are given
-    as the folder that `python -m tuning.select_data` made: train_N.jsonl is taken.
+    Attributes:
+        model: an entry of models/engines/model_registry.yaml, whose ways of answering are trained.
+        size: N of the file train_N.jsonl, where rows are given as a folder of `python -m tuning.select_data`.
+        base: the weights that the adapters are trained on: `dense`, or in 4 bits (`nf4`, QLoRA).
+        evaluate_every: steps between two evaluations on at most `held_out` rows; each saves a checkpoint.
+        keep: the last adapter, or the one with the lowest held-out loss or the highest held-out score.
+        distributed: `fsdp` shards the model over the processes of a launcher.
     """
 
     model: str
-    size: int = 0
+    size: Whole = 0
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     base: Literal["dense", "nf4"] = "dense"
     lora: LoraSettings = field(default_factory=LoraSettings)
     optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)
     limits: Limits = field(default_factory=Limits)
-    epochs: float = 1.0
-    batch: int = 4
-    accumulate: int = 4
+    epochs: AboveZero = 1.0
+    batch: Positive = 4
+    accumulate: Positive = 4
     group_by_length: bool = True
     gradient_checkpointing: bool = False
-    evaluate_every: int = 50
-    held_out: int = 128
+    evaluate_every: Positive = 50
+    held_out: Positive = 128
     keep: Literal["last", "best_loss", "best_score"] = "best_loss"
     distributed: Literal["none", "fsdp"] = "none"
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, le=_HIGHEST_SEED)] = 0
 
     def __post_init__(self) -> None:
-        for name in ("batch", "accumulate", "evaluate_every", "held_out"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        if self.size < 0:
-            raise ValueError(f"size is {self.size}; it must be 0 or the N of a file train_N.jsonl")
-        if self.epochs <= 0:
-            raise ValueError(f"epochs is {self.epochs}; it must be above 0")
-        if not 0 <= self.seed < _SEEDS:
-            raise ValueError(f"seed is {self.seed}; it must be from 0 to {_SEEDS - 1}")
         model_entry(self.model)
 
 
 def read_recipe(path: Path, **given: Any) -> FinetuneRecipe:
-    """Read a recipe; `given` replaces what it says, and it what the recipe says that it is `based_on`.
+    """Read a recipe; `given` replaces its values.
 
     Raises:
-        UserError: a file cannot be read, or holds an unknown key or a value that does not fit.
+        UserError: the file cannot be read, or holds an unknown key or a value that does not fit.
     """
     values = read_mapping(path, "the recipe", "name a file of tuning/recipes")
-    based_on = values.pop("based_on", None)
-    if based_on is not None:
-        if Path(str(based_on)).name != str(based_on):
-            raise UserError(f"{path}: based_on is {based_on!r}; name a file of the same folder, without one")
-        values = {**read_mapping(path.parent / str(based_on), f"what {path} is based on", "mend its name"), **values}
     return build(FinetuneRecipe, {**values, **given}, f"{path}: ", "key")
 
 
 def engine_settings(recipe: FinetuneRecipe) -> EngineSettings:
-    """Return the engine's settings with the recipe's model: they say in which way each kind of question is answered."""
+    """Return the engine's settings for the recipe's model, with its ways of answering each kind of question."""
     entry = model_entry(recipe.model)
     known = {name: getattr(entry, name) for name in FROM_REGISTRY}
     return replace(load_settings().engine, model=recipe.model, **known)
+
+
+def steps_of(recipe: FinetuneRecipe, rows: int, processes: int = 1) -> int:
+    """Return the number of optimiser steps of a run over `rows` rows."""
+    batches = math.ceil(rows / (recipe.batch * processes))
+    return max(1, math.ceil(recipe.epochs * math.ceil(batches / recipe.accumulate)))
+
+
+def training_arguments(recipe: FinetuneRecipe, work: Path, rows: int) -> TrainingArguments:
+    """Return the trainer's arguments; checkpoints, with everything that resuming needs, go to `work`.
+
+    Raises:
+        UserError: the recipe needs several processes, and no launcher started this one.
+    """
+    if recipe.distributed == "fsdp" and not launched():
+        raise UserError(
+            "recipe key distributed: fsdp needs a process for each GPU: start it by `accelerate launch "
+            "--config_file tuning/recipes/fsdp_8_gpus.yaml -m tuning.finetune ...`, or set it to none"
+        )
+    steps, optimiser = steps_of(recipe, rows, process_count()), recipe.optimiser
+    return TrainingArguments(
+        output_dir=str(work),
+        seed=recipe.seed,
+        num_train_epochs=recipe.epochs,
+        per_device_train_batch_size=recipe.batch,
+        per_device_eval_batch_size=recipe.batch,
+        gradient_accumulation_steps=recipe.accumulate,
+        learning_rate=optimiser.learning_rate,
+        lr_scheduler_type=optimiser.schedule,
+        warmup_steps=round(optimiser.warmup * steps),
+        weight_decay=optimiser.weight_decay,
+        max_grad_norm=optimiser.max_gradient_norm,
+        bf16=recipe.dtype == "bfloat16",
+        fp16=recipe.dtype == "float16",
+        gradient_checkpointing=recipe.gradient_checkpointing,
+        gradient_checkpointing_kwargs={"use_reentrant": False} if recipe.gradient_checkpointing else None,
+        remove_unused_columns=False,
+        label_names=[],
+        report_to=[],
+        use_cpu=not torch.cuda.is_available(),
+        dataloader_pin_memory=torch.cuda.is_available(),
+        **(_SHARDED if recipe.distributed == "fsdp" else {}),
+        **_intervals(recipe, steps),
+        **_KEPT[recipe.keep],
+    )
+
+
+def _intervals(recipe: FinetuneRecipe, steps: int) -> dict[str, Any]:
+    """Return the intervals at which a run evaluates, saves and logs."""
+    interval = min(recipe.evaluate_every, steps)
+    return {
+        "eval_on_start": True,
+        "eval_strategy": "steps",
+        "eval_steps": interval,
+        "save_strategy": "steps",
+        "save_steps": interval,
+        "save_total_limit": 2,
+        "logging_steps": max(1, steps // _LINES_PER_RUN),
+        # The filter would log the mean of other losses for a NaN, and hide that the run has diverged.
+        "logging_nan_inf_filter": False,
+    }

@@ -1,10 +1,10 @@
 """Hybridise models: one child from two or more parents, from full weights or from LoRA adapters.
 
 Full weights are folders in Hugging Face layout with safetensors files, mixed one tensor at a time. Adapters are folders
-in peft's layout, trained on one base; what they add to its weights is mixed. --base is the model that the parents were
-tuned from: with a single parent it is what that one is mixed with, before it; with several, they are only checked to
-fit it, and wise_ft, which goes from the base to one parent, refuses them. The recipe and the parents' fingerprints are
-written beside the result, in hybrid.json.
+in peft's layout, trained on one base; their changes of its weights are mixed. --base is the model that the parents were
+tuned from. A single parent is mixed with the base, which comes first. Several parents are only checked to fit it, and
+wise_ft, which goes from the base to one parent, refuses them. The recipe and the parents' fingerprints are written to
+hybrid.json in the child's folder.
 """
 
 import argparse
@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from models.engines.adapter_config import CONFIG, TENSORS
-from tuning.merging.adapters import check_adapters_base, mix_adapters
-from tuning.merging.folder import new_folder
+from tuning.command_line import command_parser
+from tuning.merging.adapter_mixing import check_adapters_base, mix_adapters
 from tuning.merging.full_weights import check_full_base, mix_full_weights
-from tuning.merging.recipe import Recipe, check_models, read_recipe
+from tuning.merging.registry import Recipe, check_models, read_recipe
+from tuning.output_folder import new_folder
 from utilities.errors import UserError, exit_code
 from utilities.files import write_json
 from utilities.fingerprint import fingerprint, fingerprint_of_adapter
 
-RECORD = "hybrid.json"
 EXAMPLES = """\
 examples:
   python -m tuning.hybridize --recipe tuning/recipes/hybridize_gradient_slerp.yaml \\
@@ -37,7 +37,7 @@ examples:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Mix by the options of the command line; 0 when the child is there."""
+    """Mix by the options of the command line; return 0 when the child is written."""
     options = _options(argv)
     recipe = read_recipe(options.recipe, options.rank)
     parents, base = options.parents, options.base
@@ -46,45 +46,40 @@ def main(argv: Sequence[str] | None = None) -> int:
     adapters = _are_adapters(parents)
     if base and base not in mixed:
         (check_adapters_base if adapters else check_full_base)(base, parents)
+    if recipe.rank and not adapters:
+        raise UserError(f"rank is {recipe.rank} and full weights have none: set it for adapters alone")
     output = options.output.absolute()
     with new_folder(output) as work:
-        result = _mix_adapters(recipe, mixed, work) if adapters else _mix_full(recipe, mixed, parents[0], work)
-        write_json(work / RECORD, {**_record(recipe, mixed), **result})
+        if adapters:
+            result = _mix_adapters(recipe, mixed, work)
+        else:
+            result = mix_full_weights(recipe.method, mixed, parents[0], work)
+        write_json(work / "hybrid.json", {**_record(recipe, mixed), **result})
     kept = f", rank {result['rank']}, {result['norm_kept']:.2%} of the norm kept" if adapters else ""
     print(f"{output}: finished{kept}")
     return 0
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m tuning.hybridize",
-        description=__doc__,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("hybridize", __doc__, EXAMPLES)
     add = parser.add_argument
     add("--recipe", type=Path, required=True, metavar="FILE", help="a YAML file, as tuning/recipes/hybridize_*.yaml")
-    add("--parents", type=Path, nargs="+", required=True, metavar="DIR", help="what to mix, in the recipe's order")
-    add("--base", type=Path, metavar="DIR", help="what the parents were tuned from")
+    add("--parents", type=Path, nargs="+", required=True, metavar="DIR", help="models to mix, in the recipe's order")
+    add("--base", type=Path, metavar="DIR", help="the model that the parents were tuned from")
     add("--output", type=Path, required=True, metavar="DIR", help="the folder to make")
-    add("--rank", type=int, metavar="N", help="instead of the recipe's: cut a mixed adapter back to this rank")
+    add("--rank", type=int, metavar="N", help="rank of a mixed adapter (default: the recipe's)")
     return parser.parse_args(argv)
 
 
 def _are_adapters(parents: Sequence[Path]) -> bool:
-    """Tell whether the parents are adapters, not full weights.
-
-    Raises:
-        UserError: one is neither, or there are both.
-    """
-    kinds = {parent: _is_adapter(parent) for parent in parents}
-    if len(set(kinds.values())) > 1:
-        named = {kind: parent for parent, kind in kinds.items()}
+    """Return whether the parents are adapters, not full weights."""
+    named = {_is_adapter(parent): parent for parent in parents}
+    if len(named) > 1:
         raise UserError(
-            f"{named[True]} is an adapter and {named[False]} has full weights: put the adapter into its base by "
+            f"{named[True]} is an adapter and {named[False]} has full weights: apply the adapter to its base by "
             "`python -m tuning.apply_adapter`, or name the full weights by --base if they are its base"
         )
-    return kinds[parents[0]]
+    return True in named
 
 
 def _is_adapter(folder: Path) -> bool:
@@ -104,23 +99,13 @@ def _mix_adapters(recipe: Recipe, mixed: Sequence[Path], output: Path) -> dict[s
     return mix_adapters(recipe.method, models, recipe.rank, output)
 
 
-def _mix_full(recipe: Recipe, mixed: Sequence[Path], like: Path, output: Path) -> dict[str, Any]:
-    if recipe.rank:
-        raise UserError(f"rank is {recipe.rank} and full weights have none: set it for adapters alone")
-    return mix_full_weights(recipe.method, mixed, like, output)
-
-
 def _record(recipe: Recipe, mixed: Sequence[Path]) -> dict[str, Any]:
-    """Return the recipe and what was mixed, in the order of its shares."""
+    """Return the recipe and the mixed models, in the order of its shares."""
+    fingerprints = [(fingerprint_of_adapter if _is_adapter(each) else fingerprint)(each) for each in mixed]
+    named = zip(mixed, fingerprints, strict=True)
     return {
-        "recipe": recipe.record(),
-        "mixed": [
-            {
-                "name": folder.name,
-                "fingerprint": (fingerprint_of_adapter if _is_adapter(folder) else fingerprint)(folder),
-            }
-            for folder in mixed
-        ],
+        "recipe": {"method": recipe.name, **vars(recipe.method), "rank": recipe.rank},
+        "mixed": [{"name": folder.name, "fingerprint": found} for folder, found in named],
         "versions": {"torch": version("torch")},
     }
 

@@ -1,4 +1,4 @@
-"""What a batch of examples costs: a forward pass whose vocabulary projection is done for answer tokens alone."""
+"""The loss of a batch of examples, from a forward pass that projects answer tokens alone onto the vocabulary."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,38 +15,32 @@ from retrieval.bm25 import best_first
 from tuning.examples import Example, Term
 
 
-class AnswerHead:
-    """A model's output embeddings, which project chosen places alone while a batch is scored.
+@contextmanager
+def _projecting(head: nn.Module, rows: torch.Tensor, columns: torch.Tensor) -> Iterator[None]:
+    """Make a model's output embeddings project only these positions of its states [batch, length, size].
 
-    The whole logits are most of a small model's memory: 1,000 tokens x 49,152 entries x 4 bytes are 197 MB.
+    The model then returns logits [positions, vocabulary]. The full logits are most of a small model's memory: 1,000
+    tokens x 49,152 entries x 4 bytes are 197 MB.
     """
 
-    def __init__(self, embeddings: nn.Module) -> None:
-        """Take the module; it stays in its place in the model, where those that tie and spread weights look for it."""
-        self.embeddings = embeddings
+    def chosen(_: nn.Module, inputs: tuple[torch.Tensor]) -> torch.Tensor:
+        (states,) = inputs
+        return states[rows.to(states.device), columns.to(states.device)]
 
-    @contextmanager
-    def projecting(self, rows: torch.Tensor, columns: torch.Tensor) -> Iterator[None]:
-        """Have the model's logits be [chosen, vocabulary], of these places of its states [batch, length, size]."""
-
-        def chosen(_: nn.Module, inputs: tuple[torch.Tensor]) -> torch.Tensor:
-            (states,) = inputs
-            return states[rows.to(states.device), columns.to(states.device)]
-
-        handle = self.embeddings.register_forward_pre_hook(chosen)
-        try:
-            yield
-        finally:
-            handle.remove()
+    handle = head.register_forward_pre_hook(chosen)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 @dataclass(frozen=True)
 class Batch:
     """Examples as tensors.
 
-    `inputs` are the model's keyword arguments. `rows`, `columns` and `tokens`, [predictions], say where each answer
-    token is predicted and which it is. `matrix`, [candidates, predictions], makes scores of all examples' candidates
-    of the predictions' log-probabilities.
+    `inputs` are the model's keyword arguments. `rows` and `columns`, [predictions], are the positions at which answer
+    tokens are predicted, `tokens` the tokens. `matrix`, [candidates, predictions], turns the predictions'
+    log-probabilities into the scores of all examples' candidates.
     """
 
     examples: tuple[Example, ...]
@@ -81,7 +75,7 @@ def collate(examples: Sequence[Example], pad: int) -> Batch:
 
 
 class _Answers:
-    """Where answer tokens are predicted, and what their log-probabilities count for which candidate."""
+    """The positions at which answer tokens are predicted, and their weights in the candidates' scores."""
 
     def __init__(self) -> None:
         self.candidates = 0
@@ -89,7 +83,7 @@ class _Answers:
         self._entries: list[tuple[int, int, float]] = []
 
     def add(self, tree: TokenTree, terms: Iterator[Term], row: int, start: int, columns: Mapping[int, int]) -> None:
-        """Add a tree's continuations; `columns` are those of its nodes, counted from `start`."""
+        """Add a tree's continuations; `columns` are the positions of its nodes, counted from `start`."""
         index = {key: place for place, key in enumerate(self.places)}
         for path, term in zip(tree.paths, terms, strict=False):
             for node in path[term.skip :]:
@@ -106,9 +100,12 @@ class _Answers:
         return matrix
 
 
-def candidate_scores(model: Any, head: AnswerHead, batch: Batch) -> torch.Tensor:
-    """Return the scores of all candidates of all examples, [candidates], in float32."""
-    with head.projecting(batch.rows, batch.columns):
+def candidate_scores(model: Any, head: nn.Module, batch: Batch) -> torch.Tensor:
+    """Return the scores of all candidates of all examples, [candidates], in float32.
+
+    `head` is the model's output embeddings.
+    """
+    with _projecting(head, batch.rows, batch.columns):
         logits = model(**batch.inputs, use_cache=False).logits
     found = logits.float().log_softmax(-1).gather(1, batch.tokens.to(logits.device)[:, None]).squeeze(1)
     scores: torch.Tensor = batch.matrix.to(found.device) @ found
@@ -133,10 +130,10 @@ def _loss(scores: torch.Tensor, each: Example) -> torch.Tensor:
 
 
 def example_values(scores: torch.Tensor, examples: Sequence[Example]) -> list[float]:
-    """Return how good the order of each example's candidates is, 0 to 1; not a number for text.
+    """Return the value of the order of each example's candidates, 0 to 1; NaN for text.
 
-    Several different gains: NDCG. Else the share of right ones among as many of the best. Scores that are no numbers
-    put nothing in order and are worth 0.
+    With several different gains the value is NDCG, else the share of right candidates among the best ones, as many as
+    are right. Scores that are not finite have the value 0.
     """
     parts = torch.split(scores.detach(), [len(each.gains) for each in examples])
     return [_value(part.tolist(), each) for part, each in zip(parts, examples, strict=True)]

@@ -1,30 +1,36 @@
-"""4-bit weights from a dense model: AWQ by gptqmodel, written as AutoAWQ writes them (GEMM format)."""
+"""Make 4-bit weights from a dense model: AWQ by gptqmodel, written as AutoAWQ writes them (GEMM format)."""
 
 import argparse
 import dataclasses
-import fcntl
+import hashlib
 import json
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from tuning.awq_folder import finish_folder
-from tuning.awq_job import RESUMABLE, Job, StoppedError, check_device, failures_told, quantise
-from tuning.calibration_texts import calibration_rows, digest
-from tuning.source_model import check_source, load_tokenizer
+import torch
+from pydantic import Field
+from transformers import AutoTokenizer
+
+from tuning.awq_job import RESUMABLE, Job, StoppedError, failures_reported, finish_folder, keeps_layers, quantise
+from tuning.calibration_texts import calibration_rows
+from tuning.command_line import command_parser
+from tuning.merging.checkpoint import Checkpoint
+from tuning.model_files import read_config
+from tuning.output_folder import RunFolder
 from utilities.errors import UserError, exit_code
-from utilities.files import write_json
 from utilities.fingerprint import fingerprint
-from utilities.typed_yaml import build, checked, read_mapping
+from utilities.typed_yaml import Positive, build, checked, read_mapping
 
 RECIPE = Path(__file__).parent / "recipes" / "awq.yaml"
-_BEGUN = "begun.json"
-
+_ARCHITECTURES = ("llama", "mistral", "qwen2")
+_OUTPUTS = 64  # gptqmodel and AutoAWQ search clipping thresholds for this many outputs at a time
+_USUAL_GROUPS = (128, 64, 32)
+_VOCABULARIES = ("tokenizer.json", "tokenizer.model", "vocab.json")
 EXAMPLES = """\
 examples:
   python -m tuning.quantize --source models/weights/smollm2-135m-instruct \\
@@ -34,8 +40,8 @@ examples:
       --calibration rows.jsonl --rows 128 --max-tokens 512
       calibrate with your own texts: JSON Lines with a field text or input_field, or one text a line
 
-Killed or stopped by Ctrl-C, the same command goes on behind the last finished layer (Llama models). What it needs
-for that lies beside the output, in OUTPUT.partial, and goes when the output is finished.
+Killed or stopped by Ctrl-C, the same command resumes after the last finished layer (Llama models). Its files for that
+lie beside the output in OUTPUT.partial, and are removed when the output is finished.
 """
 
 
@@ -43,69 +49,52 @@ for that lies beside the output, in OUTPUT.partial, and goes when the output is 
 class QuantisationSettings:
     """Bits of a weight, inputs in a group, and the calibration: rows, tokens of each, seed of the texts' order."""
 
-    bits: int = 4
-    group_size: int = 128
-    rows: int = 16
-    max_tokens: int = 256
+    bits: Literal[4] = 4
+    group_size: Annotated[int, Field(ge=16)] = 128
+    rows: Positive = 16
+    max_tokens: Annotated[int, Field(ge=16)] = 256
     seed: int = 1
-
-    def __post_init__(self) -> None:
-        if self.bits != 4:
-            raise ValueError(f"bits is {self.bits}; AutoAWQ's GEMM format has 4 only: leave it out")
-        for name, least in (("group_size", 16), ("rows", 1), ("max_tokens", 16)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least {least}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Quantise by the options of the command line; 0 when the output is there, 130 when stopped."""
+    """Quantise by the options of the command line; return 0 when the output is there, 130 when stopped."""
     options = _options(argv)
     settings = _settings(options)
-    source, output = options.source.resolve(), options.output.absolute()
-    if output.exists():
-        raise UserError(f"--output {output} exists: move it away or name another folder")
+    source, run = options.source.resolve(), RunFolder(options.output.absolute(), keeps_layers)
     config = check_source(source, settings.group_size)
-    check_device(options.device)
-    _require_gptqmodel()
-    tokenizer = load_tokenizer(source)
+    _check_device(options.device)
+    versions = {name: _version(name) for name in ("gptqmodel", "torch", "transformers")}
+    tokenizer = _load_tokenizer(source)
     rows = calibration_rows(tokenizer, options.calibration, settings.rows, settings.max_tokens, settings.seed)
-    work = output.with_name(f"{output.name}.partial")
-    job = Job(source, work, config["model_type"], config["num_hidden_layers"], settings.group_size, options.device)
-    record = _record(job, settings, rows)
-    with failures_told(job), _workspace(job, record):
-        try:
-            quantise(job, rows)
-        except StoppedError:
-            print(f"stopped; the same command goes on with the layers in {work}", file=sys.stderr)
+    job = Job(source, run.work, config["model_type"], config["num_hidden_layers"], settings.group_size, options.device)
+    record = {
+        "source": source.name,
+        "source_fingerprint": fingerprint(source),
+        "settings": asdict(settings),
+        "calibration_sha256": hashlib.sha256(json.dumps(rows).encode()).hexdigest(),
+        "calibration_tokens": sum(map(len, rows)),
+        "versions": versions,
+    }
+    with failures_reported(job), run.held(record):
+        if not _quantised(job, rows, tokenizer):
             return 130
-        _put_in_place(job, output, record)
-    print(f"{output}: finished")
+        run.finish(lambda folder: finish_folder(job, folder, record))
+    print(f"{run.output}: finished")
     return 0
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m tuning.quantize",
-        description=__doc__,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("quantize", __doc__, EXAMPLES)
     add = parser.add_argument
     add("--source", type=Path, required=True, metavar="DIR", help="the dense model: config, tokenizer, safetensors")
     add("--output", type=Path, required=True, metavar="DIR", help="the folder to make")
-    add(
-        "--recipe",
-        type=Path,
-        default=RECIPE,
-        metavar="FILE",
-        help="settings as YAML (default: tuning/recipes/awq.yaml)",
-    )
-    add("--group-size", type=int, metavar="N", help="inputs that share a scale; has to divide every layer's inputs")
-    add("--bits", type=int, metavar="N", help="4, the only number that the format has")
+    add("--recipe", type=Path, default=RECIPE, metavar="FILE", help="settings (default: tuning/recipes/awq.yaml)")
+    add("--group-size", type=int, metavar="N", help="inputs that share a scale; must divide the inputs of every layer")
+    add("--bits", type=int, metavar="N", help="4: AutoAWQ's GEMM format has no other number")
     add("--calibration", type=Path, metavar="FILE", help="texts to calibrate with (default: the package's own)")
     add("--rows", type=int, metavar="N", help="rows of calibration text")
     add("--max-tokens", type=int, metavar="N", help="tokens of a row; texts are joined and cut")
-    add("--seed", type=int, metavar="N", help="order of the texts")
+    add("--seed", type=int, metavar="N", help="seed of the texts' order")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: a GPU if there is one")
     return parser.parse_args(argv)
 
@@ -117,77 +106,97 @@ def _settings(options: argparse.Namespace) -> QuantisationSettings:
     return build(QuantisationSettings, {**values, **given}, f"{options.recipe}: ")
 
 
-def _require_gptqmodel() -> None:
+def check_source(folder: Path, group_size: int) -> dict[str, Any]:
+    """Return the config of a folder that can be quantised in groups of `group_size` inputs.
+
+    Raises:
+        UserError: the folder holds no model, a quantised one or another architecture, or its layers do not divide.
+    """
+    config = read_config(folder)
+    _check_config(folder, config)
+    shapes = {
+        name.removesuffix(".weight"): (shape[0], shape[1])
+        for name, shape in Checkpoint(folder).shapes.items()
+        if name.endswith("_proj.weight") and len(shape) == 2
+    }
+    if not shapes:
+        raise UserError(f"{folder} holds no linear layer in safetensors files: fetch the model again")
+    _check_shapes(shapes, group_size)
+    return config
+
+
+def _load_tokenizer(folder: Path) -> Any:
+    # Without one, transformers makes an empty tokenizer for some architectures.
+    if not any((folder / name).is_file() for name in _VOCABULARIES):
+        raise UserError(f"{folder} has no tokenizer, no {' or '.join(_VOCABULARIES)}: put the model's own files there")
     try:
-        version("gptqmodel")
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # tokenizers raises no narrower type
+        reason = " ".join(str(error).split())
+        raise UserError(
+            f"{folder}: the tokenizer cannot be loaded ({type(error).__name__}: {reason}): fetch its files again"
+        ) from error
+
+
+def _check_config(folder: Path, config: Mapping[str, Any]) -> None:
+    path = folder / "config.json"
+    if "quantization_config" in config:
+        found = config["quantization_config"]
+        if isinstance(found, dict):
+            method = found.get("quant_method", "some method")
+            raise UserError(f"{folder} is quantised already ({method}): name the dense model that it was made from")
+        raise UserError(
+            f"{path}: quantization_config is {json.dumps(found)}; a dense model has no such field: "
+            "remove it if this is one"
+        )
+    if config.get("model_type") not in _ARCHITECTURES:
+        raise UserError(
+            f"{path}: model_type is {config.get('model_type')!r}; gptqmodel makes AWQ weights that "
+            f"load again for {', '.join(_ARCHITECTURES)} only: take a published AWQ checkpoint"
+        )
+    layers = config.get("num_hidden_layers")
+    if type(layers) is not int or layers < 1:
+        raise UserError(
+            f"{path}: num_hidden_layers is {layers!r}; it must be the number of layers: fetch the file again"
+        )
+
+
+def _check_shapes(shapes: Mapping[str, tuple[int, int]], group_size: int) -> None:
+    for name, (outputs, inputs) in shapes.items():
+        if inputs % group_size:
+            fitting = [size for size in _USUAL_GROUPS if all(shape[1] % size == 0 for shape in shapes.values())]
+            remedy = f"give --group-size {fitting[0]}" if fitting else "no usual group size fits this model"
+            raise UserError(f"groups of {group_size} do not divide the {inputs} inputs of {name}: {remedy}")
+        if outputs % _OUTPUTS:
+            raise UserError(f"{name} has {outputs} outputs; AWQ needs multiples of {_OUTPUTS}: keep this model dense")
+
+
+def _check_device(device: str) -> None:
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError("--device cuda: torch sees no GPU here: give --device cpu, or run this where there is one")
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
     except PackageNotFoundError:
         raise UserError(
-            "gptqmodel, which quantises, is not installed: run "
+            f"{package}, which quantises, is not installed: run "
             '`pip install --no-build-isolation -c requirements.txt "gptqmodel==7.5.0"`'
         ) from None
 
 
-def _record(job: Job, settings: QuantisationSettings, rows: Sequence[Sequence[int]]) -> dict[str, Any]:
-    """Return all that the result depends on: what was begun with another record is not gone on with."""
-    return {
-        "source": job.source.name,
-        "source_fingerprint": fingerprint(job.source),
-        "settings": asdict(settings),
-        "calibration_sha256": digest(rows),
-        "calibration_tokens": sum(map(len, rows)),
-        "versions": {name: version(name) for name in ("gptqmodel", "torch", "transformers")},
-    }
-
-
-@contextmanager
-def _workspace(job: Job, record: Mapping[str, Any]) -> Iterator[None]:
-    """Hold the work folder while the job runs.
-
-    Raises:
-        UserError: another run holds it, or it was begun with other inputs.
-    """
-    job.work.mkdir(parents=True, exist_ok=True)
-    with (job.work / "lock").open("a") as lock:
-        try:
-            # The kernel drops the lock with its process, so a killed run never blocks the next one.
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(f"{job.work}: another run is at work there: wait for it") from None
-        _begin(job, record)
-        yield
-
-
-def _begin(job: Job, record: Mapping[str, Any]) -> None:
-    path = job.work / _BEGUN
-    if path.is_file():
-        begun = _read_begun(path)
-        differing = [name for name in record if begun.get(name) != record[name]]
-        if differing:
-            raise UserError(
-                f"{job.work} was begun with another {' and '.join(differing)}: give what was given then, or remove it"
-            )
+def _quantised(job: Job, rows: Sequence[Sequence[int]], tokenizer: Any) -> bool:
+    """Run the job; return whether it was finished."""
     if job.model_type not in RESUMABLE:
-        print(f"gptqmodel keeps no layers of {job.model_type} models: an interrupted run begins anew", file=sys.stderr)
+        print(f"gptqmodel keeps no layers of {job.model_type} models: an interrupted run starts over", file=sys.stderr)
     shutil.rmtree(job.built, ignore_errors=True)
-    write_json(path, record)
-
-
-def _read_begun(path: Path) -> dict[str, Any]:
     try:
-        begun: object = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        begun = None
-    if not isinstance(begun, dict):
-        raise UserError(f"{path} does not say what was begun there: remove {path.parent} and begin anew")
-    return begun
-
-
-def _put_in_place(job: Job, output: Path, record: Mapping[str, Any]) -> None:
-    finished = job.work / "finished"
-    shutil.rmtree(finished, ignore_errors=True)
-    finish_folder(job.built, job.source, finished, job.group_size, dict(record))
-    finished.rename(output)
-    shutil.rmtree(job.work, ignore_errors=True)
+        quantise(job, rows, tokenizer)
+    except StoppedError:
+        print(f"stopped; the same command resumes with the layers in {job.work}", file=sys.stderr)
+        return False
+    return True
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Questions with the scores of their candidates: the model's and the evidence's, and what each candidate is worth."""
+"""Questions with the model's and the evidence's scores of their candidates, and the gain of each candidate."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -23,8 +23,8 @@ from prompts.reading import Question
 from prompts.registry import BUILDERS
 from retrieval.bm25 import best_first
 from retrieval.fusion import MODEL
-from retrieval.knowledge import Knowledge
 from retrieval.sources import open_knowledge
+from tuning.training_form import candidate_gains
 from utilities.errors import UserError
 
 _BATCH = 16
@@ -33,7 +33,7 @@ _NO_LIMIT = 1e6
 
 @dataclass(frozen=True)
 class ScoredRow:
-    """One question: `gains` and every source's scores are in the order of its candidates."""
+    """A question; `gains` and the scores of every source are in the order of its candidates."""
 
     kind: str
     gains: tuple[float, ...]
@@ -50,31 +50,28 @@ class ScoredRow:
 
 
 def scored_rows(questions: Sequence[QuestionRow], settings: Settings, kept: Path) -> list[ScoredRow]:
-    """Return a row for each question whose candidates are scored; finished batches are kept in the file `kept`.
+    """Return a row for each question whose candidates are scored; the file `kept` saves finished batches.
 
-    Questions without numbered candidates, or whose reference names none of them, are left out.
+    Questions without numbered candidates, or with a reference that names none of them, are left out.
     """
     identity = engine_identity(settings.engine)
     knowledge = open_knowledge(settings.knowledge, identity)
-    built = [(question, _prompt(question, settings, knowledge)) for question in questions]
-    usable = [(question, prompt) for question, prompt in built if _gains(question, prompt)]
-    keys = [_key(question, settings, identity["weights_sha256"]) for question, _ in usable]
+    usable: list[tuple[str, Prompt, tuple[float, ...]]] = []
+    for question in questions:
+        asked = Question(question.input_field)
+        prompt = BUILDERS[detect_task_type(asked, question.is_multiple_choice)](asked, settings.prompts, knowledge)
+        if gains := _gains(question, prompt):
+            usable.append((_key(question, settings, identity["weights_sha256"]), prompt, gains))
     finished = _read_kept(kept)
-    missing = [index for index, key in enumerate(keys) if key not in finished]
+    missing = [(key, prompt) for key, prompt, _ in usable if key not in finished]
     if missing:
         engine = start_engine(settings.engine)
         with kept.open("a", encoding="utf-8") as file:
-            for key, scores in _asked(engine, settings, [(keys[index], usable[index][1]) for index in missing]):
+            for key, scores in _asked(engine, settings, missing):
                 file.write(json.dumps([key, scores]) + "\n")
                 file.flush()
                 finished[key] = scores
-    rows = zip(usable, keys, strict=True)
-    return [_row(question, prompt, finished[key]) for (question, prompt), key in rows if finished[key]]
-
-
-def _prompt(question: QuestionRow, settings: Settings, knowledge: Knowledge) -> Prompt:
-    task_type = detect_task_type(Question(question.input_field), question.is_multiple_choice)
-    return BUILDERS[task_type](Question(question.input_field), settings.prompts, knowledge)
+    return [_row(prompt, gains, finished[key]) for key, prompt, gains in usable if finished[key]]
 
 
 def _asked(
@@ -90,32 +87,25 @@ def _asked(
 
 
 def _gains(question: QuestionRow, prompt: Prompt) -> tuple[float, ...]:
-    """Return what each candidate is worth by the question's reference; nothing where that does not fit."""
-    space, truth = prompt.space, question.output_field
-    if not prompt.kind or not isinstance(space, Choice | Selection):
+    if not prompt.kind or not isinstance(prompt.space, Choice | Selection):
         return ()
-    if prompt.kind == "ranking":
-        given = tuple(float(each) for each in truth) if isinstance(truth, list) else ()
-        return given if len(given) == len(space.labels) and any(given) else ()
-    right = {str(each) for each in (truth if isinstance(truth, list) else [truth])}
-    gains = tuple(float(label in right) for label in space.labels)
-    return gains if any(gains) else ()
+    return candidate_gains(prompt.space, question.output_field, ranked=prompt.kind == "ranking")
 
 
-def _row(question: QuestionRow, prompt: Prompt, scores: Sequence[float]) -> ScoredRow:
+def _row(prompt: Prompt, gains: tuple[float, ...], scores: Sequence[float]) -> ScoredRow:
     evidence = {name: tuple(each) for name, each in prompt.evidence.items()}
-    return ScoredRow(prompt.kind, _gains(question, prompt), {**evidence, MODEL: tuple(scores)})
+    return ScoredRow(prompt.kind, gains, {**evidence, MODEL: tuple(scores)})
 
 
 def _key(question: QuestionRow, settings: Settings, weights: str) -> str:
-    """Return what identifies a model's scores: the question, the prompts' and the engine's settings, the weights."""
+    """Return the cache key of a model's scores: the question, the settings of prompts and engine, the weights."""
     shown = {"text": question.input_field, "prompts": asdict(settings.prompts), "engine": asdict(settings.engine)}
     knowledge = asdict(settings.knowledge) if settings.prompts.external_information else {}
     return sha256(json.dumps([shown, knowledge, weights], sort_keys=True).encode()).hexdigest()
 
 
 def _read_kept(path: Path) -> dict[str, Any]:
-    """Return finished scores; the last line may be half-written and is then left out."""
+    """Return the saved scores, without a last line that is half written."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
         return {}

@@ -1,4 +1,4 @@
-"""A question with its right answer as what a model is trained on: the package's own prompt and answer space."""
+"""Turns a question with its right answer into the package's own prompt, and the worth of each possible answer."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ from utilities.task_type import TaskType
 
 @dataclass(frozen=True)
 class TrainingForm:
-    """A prompt and what is right.
+    """A prompt and its right answer.
 
     Attributes:
-        prompt: what the model is shown, and what may be answered.
-        gains: what each label is worth, in the order of the space; empty for phrases and text.
-        texts: the right phrases as they stand in the source, or the one right text; empty for labels.
+        prompt: the text that the model reads, and the space of its answers.
+        gains: the worth of each label, in the order of the space; empty for phrases and text.
+        texts: the right phrases as the source has them, or the one right text; empty for labels.
     """
 
     prompt: Prompt
@@ -31,33 +31,39 @@ class TrainingForm:
 
 
 def training_form(question: QuestionRow, settings: PromptSettings) -> TrainingForm | str:
-    """Return what is trained on, or in a few words why the row cannot be used."""
-    detected = detect_task_type(Question(question.input_field), question.is_multiple_choice)
+    """Return the training form of a row, or in a few words why the row cannot be used."""
+    asked = Question(question.input_field)
+    detected = detect_task_type(asked, question.is_multiple_choice)
     if detected is not question.task_type:
         return f"read as {detected}"
-    prompt = BUILDERS[detected](Question(question.input_field), settings, QUESTION_ALONE)
-    space, truth = prompt.space, question.output_field
+    prompt = BUILDERS[detected](asked, settings, QUESTION_ALONE)
+    space, truth = prompt.space, _strings(question.output_field)
     if isinstance(space, Choice | Selection):
-        gains = _gains(space, truth, question.task_type)
-        return TrainingForm(prompt, gains) if gains else "answer outside the options"
+        gains = candidate_gains(space, question.output_field, ranked=detected is TaskType.RANKING)
+        complete = detected is TaskType.RANKING or sum(gains) == len(set(truth))
+        return TrainingForm(prompt, gains) if gains and complete else "answer outside the options"
     if isinstance(space, Spans):
-        found = _right_phrases(space, _strings(truth))
+        found = _right_phrases(space, truth)
         return TrainingForm(prompt, texts=found) if found else "answer not in the text"
-    text = ", ".join(_strings(truth)).strip()
+    text = ", ".join(truth).strip()
     return TrainingForm(prompt, texts=(text,)) if text else "empty answer"
 
 
-def _gains(space: Choice | Selection, truth: object, task_type: TaskType) -> tuple[float, ...]:
-    if task_type is TaskType.RANKING:
-        weights = tuple(map(float, truth)) if isinstance(truth, list) else ()
-        return weights if len(weights) == len(space.labels) and any(weights) else ()
-    right = {str(each) for each in truth} if isinstance(truth, list) else {str(truth)}
+def candidate_gains(space: Choice | Selection, reference: object, *, ranked: bool) -> tuple[float, ...]:
+    """Return the worth of each candidate by a reference; empty if no candidate is worth anything.
+
+    The reference of a ranking holds the gain of each candidate, any other the labels of the right ones.
+    """
+    if ranked:
+        gains = tuple(map(float, reference)) if isinstance(reference, list) else ()
+        return gains if len(gains) == len(space.labels) and any(gains) else ()
+    right = set(_strings(reference))
     gains = tuple(float(label in right) for label in space.labels)
-    return gains if sum(gains) == len(right) else ()
+    return gains if any(gains) else ()
 
 
-def _strings(truth: object) -> list[str]:
-    return [str(each) for each in truth] if isinstance(truth, list) else [str(truth)]
+def _strings(reference: object) -> list[str]:
+    return [str(each) for each in reference] if isinstance(reference, list) else [str(reference)]
 
 
 def _right_phrases(space: Spans, right: Sequence[str]) -> tuple[str, ...]:

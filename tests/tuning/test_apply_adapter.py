@@ -28,6 +28,7 @@ def arguments(base: Path, adapter: Path) -> list[str]:
     return ["--base", str(base), "--adapter", str(adapter), "--output", str(adapter.parent / "dense")]
 
 
+@pytest.mark.slow
 def test_the_weights_are_those_that_peft_merges_and_every_other_file_is_the_base_s(
     tiny_folder: Path, adapter: Path
 ) -> None:
@@ -130,7 +131,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(
     def full(*_: object, **__: object) -> None:
         raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
 
-    monkeypatch.setattr("tuning.merging.folder.save_file", full)
+    monkeypatch.setattr("tuning.model_files.save_file", full)
     with pytest.raises(UserError, match=r"No space left on device.*make room or name another --output"):
         apply_adapter.main(arguments(tiny_folder, adapter))
     assert {path.name for path in tmp_path.iterdir()} == {"adapter"}

@@ -1,12 +1,17 @@
+"""Fitting how the model's scores and the evidence are weighted: the fit, the rows, saved scores."""
+
 import json
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from models.engines.interface import Answer
+from prompts.prompt import Prompt
 from retrieval.fusion_weights import read_weights
 from tuning import fit_fusion
-from tuning.fusion_fit import cross_validated, fit, subsets, value
+from tuning.fit_fusion import cross_validated, fit, subsets, value
 from tuning.scored_rows import ScoredRow
 from utilities.errors import exit_code
 
@@ -89,38 +94,61 @@ def files(tmp_path: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def run(folder: Path, *arguments: str) -> int:
     given = ["--rows", str(folder / "rows.jsonl"), "--output", str(folder / "w.yaml"), *arguments]
-    return exit_code(lambda: fit_fusion.main(given))
+    return exit_code(lambda: fit_fusion.main([*given, "--scores", str(folder / "kept")]))
 
 
+class Scorer:
+    """An engine that prefers the first candidate, and counts the prompts."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def answer(self, prompts: Sequence[Prompt], _ways: object, _seconds: float) -> list[Answer]:
+        self.asked += len(prompts)
+        return [Answer("1", (4.0, 1.0, 0.5, 0.2, 0.1)) for _ in prompts]
+
+
+@pytest.fixture
+def scorer(monkeypatch: pytest.MonkeyPatch) -> Scorer:
+    engine = Scorer()
+    monkeypatch.setattr("tuning.scored_rows.start_engine", lambda _: engine)
+    return engine
+
+
+@pytest.mark.slow
 def test_weights_are_fitted_with_a_real_model_written_and_resumed(
     files: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert run(files, "--scores", str(files / "kept")) == 0
+    assert run(files) == 0
     assert "ranking (6 rows): model alone" in capsys.readouterr().out
     weights = read_weights(files / "w.yaml")
     assert set(weights["ranking"]) == {"lexical+model"}
     kept = (files / "kept").read_text(encoding="utf-8")
     assert len(kept.splitlines()) == len(QUERIES)
     monkeypatch.setattr("tuning.scored_rows.start_engine", lambda _: pytest.fail("asked twice"))
-    assert run(files, "--scores", str(files / "kept")) == 0
+    assert run(files) == 0
     assert read_weights(files / "w.yaml") == weights
 
 
-def test_a_half_written_line_of_kept_scores_is_made_again(files: Path) -> None:
-    assert run(files, "--scores", str(files / "kept")) == 0
+def test_a_half_written_line_of_kept_scores_is_made_again(files: Path, scorer: Scorer) -> None:
+    assert run(files) == 0
     kept = (files / "kept").read_text(encoding="utf-8")
     (files / "kept").write_text(kept[:-20], encoding="utf-8")
-    assert run(files, "--scores", str(files / "kept")) == 0
-    assert len((files / "kept").read_text(encoding="utf-8").splitlines()) == len(QUERIES)
+    assert run(files) == 0
+    assert scorer.asked == len(QUERIES) + 1
+    assert (files / "kept").read_text(encoding="utf-8") == kept
 
 
-def test_rows_that_evaluation_files_hold_are_left_out(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_rows_that_evaluation_files_hold_are_left_out(
+    files: Path, scorer: Scorer, capsys: pytest.CaptureFixture[str]
+) -> None:
     lines = (files / "rows.jsonl").read_text(encoding="utf-8").splitlines()
     (files / "seen.jsonl").write_text(lines[0] + "\n", encoding="utf-8")
-    assert run(files, "--against", str(files / "seen.jsonl"), "--scores", str(files / "kept")) == 2
+    assert run(files, "--against", str(files / "seen.jsonl")) == 2
     (files / "seen.jsonl").write_text("\n".join(lines[:2]) + "\n", encoding="utf-8")
-    assert run(files, "--against", str(files / "seen.jsonl"), "--scores", str(files / "kept")) == 0
+    assert run(files, "--against", str(files / "seen.jsonl")) == 0
     assert "ranking (4 rows)" in capsys.readouterr().out
+    assert scorer.asked == 4
 
 
 @pytest.mark.parametrize(("content", "complaint"), [("{", "line 1"), ("", "no question")])
@@ -134,5 +162,5 @@ def test_rows_that_cannot_be_read_are_named(
 
 def test_a_file_that_holds_no_scores_is_refused(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (files / "kept").write_text("hello\n", encoding="utf-8")
-    assert run(files, "--scores", str(files / "kept")) == 2
+    assert run(files) == 2
     assert "is no file of scores" in capsys.readouterr().err

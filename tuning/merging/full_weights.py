@@ -1,52 +1,52 @@
-"""Mix full weights, one tensor at a time, into files of at most 5 GB.
+"""Mixes full weights, one tensor at a time, into files of at most 5 GB.
 
-What is held at once is one output file and the largest tensor of each parent, twice in float32.
+Memory holds one output file and the largest tensor of each parent, twice in float32.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import torch
 from tqdm import tqdm
 
-from tuning.merging.checkpoint import INDEX, Checkpoint, check_alike, check_dtypes
-from tuning.merging.folder import copy_files, write_tensors
-from tuning.merging.method import Method, mixed
-from tuning.merging.places import places
+from tuning.merging.checkpoint import INDEX, SINGLE, Checkpoint, check_alike, check_dtypes
+from tuning.merging.method import Method, mixed, places
+from tuning.model_files import copy_files, write_tensors
 from utilities.files import write_json
 
 FILE_BYTES = 5_000_000_000
 
 
 def mix_full_weights(method: Method, models: Sequence[Path], like: Path, output: Path) -> dict[str, Any]:
-    """Write the mixed weights into the folder `output`, with everything else from the folder `like`.
+    """Write the mixed weights into the folder `output`, with all other files from the folder `like`.
 
-    Returns the SHA-256 of what was read of each model.
+    Returns the SHA-256 of each model's weights.
 
     Raises:
         UserError: a model cannot be read, has other tensors, shapes or dtypes than the first, or a number that is not
             finite.
         OSError: a file cannot be written.
     """
-    with ExitStack() as opened:
-        checkpoints = [opened.enter_context(Checkpoint(folder)) for folder in models]
-        check_alike(checkpoints)
-        check_dtypes(checkpoints)
-        copy_files(like, output)
-        _write(method, checkpoints, output)
-        return {"sha256": [checkpoint.digest() for checkpoint in checkpoints]}
+    checkpoints = [Checkpoint(folder) for folder in models]
+    _check_alike(checkpoints)
+    check_dtypes(checkpoints)
+    copy_files(like, output)
+    _write(method, checkpoints, output)
+    return {"sha256": [checkpoint.digest() for checkpoint in checkpoints]}
 
 
 def check_full_base(base: Path, models: Sequence[Path]) -> None:
-    """See that models are alike to their base.
+    """Check that models have the tensors of their base.
 
     Raises:
         UserError: one cannot be read, or has other tensors or shapes.
     """
-    with ExitStack() as opened:
-        check_alike([opened.enter_context(Checkpoint(folder)) for folder in (base, *models)])
+    _check_alike([Checkpoint(folder) for folder in (base, *models)])
+
+
+def _check_alike(checkpoints: Sequence[Checkpoint]) -> None:
+    check_alike({each.folder: each.shapes for each in checkpoints}, "mix models that were tuned from one base")
 
 
 def _write(method: Method, checkpoints: Sequence[Checkpoint], output: Path) -> None:
@@ -65,7 +65,7 @@ def _write(method: Method, checkpoints: Sequence[Checkpoint], output: Path) -> N
 
 
 def split(sizes: Mapping[str, int], most: int) -> list[list[str]]:
-    """Divide names, in order, into groups of at most `most` bytes; a larger single one is a group of its own."""
+    """Divide names, in order, into groups of at most `most` bytes; a larger one is a separate group."""
     groups: list[list[str]] = []
     room = 0
     for name, size in sizes.items():
@@ -78,7 +78,7 @@ def split(sizes: Mapping[str, int], most: int) -> list[list[str]]:
 
 
 def _file_name(index: int, count: int) -> str:
-    return "model.safetensors" if count == 1 else f"model-{index + 1:05d}-of-{count:05d}.safetensors"
+    return SINGLE if count == 1 else f"model-{index + 1:05d}-of-{count:05d}.safetensors"
 
 
 def _write_index(output: Path, files: Mapping[str, Iterable[str]], size: int) -> None:

@@ -1,31 +1,28 @@
-"""Spherical linear interpolation of two models' weights, the same for every weight."""
+"""Spherical linear interpolation of two models' weights, with one t or with a t that changes over the layers."""
 
 import math
 from collections.abc import Sequence
+from typing import Annotated
 
+import numpy as np
 import torch
+from pydantic import Field
 
-from tuning.merging.method import Method, Place, Shares, average, require_share, require_two
+from tuning.merging.method import Method, Place, Shares, UnitShare, average
 from utilities.typed_yaml import checked
 
 LINEAR = 0.9995
-"""mergekit's threshold: where the cosine of two weights is beyond, they are interpolated linearly."""
+"""mergekit's threshold: weights with a higher cosine are interpolated linearly."""
+Anchors = Annotated[tuple[UnitShare, ...], Field(min_length=1)]
 
 
 @checked
 class Slerp(Method):
     """`t` of the second model and 1 - t of the first, along the arc between them (Shoemake 1985)."""
 
-    t: float = 0.5
+    t: UnitShare = 0.5
 
-    def __post_init__(self) -> None:
-        require_share("t", self.t)
-
-    def check(self, count: int) -> None:
-        """See that two models are mixed."""
-        require_two("slerp", count)
-
-    def shares(self, place: Place, count: int) -> Shares:  # noqa: ARG002 - the same everywhere
+    def shares(self, place: Place, count: int) -> Shares:  # noqa: ARG002 - the same at every place
         """Return 1 - t and t."""
         return 1 - self.t, self.t
 
@@ -34,11 +31,38 @@ class Slerp(Method):
         return slerp(tensors[0], tensors[1], shares)
 
 
+@checked
+class GradientSlerp(Method):
+    """t of the second model: one list for self-attention and one for the MLP, spread over the layers, one t elsewhere.
+
+    The lists are mergekit's published example of a gradient, which the method's team used.
+    """
+
+    attention: Anchors = (0.0, 0.5, 0.3, 0.7, 1.0)
+    mlp: Anchors = (1.0, 0.5, 0.7, 0.3, 0.0)
+    elsewhere: UnitShare = 0.5
+
+    def shares(self, place: Place, count: int) -> Shares:  # noqa: ARG002 - two by `check`
+        """Return 1 - t and t at this place."""
+        anchors = {"attention": self.attention, "mlp": self.mlp, "elsewhere": (self.elsewhere,)}[place.part]
+        t = spread(anchors, place.depth)
+        return 1 - t, t
+
+    def mix(self, tensors: Sequence[torch.Tensor], shares: Shares) -> torch.Tensor:
+        """Mix along the arc."""
+        return slerp(tensors[0], tensors[1], shares)
+
+
+def spread(anchors: Sequence[float], depth: float) -> float:
+    """Return the value at `depth` (0 to 1) of the straight lines between anchors at equal distances."""
+    return float(np.interp(depth * (len(anchors) - 1), range(len(anchors)), anchors))
+
+
 def slerp(first: torch.Tensor, second: torch.Tensor, shares: Shares) -> torch.Tensor:
     """Return sin((1 - t) w) / sin(w) of `first` and sin(t w) / sin(w) of `second`, w the angle between them.
 
-    A tensor is one vector, whatever its shape, and keeps its own length. Nearly parallel and opposite ones, whose
-    sin(w) is next to 0, are averaged, and so is one of length 0, which has no direction.
+    A tensor of any shape is one vector, and keeps its length. Nearly parallel and opposite tensors, whose sin(w) is
+    close to 0, are averaged, and so are tensors of length 0, which have no direction.
     """
     cosine = _cosine(first, second)
     if cosine is None or abs(cosine) > LINEAR:
@@ -49,10 +73,10 @@ def slerp(first: torch.Tensor, second: torch.Tensor, shares: Shares) -> torch.Te
 
 
 def _cosine(first: torch.Tensor, second: torch.Tensor) -> float | None:
-    """Return the cosine of the angle between two tensors, None where one of them has no direction.
+    """Return the cosine of the angle between two tensors, None if one of them has no direction.
 
-    In float64: in float32 the length of an embedding of 28 million numbers comes out wrong by 0.2 %, and products of
-    very small numbers are 0.
+    In float64: in float32 the length of an embedding of 28 million numbers is wrong by 0.2 %, and products of very
+    small numbers are 0.
     """
     lengths = [float(torch.linalg.vector_norm(each, dtype=torch.float64)) for each in (first, second)]
     if not all(lengths):

@@ -3,24 +3,22 @@
 import ast
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tuning.selection.json_files import json_objects
-from tuning.selection.options import ReadingOptions
-from tuning.selection.rows import Dropped, Reading, Row, from_records, text_field
+from tuning.selection.rows import Dropped, Names, Reading, ReadingOptions, Row, from_records, text_field
+from tuning.selection.source_files import json_objects
 from utilities.errors import UserError
 from utilities.task_type import TaskType
 
-NAME = "ecinstruct"
 WORDS = "split, task, setting, instruction, input, options, output: one --split and one --setting are read"
+FIELDS: Names = (("split",), ("task",), ("setting",), ("instruction",), ("input",), ("output",))
 _LETTERED = re.compile(r"\(?([A-Z])\)?\s*[:.)]\s*(.*)", re.DOTALL)
 _LETTER = re.compile(r"\(?([A-Z])\)?(?:\s*[:.)].*)?\s*", re.DOTALL)
 _MOST_OPTIONS = 10  # a multiple-choice answer is one digit
 _GAINS = (1.0, 0.1, 0.01, 0.0)
 _YES_NO = ("yes", "no")
-_VALUES = "no value in the title"
 _SEVERAL = "The answer is one of the numbered candidates below. List the three likeliest numbers, separated by commas."
 _EXTRACT = "Extract from the product title the phrases that name its attribute '{attribute}', word for word."
 _RANK = "Output a permutation of 1 to {count}, separated by commas."
@@ -31,11 +29,6 @@ class _Asked(NamedTuple):
     answer: object
     task_type: TaskType
     metric: str
-
-
-def recognises(fields: Set[str]) -> bool:
-    """Tell from the names of a file's fields whether it is of this format."""
-    return {"split", "task", "setting", "instruction", "input", "output"} <= fields
 
 
 def read(path: Path, options: ReadingOptions) -> Iterator[Reading]:
@@ -55,7 +48,7 @@ def _row(place: str, fields: dict[str, object], options: ReadingOptions) -> Row 
     instruction, output = text_field(fields, "instruction", place), text_field(fields, "output", place).strip()
     given = _value(fields.get("input") or "")
     asked = _asked(instruction, given, _options(fields.get("options"), place), output)
-    return Row(place, *asked[:2], task, *asked[2:], "ECInstruct") if isinstance(asked, _Asked) else Dropped(task, asked)
+    return Row(*asked[:2], task, *asked[2:], "ECInstruct") if isinstance(asked, _Asked) else Dropped(task, asked)
 
 
 def _asked(instruction: str, given: object, options: Sequence[str], output: str) -> _Asked | str:
@@ -104,7 +97,7 @@ def _entity(fields: Mapping[str, object], values: object) -> _Asked | str:
     found = [each for each in values if isinstance(each, dict)] if isinstance(values, list) else []
     in_title = [each for each in found if str(each.get("value", "")).lower() in title.lower() and each.get("value")]
     if not title or not in_title:
-        return _VALUES
+        return "no value in the title"
     attribute = in_title[0].get("attribute")
     answers = [str(each["value"]) for each in in_title if each.get("attribute") == attribute]
     text = f"{_EXTRACT.format(attribute=attribute)}\nProduct title: {title}\nOutput:"
@@ -126,11 +119,7 @@ def _flat(value: object) -> str:
 
 
 def _options(value: object, place: str) -> list[str]:
-    """Return the texts of options, which are a list or a list written as text.
-
-    Raises:
-        UserError: they are neither.
-    """
+    """Return the texts of options, which are a list or a list written as text."""
     found = _value(value or [])
     if not isinstance(found, list):
         raise UserError(f"{place}: field 'options' is {str(value)[:40]!r}: make it a list of texts")

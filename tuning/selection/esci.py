@@ -2,19 +2,18 @@
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from retrieval.products.columns import JUDGEMENT_COLUMNS, PRODUCT_COLUMNS, Columns
-from tuning.selection.options import ReadingOptions
-from tuning.selection.rows import Corrupt, Dropped, Reading, Row
-from tuning.selection.tables import table_rows
+from tuning.selection.rows import Corrupt, Dropped, Names, Reading, ReadingOptions, Row, from_records
+from tuning.selection.source_files import table_rows
 from utilities.errors import UserError
 from utilities.task_type import TaskType
 
-NAME = "esci"
 WORDS = "query, product_id, esci_label, split (Shopping Queries), with --products FILE for titles: Parquet, CSV or JSON"
+FIELDS: Names = (("query",), ("esci_label",))
 RANKING, RELATION = "esci_ranking", "esci_relation"
 _RANKED = 5
 _RANKING_WORDINGS = (
@@ -45,63 +44,46 @@ class _Judged(NamedTuple):
     gain: float
 
 
-def recognises(fields: Set[str]) -> bool:
-    """Tell from the names of a file's columns whether it is of this format."""
-    return {"query", "esci_label"} <= fields
-
-
 def read(path: Path, options: ReadingOptions) -> Iterator[Reading]:
-    """Yield for each query a ranking of five products, and a question about the relation of one.
+    """Yield a ranking of five products for each query, and a question about the relation of one product.
 
-    The five products are one of each gain that was given, the rest by chance. The relations asked for take turns.
+    The five products are one for every gain that was given, and random others. Questions about relations go through
+    all relations in turn.
 
     Raises:
-        UserError: a file cannot be read, lacks a column, or titles are nowhere to be found.
+        UserError: a file cannot be read or lacks a column, or there are no titles.
     """
     columns = Columns(JUDGEMENT_COLUMNS, {}, "--source esci")
-    needed = [("query",), ("gain",), ("id", "title"), ("split",)]
+    needed = (("query",), ("gain",), ("id", "title"), ("split",))
     queries: dict[str, list[_Judged]] = defaultdict(list)
-    for record in table_rows(path, columns, needed):
-        if isinstance(record, Corrupt):
-            yield record
-            continue
-        try:
-            judged = _judgement(columns, record, options, queries)
-        except UserError as error:
-            yield Corrupt(str(error))
-            continue
-        if judged:
-            yield judged
+
+    def judgement(place: str, fields: dict[str, object]) -> Dropped | None:
+        """Remember a judgement, or say why it is not used."""
+        if columns.text(fields, "split", place) != options.split:
+            return Dropped(RANKING, "another split")
+        if columns.text(fields, "locale", place) not in ("", options.locale):
+            return Dropped(RANKING, "another locale")
+        query = columns.text(fields, "query", place)
+        if not query:
+            return Dropped(RANKING, "empty field")
+        product = columns.text(fields, "id", place)
+        queries[query].append(_Judged(product, columns.title(fields, place), columns.gain(fields, place)))
+        return None
+
+    yield from from_records(table_rows(path, columns, needed), judgement)
     titles = _titles(path, options, queries)
-    yield from _questions(path, queries, titles, random.Random(options.seed))
-
-
-def _judgement(
-    columns: Columns, record: tuple[str, dict[str, object]], options: ReadingOptions, queries: dict[str, list[_Judged]]
-) -> Dropped | None:
-    """Remember a judgement, or say why it is not used."""
-    place, fields = record
-    if columns.text(fields, "split", place) != options.split:
-        return Dropped(RANKING, "another split")
-    if columns.text(fields, "locale", place) not in ("", options.locale):
-        return Dropped(RANKING, "another locale")
-    query = columns.text(fields, "query", place)
-    if not query:
-        return Dropped(RANKING, "empty field")
-    product = columns.text(fields, "id", place)
-    queries[query].append(_Judged(product, columns.title(fields, place), columns.gain(fields, place)))
-    return None
+    yield from _questions(queries, titles, random.Random(options.seed))
 
 
 def _titles(path: Path, options: ReadingOptions, queries: Mapping[str, Sequence[_Judged]]) -> dict[str, str]:
-    """Return the titles of judged products that have none beside their judgement, by id."""
+    """Return the titles, by id, of judged products whose judgement has no title."""
     wanted = {each.product for members in queries.values() for each in members if not each.title}
     if wanted and not options.products:
         raise UserError(f"{path} has judgements without titles: name the file of products with --products FILE")
     columns = Columns(PRODUCT_COLUMNS, {}, "--products")
     titles: dict[str, str] = {}
     for file in options.products if wanted else ():
-        for record in table_rows(file, columns, [("id",), ("title",)]):
+        for record in table_rows(file, columns, (("id",), ("title",))):
             if isinstance(record, Corrupt):
                 raise UserError(record.message)
             place, fields = record
@@ -112,22 +94,21 @@ def _titles(path: Path, options: ReadingOptions, queries: Mapping[str, Sequence[
 
 
 def _questions(
-    path: Path, queries: Mapping[str, Sequence[_Judged]], titles: Mapping[str, str], draw: random.Random
+    queries: Mapping[str, Sequence[_Judged]], titles: Mapping[str, str], draw: random.Random
 ) -> Iterator[Reading]:
     asked: Counter[float] = Counter()
     for number, (query, members) in enumerate(sorted(queries.items())):
         named = {each.title or titles.get(each.product, ""): each.gain for each in members}
         named.pop("", None)
-        place = f"{path}, query {query!r}"
-        yield _ranking(place, query, named, number, draw) or Dropped(RANKING, "fewer than five products, or all alike")
+        yield _ranking(query, named, number, draw) or Dropped(RANKING, "fewer than five products, or all alike")
         relations = sorted(gain for gain in set(named.values()) if gain in _RELATIONS)
         if relations:
             gain = min(relations, key=lambda each: asked[each])
-            yield _relation(place, query, draw.choice([title for title in named if named[title] == gain]), gain, asked)
+            yield _relation(query, draw.choice([title for title in named if named[title] == gain]), gain, asked)
             asked[gain] += 1
 
 
-def _ranking(place: str, query: str, named: Mapping[str, float], number: int, draw: random.Random) -> Row | None:
+def _ranking(query: str, named: Mapping[str, float], number: int, draw: random.Random) -> Row | None:
     if len(named) < _RANKED or len(set(named.values())) < 2:
         return None
     titles = draw.sample(sorted(named), len(named))
@@ -136,11 +117,11 @@ def _ranking(place: str, query: str, named: Mapping[str, float], number: int, dr
     draw.shuffle(chosen)
     listed = "\n".join(f"{index}. {title}" for index, title in enumerate(chosen, start=1))
     text = _RANKING_WORDINGS[number % len(_RANKING_WORDINGS)].format(query=query, products=listed)
-    return Row(place, text, [named[title] for title in chosen], RANKING, TaskType.RANKING, "ndcg", "ESCI")
+    return Row(text, [named[title] for title in chosen], RANKING, TaskType.RANKING, "ndcg", "ESCI")
 
 
-def _relation(place: str, query: str, product: str, gain: float, asked: Counter[float]) -> Row:
-    """Ask for a product's relation; the right option's number takes turns, so that none is likelier."""
+def _relation(query: str, product: str, gain: float, asked: Counter[float]) -> Row:
+    """Ask for a product's relation; the right option goes through all numbers in turn, so that none is likelier."""
     turn = asked[gain]
     gains = [*_RELATIONS]
     shift = (gains.index(gain) - turn) % len(gains)
@@ -148,4 +129,4 @@ def _relation(place: str, query: str, product: str, gain: float, asked: Counter[
     listed = "\n".join(f"{index}. {_RELATIONS[each]}" for index, each in enumerate(order))
     wording = _RELATION_WORDINGS[turn // len(gains) % len(_RELATION_WORDINGS)]
     text = wording.format(query=query, product=product, options=listed)
-    return Row(place, text, order.index(gain), RELATION, TaskType.MULTIPLE_CHOICE, "accuracy", "ESCI")
+    return Row(text, order.index(gain), RELATION, TaskType.MULTIPLE_CHOICE, "accuracy", "ESCI")

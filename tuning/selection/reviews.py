@@ -1,24 +1,23 @@
-"""Star reviews: a text and one to five stars, asked as a rating."""
+"""Star reviews: a text and one to five stars, which become a rating question."""
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator
 from pathlib import Path
 
 from retrieval.products.columns import Columns
-from tuning.selection.options import ReadingOptions
-from tuning.selection.rows import Dropped, Reading, Row, from_records
-from tuning.selection.tables import table_rows
+from tuning.selection.rows import Dropped, Names, Reading, ReadingOptions, Row, from_records
+from tuning.selection.source_files import table_rows
 from utilities.errors import UserError
 from utilities.task_type import TaskType
 
-NAME = "reviews"
 WORDS = "a text and its stars, 1 to 5; --columns text=COLUMN,stars=COLUMN names others: JSON, CSV or Parquet"
 TASK = "review_rating"
-COLUMNS: Mapping[str, tuple[str, ...]] = {
+COLUMNS = {
     "text": ("text", "review", "review_text", "reviewText", "review_body", "content"),
     "stars": ("stars", "rating", "star_rating", "overall", "score"),
 }
+FIELDS: Names = tuple(COLUMNS.values())
 _STARS = re.compile(r"([1-5])(?:[.,]0+)?(?:\s*(?:/|out of)\s*5(?:\.0+)?)?(?:\s*stars?)?", re.IGNORECASE)
 _WORDINGS = (
     "A customer wrote the review below. How does the customer feel about the product, on a scale from 1 "
@@ -32,13 +31,8 @@ _WORDINGS = (
 )
 
 
-def recognises(fields: Set[str]) -> bool:
-    """Tell from the names of a file's columns whether it is of this format."""
-    return all(not fields.isdisjoint(names) for names in COLUMNS.values())
-
-
 def read(path: Path, options: ReadingOptions) -> Iterator[Reading]:
-    """Yield a rating question for each review; each number of stars is asked for in all wordings alike.
+    """Yield a rating question for each review; every number of stars gets all wordings equally often.
 
     Raises:
         UserError: the file cannot be read, or lacks a column.
@@ -54,17 +48,13 @@ def read(path: Path, options: ReadingOptions) -> Iterator[Reading]:
         wording = _WORDINGS[asked[stars] % len(_WORDINGS)]
         asked[stars] += 1
         text = wording.format(review=review)
-        return Row(place, text, stars, TASK, TaskType.MULTIPLE_CHOICE, "accuracy", path.stem)
+        return Row(text, stars, TASK, TaskType.MULTIPLE_CHOICE, "accuracy", path.stem)
 
-    return from_records(table_rows(path, columns, [("text",), ("stars",)]), make)
+    return from_records(table_rows(path, columns, (("text",), ("stars",))), make)
 
 
 def _stars(text: str, place: str) -> int:
-    """Return 1 to 5, or 0 where there is no whole number of stars.
-
-    Raises:
-        UserError: the text holds no number.
-    """
+    """Return 1 to 5, or 0 for anything but a whole number of stars."""
     match = _STARS.fullmatch(text.strip())
     if match:
         return int(match[1])

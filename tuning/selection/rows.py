@@ -1,19 +1,45 @@
-"""What the readers of training data yield: rows, and why something is none."""
+"""The types that readers of training data share: their options, and the rows that they read, drop or find corrupt."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from evaluation.questions import QuestionRow
-from tuning.selection.parts import Parts
+from tuning.selection.question_text import Parts
 from utilities.errors import UserError
 from utilities.task_type import TaskType
+
+Names = tuple[tuple[str, ...], ...]
+"""Names of fields that identify a format; a file has one of each group."""
+Record = tuple[str, dict[str, object]]
+"""The place of a row ("FILE, line 3"), and its fields."""
+
+
+@dataclass(frozen=True)
+class ReadingOptions:
+    """Which rows a reader takes from a file, and how.
+
+    Attributes:
+        split: the part of a data set, for formats with parts.
+        setting: the kind of instruction in ECInstruct, which holds each row once for every kind.
+        locale: the shop's language and country, for formats with several.
+        products: files with the titles of judged products.
+        columns: the columns of star reviews by field, `text` and `stars`.
+        seed: the seed for everything that a reader draws.
+    """
+
+    split: str = "train"
+    setting: str = "IND_Diverse_Instruct"
+    locale: str = "us"
+    products: tuple[Path, ...] = ()
+    columns: Mapping[str, str] = field(default_factory=dict)
+    seed: int = 0
 
 
 @dataclass(frozen=True)
 class Row:
-    """A question with its reference as a file gives it; `answer` may still name options by letters or as text."""
+    """A question with its reference as read from a file; `answer` may still be a letter or a text."""
 
-    place: str
     text: str
     answer: object
     task: str
@@ -24,7 +50,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Dropped:
-    """A sound row that is not used, and why."""
+    """An intact row that is not used, and the reason."""
 
     task: str
     reason: str
@@ -32,14 +58,14 @@ class Dropped:
 
 @dataclass(frozen=True)
 class Corrupt:
-    """A damaged row: one sentence that names file, line and remedy."""
+    """A damaged row, as one sentence with file, line and remedy."""
 
     message: str
 
 
 @dataclass(frozen=True)
 class Usable:
-    """A question that can be trained on, and what its text is made of."""
+    """A question that can be trained on, and the words of its text."""
 
     question: QuestionRow
     source: str
@@ -50,7 +76,7 @@ Reading = Row | Dropped | Corrupt
 
 
 def stratum_name(question: QuestionRow) -> str:
-    """Return what tells a task of several task types apart."""
+    """Return the name of a task with its task type, for tasks that have several."""
     return f"{question.task_name} ({question.task_type})"
 
 
@@ -69,15 +95,16 @@ def text_field(fields: dict[str, object], name: str, place: str) -> str:
 
 
 def from_records(
-    records: Iterator[tuple[str, dict[str, object]] | Corrupt],
-    make: Callable[[str, dict[str, object]], Row | Dropped],
+    records: Iterator[Record | Corrupt], make: Callable[[str, dict[str, object]], Row | Dropped | None]
 ) -> Iterator[Reading]:
-    """Make a row of each record; a record that cannot be one is corrupt."""
+    """Yield what `make` returns for each record, unless it is None; a `UserError` becomes a corrupt row."""
     for record in records:
         if isinstance(record, Corrupt):
             yield record
             continue
         try:
-            yield make(*record)
+            reading: Reading | None = make(*record)
         except UserError as error:
-            yield Corrupt(str(error))
+            reading = Corrupt(str(error))
+        if reading:
+            yield reading

@@ -1,28 +1,22 @@
-"""ShopBench's own fields, as EC-Guide has them too: JSON Lines or one JSON array."""
+"""ShopBench's own fields, which EC-Guide shares: JSON Lines or one JSON array."""
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterator
 from pathlib import Path
 
 from evaluation.metrics import METRICS
-from tuning.selection.json_files import json_objects
-from tuning.selection.options import ReadingOptions
-from tuning.selection.rows import Dropped, Reading, Row, from_records, text_field
+from tuning.selection.rows import Dropped, Names, Reading, ReadingOptions, Row, from_records, text_field
+from tuning.selection.source_files import json_objects
 from utilities.errors import UserError
 from utilities.task_type import TaskType
 
-NAME = "shopbench"
 WORDS = (
     "input_field, output_field, task_type, metric, task_name or task: ShopBench and EC-Guide, JSON Lines or an array"
 )
-
-
-def recognises(fields: Set[str]) -> bool:
-    """Tell from the names of a file's fields whether it is of this format."""
-    return {"input_field", "output_field", "task_type"} <= fields
+FIELDS: Names = (("input_field",), ("output_field",), ("task_type",))
 
 
 def read(path: Path, _options: ReadingOptions) -> Iterator[Reading]:
-    """Yield the rows of a file; a row without a task's name is called by the file's.
+    """Yield the rows of a file; a row without a task's name gets the name of the file.
 
     Raises:
         UserError: the file cannot be read.
@@ -39,16 +33,9 @@ def _row(path: Path, place: str, fields: dict[str, object]) -> Row | Dropped:
     metric = text_field(fields, "metric", place)
     if metric not in METRICS:
         return Dropped(task, f"metric {metric!r} is none of the evaluator's")
-    source = fields.get("source")
-    return Row(
-        place=place,
-        text=text_field(fields, "input_field", place),
-        answer=fields["output_field"],
-        task=task,
-        task_type=task_type,
-        metric=metric,
-        source=source if isinstance(source, str) and source else path.stem,
-    )
+    text, source = text_field(fields, "input_field", place), fields.get("source")
+    named = source if source and isinstance(source, str) else path.stem
+    return Row(text, fields["output_field"], task, task_type, metric, named)
 
 
 def _task_type(name: str, place: str) -> TaskType:

@@ -9,9 +9,9 @@ from evaluation.questions import QuestionRow
 from tests.tuning.training_rows import thing, write_rows, written
 from tuning import select_data
 from tuning.selection.decontamination import UnseenContent
-from tuning.selection.parts import Parts, read_parts
+from tuning.selection.drawing import Shares, select
+from tuning.selection.question_text import Parts, read_parts
 from tuning.selection.rows import Usable
-from tuning.selection.sampling import Shares, select
 from utilities.task_type import TaskType
 
 WORDING = "please read the following question about our shop carefully and then write down your answer"

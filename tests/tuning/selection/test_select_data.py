@@ -13,10 +13,9 @@ from evaluation.questions import QuestionRow, read_questions
 from prompts.settings import PromptSettings
 from tests.tuning.training_rows import all_kinds, choice, entity, ranking, retrieval, write_rows, written
 from tuning import select_data
-from tuning.selection.letters import with_numbers
-from tuning.selection.parts import Parts
+from tuning.selection.drawing import Shares, interleaved, select
+from tuning.selection.question_text import Parts, with_numbers
 from tuning.selection.rows import Usable
-from tuning.selection.sampling import Shares, interleaved, select
 from tuning.training_form import TrainingForm, training_form
 from utilities.errors import UserError, exit_code
 from utilities.task_type import TaskType
@@ -290,6 +289,7 @@ def test_the_record_tells_sources_counts_and_versions(tmp_path: Path) -> None:
     assert record["available"] + 5 + sum(map(sum, ([*each.values()] for each in record["dropped"].values()))) == 60
 
 
+@pytest.mark.slow
 def test_help_shows_formats_and_examples() -> None:
     shown = subprocess.run(
         [sys.executable, "-m", "tuning.select_data", "--help"],

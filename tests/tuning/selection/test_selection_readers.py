@@ -8,10 +8,9 @@ import pytest
 from prompts.settings import PromptSettings
 from tests.tuning.training_rows import choice, thing, write_rows, written
 from tuning.selection import esci, reviews
-from tuning.selection.cleaning import Cleaner, Rules
-from tuning.selection.options import ReadingOptions
+from tuning.selection.cleaning import Cleaner
 from tuning.selection.registry import FORMATS, format_of
-from tuning.selection.rows import Corrupt, Dropped, Row
+from tuning.selection.rows import Corrupt, Dropped, ReadingOptions, Row
 from utilities.errors import UserError
 from utilities.task_type import TaskType
 
@@ -30,7 +29,7 @@ def drops_of(path: Path, **options: Any) -> Counter[str]:
 
 def assert_trainable(rows: list[Row]) -> None:
     """Check that the package's own prompts can be answered by every one of these rows."""
-    cleaner = Cleaner(Rules())
+    cleaner = Cleaner()
     cleaner.add_all(rows)
     cleaner.keep_usable([], PromptSettings())
     assert not cleaner.dropped
@@ -42,10 +41,10 @@ def test_an_array_of_ec_guide_is_read_and_named_after_its_file(tmp_path: Path) -
     del row["task"]
     path = tmp_path / "PRP.json"
     path.write_text(json.dumps([row, choice(2)], indent=2))
-    assert [(each.task, each.place) for each in rows_of(path)] == [
-        ("PRP", f"{path}, item 1"),
-        ("material", f"{path}, item 2"),
-    ]
+    assert [each.task for each in rows_of(path)] == ["PRP", "material"]
+    path.write_text(json.dumps([row, {**choice(2), "metric": 1}]))
+    (_, corrupt) = FORMATS["shopbench"].read(path, ReadingOptions())
+    assert corrupt == Corrupt(f"{path}, item 2: field 'metric' is '1': make it a string")
 
 
 def test_a_damaged_array_is_refused_with_its_line(tmp_path: Path) -> None:
