@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from utilities.errors import UserError, exit_code
 from utilities.files import check_folder, write_json
-from utilities.options import positive
+from utilities.options import command_parser, positive
 
 if TYPE_CHECKING:
     from evaluation.questions import QuestionRow
@@ -55,12 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="local_evaluation.py",
-        description=__doc__,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("local_evaluation.py", __doc__, EXAMPLES)
     data, output = Path("data/development.json"), Path("outputs")
     add = parser.add_argument
     add("--data", type=Path, metavar="FILE", default=data, help="questions as JSON Lines (default: %(default)s)")

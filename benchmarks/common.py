@@ -29,7 +29,7 @@ from models.settings import Settings
 from utilities.errors import UserError
 from utilities.files import write_json
 from utilities.fingerprint import fingerprint_of_both
-from utilities.options import positive
+from utilities.options import command_parser, positive
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -54,12 +54,7 @@ def make_parser(
     `data` is the default of `--data`, which comes with `--limit`; without it there is neither. `threads` adds
     `--threads`.
     """
-    parser = argparse.ArgumentParser(
-        prog=f"python -m benchmarks.{name}",
-        description=description,
-        epilog=f"examples:\n{examples}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser(f"python -m benchmarks.{name}", description, f"examples:\n{examples}")
     add = parser.add_argument
     add(
         "--results",

@@ -3,7 +3,6 @@
 `python -m retrieval.products build --exclude` reads the list, and leaves out products and queries that occur in it.
 """
 
-import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -15,6 +14,7 @@ from prompts.reading import Question, read_actions, read_numbered_list, read_que
 from retrieval.products.exclusion_list import EvaluationFile, QuestionParts
 from utilities.errors import UserError, exit_code
 from utilities.files import write_text
+from utilities.options import command_parser
 from utilities.wheels import sha256
 
 EXAMPLES = """\
@@ -28,12 +28,7 @@ exit code: 0, or 2 for input that cannot be used
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Write the list that the command line names, and return 0."""
-    parser = argparse.ArgumentParser(
-        prog="python -m evaluation.exclusions",
-        description=__doc__,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("python -m evaluation.exclusions", __doc__, EXAMPLES)
     parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="evaluation questions, JSON Lines")
     parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="the exclusion list to write")
     options = parser.parse_args(argv)

@@ -20,9 +20,9 @@ from models.cooperation import engine_settings, identities
 from models.engines.registry import check_engine
 from models.engines.settings import engine_identity
 from models.settings import Settings, load_settings
-from retrieval.embeddings import ENGLISH, at_hand
+from retrieval.embeddings import ENGLISH, PACKAGED, at_hand
 from retrieval.products.manifest import MANIFEST
-from retrieval.settings import FITTED, PACKAGED
+from retrieval.settings import FITTED
 from retrieval.sources import weights_file
 from utilities.errors import UserError
 from utilities.files import ROOT, write_text

@@ -23,7 +23,7 @@ from experiments.running import run_rows
 from experiments.table import read_table
 from utilities.errors import UserError, exit_code
 from utilities.files import ROOT, check_folder, write_json, write_text
-from utilities.options import positive, whole
+from utilities.options import command_parser, positive, whole
 
 EXAMPLES = """\
 examples:
@@ -119,12 +119,7 @@ def _command(file: Path, options: argparse.Namespace) -> list[str]:
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m experiments.run",
-        description=__doc__,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("python -m experiments.run", __doc__, EXAMPLES)
     add = parser.add_argument
     data = Path("data/development.json")
     add("tables", type=Path, nargs="*", metavar="FILE", help="tables, as in experiments/tables")

@@ -1,4 +1,4 @@
-"""Sentence embedding models from local folders, for the evaluator's cosine metrics and for evidence."""
+"""Sentence embedding models from local folders: for the evaluator's cosine metrics, and for similarities as evidence."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,10 +9,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from utilities.errors import UserError
 from utilities.files import ROOT
 
 ENGLISH = "all-MiniLM-L6-v2"
 MULTILINGUAL = "paraphrase-multilingual-MiniLM-L12-v2"
+PACKAGED = ENGLISH
+"""The model that a package of requirements.txt contains."""
 VARIABLE = "SHOPALIGN_MULTILINGUAL_EMBEDDINGS"
 DEFAULT_FOLDER = ROOT / "models" / "weights" / MULTILINGUAL
 
@@ -104,3 +107,36 @@ def _without_progress_bars() -> Iterator[None]:
     finally:
         if shown:
             logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+class Vectors:
+    """Compares a query with candidates by an embedding model."""
+
+    def __init__(self, encode: Encode) -> None:
+        self._encode = encode
+
+    def similarity(self, query: str, candidates: Sequence[str]) -> tuple[float, ...]:
+        """Return the cosine of query and candidate embeddings, -1 to 1; 0 for an embedding of length 0."""
+        if not candidates:
+            return ()
+        # In separate batches: a batch is padded to its longest text, and a review is ten times as long as a candidate.
+        (asked,), units = self._units([query]), self._units(candidates)
+        return tuple(float(cosine) for cosine in units @ asked)
+
+    def _units(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        vectors = self._encode(texts)
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        units: NDArray[np.float32] = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
+        return units
+
+
+def load_vectors(named: str) -> Vectors:
+    """Load the packaged model by its name, or the sentence-transformers model of a folder, onto the CPU.
+
+    Raises:
+        UserError: this machine has no such model.
+    """
+    try:
+        return Vectors(load_encoder(PACKAGED) if named == PACKAGED else load_folder(Path(named).expanduser()))
+    except NotScorableError as error:
+        raise UserError(f"setting knowledge.vectors: {error}") from None

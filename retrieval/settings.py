@@ -3,11 +3,9 @@
 from dataclasses import field
 from typing import Literal
 
-from retrieval.embeddings import ENGLISH
+from retrieval.embeddings import PACKAGED
 from utilities.typed_yaml import Whole, checked
 
-PACKAGED = ENGLISH
-"""The vector model that a package of requirements.txt contains."""
 FITTED, RECIPROCAL_RANK = "fitted", "reciprocal_rank"
 COMBINERS = (FITTED, RECIPROCAL_RANK)
 

@@ -7,11 +7,21 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from retrieval.bm25 import relevance
-from retrieval.fusion import LEXICAL, MODEL, VECTORS, Combiner, FittedSum, ReciprocalRank, Scores
-from retrieval.fusion_weights import read_fitted_for, read_weights, without_model
+from retrieval.embeddings import PACKAGED, load_vectors
+from retrieval.fusion import (
+    LEXICAL,
+    MODEL,
+    VECTORS,
+    Combiner,
+    FittedSum,
+    ReciprocalRank,
+    Scores,
+    read_fitted_for,
+    read_weights,
+    without_model,
+)
 from retrieval.knowledge import Knowledge, Similarity
-from retrieval.settings import PACKAGED, RECIPROCAL_RANK, FuseSettings, KnowledgeSettings
-from retrieval.vectors import load_vectors
+from retrieval.settings import RECIPROCAL_RANK, FuseSettings, KnowledgeSettings
 from utilities.errors import UserError
 from utilities.files import ROOT
 

@@ -12,11 +12,11 @@ from tqdm import tqdm
 from models.engines.adapter_config import TENSORS
 from models.engines.adapter_matrices import Change
 from models.engines.weights import holds_model, missing_weights_message
-from tuning.command_line import command_parser
 from tuning.merging.checkpoint import Checkpoint
 from tuning.model_files import read_adapter, write_tensors
 from tuning.output_folder import new_folder
 from utilities.errors import UserError, exit_code
+from utilities.options import command_parser
 
 EXAMPLES = """\
 examples:
@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = command_parser("apply_adapter", __doc__, EXAMPLES)
+    parser = command_parser("python -m tuning.apply_adapter", __doc__, EXAMPLES)
     parser.add_argument("--base", type=Path, required=True, metavar="DIR", help="the dense model")
     parser.add_argument("--adapter", type=Path, required=True, metavar="DIR", help="a LoRA adapter in peft's layout")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="the folder to make")

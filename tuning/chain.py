@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from tuning.chain_record import ChainRecord, Made, contents
-from tuning.command_line import command_parser
 from utilities.errors import UserError, exit_code
 from utilities.files import ROOT
+from utilities.options import command_parser
 from utilities.typed_yaml import build, checked, read_mapping
 
 EXAMPLES = """\
@@ -122,7 +122,7 @@ def read_chain(path: Path) -> Chain:
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = command_parser("chain", __doc__, EXAMPLES)
+    parser = command_parser("python -m tuning.chain", __doc__, EXAMPLES)
     add = parser.add_argument
     add("--recipe", type=Path, required=True, metavar="FILE", help="a YAML file with steps")
     add("--output", type=Path, required=True, metavar="DIR", help="the folder of all outputs")

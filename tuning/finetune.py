@@ -24,7 +24,6 @@ from models.engines.local_folder import TextCoder
 from models.engines.settings import EngineSettings, weights_folder
 from models.settings import load_settings
 from tuning.answer_trainer import AnswerTrainer, RunMonitor
-from tuning.command_line import command_parser
 from tuning.examples import Example, example
 from tuning.finetune_recipe import FinetuneRecipe, engine_settings, read_recipe, training_arguments
 from tuning.launcher import is_main, process_count, take_device
@@ -35,6 +34,7 @@ from tuning.training_form import training_form
 from utilities.errors import UserError, exit_code
 from utilities.files import write_json
 from utilities.fingerprint import fingerprint
+from utilities.options import command_parser
 from utilities.wheels import sha256
 
 EXAMPLES = """\
@@ -84,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = command_parser("finetune", __doc__, EXAMPLES)
+    parser = command_parser("python -m tuning.finetune", __doc__, EXAMPLES)
     add = parser.add_argument
     add("--recipe", type=Path, required=True, metavar="FILE", help="a YAML file, as in tuning/recipes")
     add("--rows", type=Path, required=True, metavar="PATH", help="training rows, or the folder of selected ones")

@@ -28,10 +28,10 @@ from models.engines.settings import engine_identity
 from models.settings import Settings, load_settings
 from retrieval.fusion import KINDS, LEXICAL, MODEL, RELATED, VECTORS, key_of, standardised, weighted_sum
 from retrieval.sources import weights_name
-from tuning.command_line import command_parser
 from tuning.scored_rows import ScoredRow, scored_rows
 from utilities.errors import UserError, exit_code
 from utilities.files import write_text
+from utilities.options import command_parser
 from utilities.task_type import TaskType
 from utilities.wheels import sha256
 
@@ -68,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = command_parser("fit_fusion", __doc__, EXAMPLES)
+    parser = command_parser("python -m tuning.fit_fusion", __doc__, EXAMPLES)
     parser.add_argument("--rows", type=Path, nargs="+", required=True, metavar="FILE", help="training rows, JSON Lines")
     parser.add_argument("--against", type=Path, nargs="+", default=[], metavar="FILE", help="evaluation questions")
     parser.add_argument(

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from models.engines.adapter_config import CONFIG, TENSORS
-from tuning.command_line import command_parser
 from tuning.merging.adapter_mixing import check_adapters_base, mix_adapters
 from tuning.merging.full_weights import check_full_base, mix_full_weights
 from tuning.merging.registry import Recipe, check_models, read_recipe
@@ -23,6 +22,7 @@ from tuning.output_folder import new_folder
 from utilities.errors import UserError, exit_code
 from utilities.files import write_json
 from utilities.fingerprint import fingerprint, fingerprint_of_adapter
+from utilities.options import command_parser
 
 EXAMPLES = """\
 examples:
@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = command_parser("hybridize", __doc__, EXAMPLES)
+    parser = command_parser("python -m tuning.hybridize", __doc__, EXAMPLES)
     add = parser.add_argument
     add("--recipe", type=Path, required=True, metavar="FILE", help="a YAML file, as tuning/recipes/hybridize_*.yaml")
     add("--parents", type=Path, nargs="+", required=True, metavar="DIR", help="models to mix, in the recipe's order")

@@ -18,12 +18,12 @@ from transformers import AutoTokenizer
 
 from tuning.awq_job import RESUMABLE, Job, StoppedError, failures_reported, finish_folder, keeps_layers, quantise
 from tuning.calibration_texts import calibration_rows
-from tuning.command_line import command_parser
 from tuning.merging.checkpoint import Checkpoint
 from tuning.model_files import read_config
 from tuning.output_folder import RunFolder
 from utilities.errors import UserError, exit_code
 from utilities.fingerprint import fingerprint
+from utilities.options import command_parser
 from utilities.typed_yaml import Positive, build, checked, read_mapping
 
 RECIPE = Path(__file__).parent / "recipes" / "awq.yaml"
@@ -84,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = command_parser("quantize", __doc__, EXAMPLES)
+    parser = command_parser("python -m tuning.quantize", __doc__, EXAMPLES)
     add = parser.add_argument
     add("--source", type=Path, required=True, metavar="DIR", help="the dense model: config, tokenizer, safetensors")
     add("--output", type=Path, required=True, metavar="DIR", help="the folder to make")

@@ -19,7 +19,6 @@ from evaluation.questions import read_questions
 from evaluation.score_table import console_for
 from prompts.settings import PromptSettings
 from retrieval.products.columns import read_columns
-from tuning.command_line import command_parser
 from tuning.selection import reviews
 from tuning.selection.cleaning import LONGEST, Cleaner
 from tuning.selection.drawing import Selected, Shares, select
@@ -27,7 +26,7 @@ from tuning.selection.registry import FORMATS, format_of
 from tuning.selection.rows import ReadingOptions
 from tuning.selection.selection_files import HELD_OUT, Places, Result, check_inputs_stay
 from utilities.errors import UserError, exit_code
-from utilities.options import positive, whole
+from utilities.options import command_parser, positive, whole
 from utilities.wheels import sha256
 
 SIZES = (2000, 4750, 6000, 6100, 10000, 20000)
@@ -68,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = command_parser("select_data", __doc__, EXAMPLES)
+    parser = command_parser("python -m tuning.select_data", __doc__, EXAMPLES)
     add = parser.add_argument
     add("--source", type=_source, nargs="+", action="extend", required=True, metavar="[FORMAT=]FILE", help="rows")
     add("--products", type=Path, nargs="+", default=[], metavar="FILE", help="titles of the products of esci")

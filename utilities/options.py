@@ -1,4 +1,4 @@
-"""Types of command-line options that several commands share."""
+"""Command-line parsers, and types of options that several commands share."""
 
 import argparse
 
@@ -23,3 +23,13 @@ def whole(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0")
     return int(text)
+
+
+def command_parser(program: str, description: str | None, examples: str) -> argparse.ArgumentParser:
+    """Return a parser for `program`, as typed behind `python`, whose help shows description and examples unchanged."""
+    return argparse.ArgumentParser(
+        prog=program,
+        description=description,
+        epilog=examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from utilities.errors import UserError, exit_code
+from utilities.options import command_parser
 
 EXAMPLES = """\
 examples:
@@ -42,12 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m evaluation.report",
-        description=__doc__,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("python -m evaluation.report", __doc__, EXAMPLES)
     add, page = parser.add_argument, Path("report.html")
     folders = "output folder of local_evaluation.py, and the run's name (default: the folder's)"
     add("runs", type=_named, metavar="[NAME=]RUN", nargs="+", help=folders)

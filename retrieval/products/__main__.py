@@ -15,7 +15,7 @@ from retrieval.products.search_engine import EngineError
 from retrieval.words import PLURAL, STEMMINGS
 from utilities.errors import UserError, exit_code
 from utilities.files import write_json
-from utilities.options import positive
+from utilities.options import command_parser, positive
 
 EXAMPLES = """\
 examples:
@@ -131,12 +131,7 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m retrieval.products",
-        description=__doc__,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("python -m retrieval.products", __doc__, EXAMPLES)
     commands = parser.add_subparsers(required=True, metavar="{build,info,query,verify}")
     _add_build(commands.add_parser("build", help="build a catalogue from files of products and judgements"))
     info = commands.add_parser("info", help="print a catalogue's sources and counts")

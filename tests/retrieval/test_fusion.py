@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.fusion import FittedSum, ReciprocalRank, key_of, ranks
-from retrieval.fusion_weights import read_weights
+from retrieval.fusion import FittedSum, ReciprocalRank, key_of, ranks, read_weights
 from retrieval.settings import FuseSettings, KnowledgeSettings
 from retrieval.sources import FOLDER, SwitchedFusion, open_knowledge, weights_file
 from utilities.errors import UserError
