@@ -1,4 +1,4 @@
-"""Sentence embedding models from local folders: for the evaluator's cosine metrics, and for similarities as evidence."""
+"""Sentence embedding models from local folders: for the evaluator's cosine metrics, and for similarity as evidence."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
