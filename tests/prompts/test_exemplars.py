@@ -118,10 +118,11 @@ def test_examples_change_no_answer_space(task_type: TaskType) -> None:
 
 def test_a_prompt_is_never_made_longer_than_the_model_reads() -> None:
     engine = EngineSettings(max_prompt_tokens=200)
-    model = ShopBenchModel(Settings(engine=engine, prompts=PromptSettings(exemplars=4)), ScriptedEngine())
+    scripted = ScriptedEngine()
+    model = ShopBenchModel(Settings(engine=engine, prompts=PromptSettings(exemplars=4)), scripted)
     long = f"{'A review says much. ' * 40}\n{CHOICE}"
     model.batch_predict({"prompt": [CHOICE, long]}, True)
-    seen = model._team._members[""].engine.seen  # type: ignore[attr-defined]
+    seen = scripted.seen
     assert "[Example]" in seen[0].user
     assert token_estimate(seen[0].user) < 200
     assert seen[1].user == long
@@ -179,8 +180,8 @@ def test_the_same_batches_give_the_same_prompts_and_one_question_a_kind_is_kept(
         for batch in batches * 3:
             model.batch_predict({"prompt": batch}, True)
         seen.append(engine.seen)
-        assert len(model._exemplars._earlier) == 1
     assert seen[0] == seen[1]
+    assert all(prompt.user.count("[Example]") == 1 for prompt in seen[0][1:])
     assert "holds sand?" in seen[0][2].user
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from models.engines.interface import Answer
 from models.engines.scripted import ScriptedEngine
+from models.scheduling.clock import Clock
 from models.settings import Settings
 from models.shopbench_model import ShopBenchModel
 from prompts import ranking, retrieval
@@ -161,18 +162,8 @@ def test_a_missing_catalogue_is_counted_and_the_package_answers_without_it(tmp_p
     assert model.describe()["catalogue"] is None
 
 
-def test_evidence_that_takes_too_long_is_cut_for_the_later_questions() -> None:
+def test_evidence_that_takes_too_long_is_cut_for_the_later_questions(monkeypatch: pytest.MonkeyPatch) -> None:
     model = ShopBenchModel(Settings(), ScriptedEngine())
-    model._clock = SlowClock(model._clock)  # type: ignore[assignment]
+    monkeypatch.setattr(Clock, "since", lambda *_: 1e6)
     assert len(model.batch_predict({"prompt": [QUESTION, QUESTION]}, False)) == 2
     assert model.events["questions whose evidence was cut for time"] == 2
-
-
-class SlowClock:
-    """A clock by which every batch began long ago."""
-
-    def __init__(self, clock: object) -> None:
-        self._clock = clock
-
-    def __getattr__(self, name: str) -> object:
-        return (lambda _: 1e6) if name == "since" else getattr(self._clock, name)
