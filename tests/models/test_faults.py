@@ -28,6 +28,8 @@ from retrieval.settings import KnowledgeSettings
 from utilities.errors import UserError
 from utilities.task_type import TaskType
 
+pytestmark = pytest.mark.slow
+
 SCRIPTED = EngineSettings(name="scripted")
 SECONDS_A_SAMPLE = 1.0
 # What is known without the engine costs next to nothing: these tests are about the engine's time.
