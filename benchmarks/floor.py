@@ -5,8 +5,7 @@ floor seconds = 2 x parameters outside the embeddings x question tokens / measur
 
 import json
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +22,7 @@ from benchmarks.common import (
 )
 from models.engines.settings import EngineSettings
 from models.settings import load_settings
+from submission.time_budget.devices import best_seconds
 from utilities.errors import exit_code
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ EXAMPLES = """\
   python -m benchmarks.floor --data FILE --threads 1
 """
 _ROWS = 1024
-_WARM_UPS = 3
-_RUNS = 20
 _LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 
 
@@ -108,18 +106,6 @@ def matrix_rate(folder: Path, settings: EngineSettings) -> float:
     matrix = torch.randn(hidden, intermediate, device=device, dtype=dtype)
     seconds = best_seconds(lambda: _multiply(rows, matrix))
     return 2.0 * _ROWS * hidden * intermediate / seconds
-
-
-def best_seconds(work: Callable[[], object], warm_ups: int = _WARM_UPS, runs: int = _RUNS) -> float:
-    """Return the shortest of `runs` runs after `warm_ups` that do not count."""
-    for _ in range(warm_ups):
-        work()
-    shortest = float("inf")
-    for _ in range(runs):
-        started = time.perf_counter()
-        work()
-        shortest = min(shortest, time.perf_counter() - started)
-    return shortest
 
 
 def _multiply(rows: "torch.Tensor", matrix: "torch.Tensor") -> None:

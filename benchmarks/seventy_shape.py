@@ -163,8 +163,7 @@ def floors(
     machine: "Machine", settings: EngineSettings, read: Sequence[Prompt], written: Sequence[Prompt]
 ) -> tuple[float, float]:
     """Return the least seconds for reading the first prompts, and for one decoding step of the second ones."""
-    from submission.time_budget.token_counting import count_work
-    from submission.time_budget.token_figures import load_tokenizer
+    from submission.time_budget.token_counting import count_work, load_tokenizer
 
     work = count_work(load_tokenizer(weights_folder(settings), machine.entry), [read, written], settings)
     first, second = (machine.passes(batch) for batch in work.batches)

@@ -101,8 +101,7 @@ def predicted(
 ) -> Json:
     """Return predicted tokens, steps and seconds, and the seconds for the number of steps that were taken."""
     from submission.time_budget.prediction import Machine
-    from submission.time_budget.token_counting import count_work
-    from submission.time_budget.token_figures import counting_for
+    from submission.time_budget.token_counting import count_work, counting_for
 
     # The settings' engine has loaded this model, so the entry allows it.
     entry = dataclasses.replace(model_entry(settings.engine.model), engine=settings.engine.name)  # type: ignore[arg-type]

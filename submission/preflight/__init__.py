@@ -1,1 +1,1 @@
-"""What would make the evaluator reject or kill a submission: a function a check, listed in `table.py`."""
+"""Checks for what makes the evaluator reject or stop a submission; `registry.py` lists them."""

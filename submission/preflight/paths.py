@@ -1,26 +1,27 @@
 """Paths that lead out of the repository: in settings, links and modules."""
 
-import os
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 from submission.preflight.imports import reached
-from submission.preflight.repository import Repository
-from submission.preflight.verdict import FailedError
+from submission.preflight.repository import FailedError, Repository
 
 
 def check_paths(repository: Repository) -> str:
     """Require that no setting, link or module names a file outside of the repository."""
     for name, value in _texts(repository.settings.values, ""):
-        if _leads_out(value):
+        if value.startswith(("/", "~", "\\")) or re.match(r"[A-Za-z]:\\", value) or ".." in re.split(r"[/\\]", value):
             raise FailedError(
                 f"setting {name} is {value!r}, outside of the repository",
                 "name a path in the repository, relative to its root",
             )
     if repository.needs_weights:
+        # Both properties require folders inside of the repository.
         _ = repository.weights_folder, repository.adapters
-    _require_inner_links(repository)
+    for name in repository.files:
+        path = repository.root / name
+        if path.is_symlink() and not (path.exists() and path.resolve().is_relative_to(repository.root)):
+            raise FailedError(f"{name} is a link that leads out of the repository", "put the file itself there")
     if repository.needs_weights:
         _require_no_links_to_weights(repository)
     for name, found in reached(repository).items():
@@ -32,6 +33,7 @@ def check_paths(repository: Repository) -> str:
 
 
 def _texts(value: object, name: str) -> Iterator[tuple[str, str]]:
+    """Yield every text of the settings with its name, such as "engine.weights"."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield from _texts(inner, f"{name}.{key}" if name else str(key))
@@ -42,32 +44,14 @@ def _texts(value: object, name: str) -> Iterator[tuple[str, str]]:
         yield name, value
 
 
-def _leads_out(value: str) -> bool:
-    outside = value.startswith(("/", "~", "\\")) or re.match(r"[A-Za-z]:\\", value)
-    return bool(outside) or ".." in re.split(r"[/\\]", value)
-
-
-def _require_inner_links(repository: Repository) -> None:
-    for name in repository.files:
-        path = repository.root / name
-        if path.is_symlink() and not (path.exists() and path.resolve().is_relative_to(repository.root)):
-            raise FailedError(f"{name} is a link that leads out of the repository", "put the file itself there")
-
-
 def _require_no_links_to_weights(repository: Repository) -> None:
-    """Git stores a link as a link, also inside of the repository, so that Git LFS never sees the weights."""
-    link = next((path for path in _on_the_way_to_weights(repository) if path.is_symlink()), None)
+    """Refuse a link on the way to the weights or among them: git stores the link, and Git LFS never sees the file."""
+    weights = repository.weights_folder
+    above = [folder for folder in (weights, *weights.parents) if folder.is_relative_to(repository.root)]
+    inside = (folder / name for folder, folders, files in repository.walk_weights() for name in (*folders, *files))
+    link = next((path for path in (*reversed(above), *inside) if path.is_symlink()), None)
     if link is not None:
         raise FailedError(
-            f"{link.relative_to(repository.root).as_posix()} is a link: git would store the link and no weights",
+            f"{repository.name_of(link)} is a link: git would store the link and no weights",
             "put the files themselves there (`cp --recursive --dereference`)",
         )
-
-
-def _on_the_way_to_weights(repository: Repository) -> Iterator[Path]:
-    """Yield the folder of the weights with its parents in the repository, then what it holds, hidden folders apart."""
-    weights = repository.weights_folder
-    yield from (folder for folder in (*reversed(weights.parents), weights) if folder.is_relative_to(repository.root))
-    for folder, folders, files in os.walk(weights):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(folder, name) for name in (*folders, *sorted(files)))

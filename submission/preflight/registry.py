@@ -1,33 +1,33 @@
-"""All checks, in the order of the report; adding one is its function and a line here."""
+"""All checks, in the order of the report, and the report; a new check is a function and a line here."""
 
 import argparse
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 
-from submission.preflight import adapter_files as adapters
-from submission.preflight import catalogue_folder as knowledge
 from submission.preflight import image, imports, metadata, paths
-from submission.preflight import weight_files as weights
+from submission.preflight.machine_fit import check_gpu
 from submission.preflight.model_run import Run
-from submission.preflight.repository import Repository, Request
-from submission.preflight.verdict import State, Verdict, judged
+from submission.preflight.named_folders import check_adapters, check_catalogue
+from submission.preflight.repository import FailedError, NotCheckedError, Repository, Request
+from submission.preflight.weight_files import check_format, check_lfs, check_sizes, check_weights
 from utilities.errors import UserError
-from utilities.options import positive
-
-RUN_QUESTIONS = 16
-
+from utilities.files import ROOT
+from utilities.options import command_parser, positive
 
 CHECKS: tuple[tuple[str, Callable[[Repository], str]], ...] = (
     ("repository", metadata.check_repository),
     ("aicrowd.json", metadata.check_aicrowd),
     ("track", metadata.check_track),
-    ("settings", weights.check_settings),
-    ("weights", weights.check_weights),
-    ("adapters", adapters.check_adapters),
-    ("gpu flag", weights.check_gpu),
-    ("weights format", weights.check_format),
-    ("git lfs", weights.check_lfs),
-    ("sizes", weights.check_sizes),
-    ("catalogue", knowledge.check_catalogue),
+    ("settings", metadata.check_settings),
+    ("weights", check_weights),
+    ("adapters", check_adapters),
+    ("gpu flag", check_gpu),
+    ("weights format", check_format),
+    ("git lfs", check_lfs),
+    ("sizes", check_sizes),
+    ("catalogue", check_catalogue),
     (".dockerignore", image.check_dockerignore),
     ("Dockerfile", image.check_dockerfile),
     ("apt.txt", image.check_apt),
@@ -37,7 +37,7 @@ CHECKS: tuple[tuple[str, Callable[[Repository], str]], ...] = (
     ("committed", metadata.check_committed),
     ("tag", metadata.check_tag),
 )
-# One run serves these.
+# All of these read the results of one run.
 RUN_CHECKS: tuple[tuple[str, Callable[[Run], str]], ...] = (
     ("model run", Run.check_answers),
     ("network", Run.check_network),
@@ -45,6 +45,33 @@ RUN_CHECKS: tuple[tuple[str, Callable[[Run], str]], ...] = (
     ("time", Run.check_time),
     ("memory", Run.check_memory),
 )
+State = Literal["ok", "FAIL", "skip"]
+_WIDTH = max(len(name) for name, _ in (*CHECKS, *RUN_CHECKS))
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One line of the report."""
+
+    check: str
+    state: State
+    found: str
+    remedy: str = ""
+
+
+def judged(name: str, check: Callable[[], str]) -> Verdict:
+    """Make one check; it returns a verdict whatever the repository holds."""
+    try:
+        return Verdict(name, "ok", check())
+    except FailedError as error:
+        if error.owner in (None, name):
+            return Verdict(name, "FAIL", error.found, error.remedy)
+        return Verdict(name, "skip", f"needs {error.owner!r}, which failed")
+    except NotCheckedError as error:
+        return Verdict(name, "skip", str(error))
+    except Exception as error:  # noqa: BLE001 - the report must be complete, whatever a broken repository holds
+        found = f"cannot be checked: {type(error).__name__}: {' '.join(str(error).split())}"
+        return Verdict(name, "FAIL", found, "fix what the message names, then run preflight again")
 
 
 def verdicts(request: Request) -> Iterator[Verdict]:
@@ -58,7 +85,7 @@ def verdicts(request: Request) -> Iterator[Verdict]:
 
 
 def preflight(request: Request) -> list[Verdict]:
-    """Make all checks and print each as it is made.
+    """Make all checks and print each verdict as it comes.
 
     Raises:
         UserError: the root is no folder.
@@ -67,40 +94,27 @@ def preflight(request: Request) -> list[Verdict]:
         raise UserError(f"--root {request.root} is no folder: name the root of a repository")
     found = []
     for verdict in verdicts(request):
-        print_verdict(verdict)
+        print(f"{verdict.state:<5}{verdict.check:<{_WIDTH + 2}}{verdict.found}", flush=True)
+        if verdict.remedy:
+            print(f"{'':<{_WIDTH + 7}}remedy: {verdict.remedy}", flush=True)
         found.append(verdict)
-    print(summary(found))
+    skipped = sum(verdict.state == "skip" for verdict in found)
+    print(f"{len(found)} checks: {failures(found)} failed, {skipped} skipped")
     return found
 
 
-_WIDTH = max(len(name) for name, _ in (*CHECKS, *RUN_CHECKS))
-
-
-def print_verdict(verdict: Verdict) -> None:
-    """Print one line, and the remedy below it when there is one."""
-    print(f"{verdict.state:<5}{verdict.check:<{_WIDTH + 2}}{verdict.found}", flush=True)
-    if verdict.remedy:
-        print(f"{'':<{_WIDTH + 7}}remedy: {verdict.remedy}", flush=True)
-
-
 def failures(found: Iterable[Verdict]) -> int:
-    """Return how many checks failed."""
-    return sum(verdict.state is State.FAIL for verdict in found)
+    """Return the number of failed checks."""
+    return sum(verdict.state == "FAIL" for verdict in found)
 
 
-def summary(found: Sequence[Verdict]) -> str:
-    """Return the last line of the report."""
-    skipped = sum(verdict.state is State.SKIP for verdict in found)
-    return f"{len(found)} checks: {failures(found)} failed, {skipped} left out"
-
-
-def add_run_options(parser: argparse.ArgumentParser) -> None:
-    """Add how much the model is run."""
-    parser.add_argument("--skip-run", action="store_true", help="do not run the model")
-    parser.add_argument(
-        "--questions",
-        type=positive,
-        default=RUN_QUESTIONS,
-        metavar="N",
-        help="how many questions the run answers (default: %(default)s)",
-    )
+def preflight_parser(command: str, description: str | None, examples: str) -> argparse.ArgumentParser:
+    """Return a parser with the options that preflight and submit share."""
+    parser = command_parser(f"python -m submission.{command}", description, examples)
+    parser.add_argument("--root", type=Path, default=ROOT, metavar="DIR", help="the repository (default: this one)")
+    parser.add_argument("--remote", default="origin", metavar="NAME", help="the tag's remote (default: %(default)s)")
+    run = parser.add_mutually_exclusive_group()
+    run.add_argument("--skip-run", dest="questions", action="store_const", const=None, help="do not run the model")
+    count = "how many questions the run answers (default: %(default)s)"
+    run.add_argument("--questions", type=positive, default=16, metavar="N", help=count)
+    return parser

@@ -1,33 +1,36 @@
-"""The repository under check: what several checks ask about, each worked out once."""
+"""The repository that preflight checks, with the facts that several checks need, and the outcomes of a failed check."""
 
 import json
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from submission.preflight.verdict import FailedError, NotCheckedError
+from utilities.errors import UserError
 from utilities.git import GitError, git, lines_of
 from utilities.tracks import TRACKS, Track
+from utilities.typed_yaml import build, checked
 
 AICROWD = "aicrowd.json"
-# The evaluator sets none of these, and a cache of the person's own would hide a file that the repository lacks.
+SHOWN = 3
+# The evaluator sets none of these, and a personal cache would hide a file that the repository lacks.
 _NOT_THE_EVALUATORS = ("SHOPALIGN_", "HF_", "TRANSFORMERS_", "PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP")
-# A rule of .gitattributes that sets or takes away a filter: a pattern, then attributes.
+# A rule of .gitattributes that sets or unsets a filter: a pattern, then attributes.
 _FILTER = re.compile(r"^[ \t]*[^#\s].*[ \t][-!]?filter(=|[ \t]|$)", re.MULTILINE)
 _PROBE = """\
-import dataclasses, json
+import dataclasses, json, os
 from models.cooperation import engine_settings
-from models.settings import adapter_folders, load_settings, weights_folder
+from models.engines.settings import adapter_folders, weights_folder
+from models.settings import load_settings
 settings = load_settings()
 values = {"settings": dataclasses.asdict(settings), "folder": str(weights_folder(settings.engine))}
 values["adapters"] = [
-    {"name": name, "folder": str(folder), "engine": engine.name}
+    (name, os.path.normpath(folder), engine.name)
     for engine in engine_settings(settings).values() for name, folder in adapter_folders(engine).items() if folder
 ]
 print(json.dumps(values, default=str))
@@ -35,13 +38,27 @@ print(json.dumps(values, default=str))
 _PROBE_SECONDS = 120.0
 
 
+class FailedError(Exception):
+    """What is wrong, and how to fix it; if `owner` is given, only this check reports it, and others are skipped."""
+
+    def __init__(self, found: str, remedy: str, owner: str | None = None) -> None:
+        super().__init__(found)
+        self.found, self.remedy, self.owner = found, remedy, owner
+
+
+class NotCheckedError(Exception):
+    """The reason why a check was skipped."""
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return the first few names and the number of the others."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
+
+
 @dataclass(frozen=True)
 class Request:
-    """What is asked of preflight.
-
-    `aicrowd` is the text that a submission puts in the place of the repository's own `aicrowd.json`, `questions` how
-    many the model is run on; None leaves the run out.
-    """
+    """The options of a preflight; `aicrowd` replaces the text of aicrowd.json, `questions` is None to skip the run."""
 
     root: Path
     track: Track | None = None
@@ -51,9 +68,22 @@ class Request:
     aicrowd: str | None = None
 
 
-@dataclass(frozen=True)
-class UsedAdapter:
-    """A LoRA adapter as the settings or the catalogue name it, its folder, and the engine that runs it."""
+@checked
+class Aicrowd:
+    """The fields of aicrowd.json that the evaluator reads."""
+
+    challenge_id: str
+    authors: tuple[str, ...]
+    gpu: bool
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.authors or not all(name.strip() for name in self.authors):
+            raise ValueError(f"authors is {list(self.authors)!r}; write at least one AIcrowd user name")
+
+
+class UsedAdapter(NamedTuple):
+    """A LoRA adapter as the settings or the model registry name it, its folder, and the engine that runs it."""
 
     name: str
     folder: Path
@@ -62,92 +92,79 @@ class UsedAdapter:
 
 @dataclass(frozen=True)
 class UsedSettings:
-    """The settings as the evaluator would load them, with the folders of the weights and adapters that they name."""
+    """The settings as the evaluator loads them, with the folders of the weights and adapters."""
 
     values: Mapping[str, Any]
     folder: Path
     adapters: tuple[UsedAdapter, ...]
 
     def engine(self, name: str) -> str:
-        """Return a setting of the engine as text, "" when there is none of this name."""
-        engine = self.values.get("engine")
-        return str(engine.get(name, "")) if isinstance(engine, Mapping) else ""
+        """Return a setting of the engine as text, "" if there is none of this name."""
+        return str(self.values["engine"].get(name, ""))
 
 
 class Repository:
-    """One repository, read only; a property raises `FailedError` in the name of the check that reports it."""
+    """One repository, read only; a property raises `FailedError` with the check that reports the failure."""
 
     def __init__(self, request: Request) -> None:
         self.request = request
         self.root = request.root.resolve()
 
+    def name_of(self, path: Path) -> str:
+        """Return a path inside the repository relative to the root."""
+        return path.relative_to(self.root).as_posix()
+
     @cached_property
-    def aicrowd(self) -> Mapping[str, Any]:
-        """Return the content of aicrowd.json."""
+    def aicrowd(self) -> Aicrowd:
+        """Return the validated content of aicrowd.json."""
+        remedy = "write it as docs/submission.md shows"
         try:
-            text = self.request.aicrowd or (self.root / AICROWD).read_text(encoding="utf-8")
-            content = json.loads(text)
+            content = json.loads(self.request.aicrowd or (self.root / AICROWD).read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as error:
-            raise FailedError(f"cannot be read: {error}", "write it as docs/submission.md shows", AICROWD) from None
+            raise FailedError(f"cannot be read: {error}", remedy, AICROWD) from None
         if not isinstance(content, dict):
             raise FailedError(f"holds a {type(content).__name__}, not an object", "put it into { and }", AICROWD)
-        return content
+        try:
+            return build(Aicrowd, content, "", "field")
+        except UserError as error:
+            raise FailedError(str(error), remedy, AICROWD) from None
 
     @cached_property
     def track(self) -> Track:
         """Return the track that aicrowd.json names."""
-        named = self.aicrowd.get("challenge_id")
-        for track in TRACKS:
-            if track.challenge_id == named:
-                return track
-        known = ", ".join(track.challenge_id for track in TRACKS)
-        raise FailedError(f"challenge_id {named!r} is no track", f"write one of: {known}", AICROWD)
-
-    @property
-    def gpu(self) -> bool:
-        """Return the gpu flag of aicrowd.json."""
-        flag = self.aicrowd.get("gpu")
-        if not isinstance(flag, bool):
-            raise FailedError(f"gpu is {flag!r}", "write true or false, without quotes", AICROWD)
-        return flag
+        named, tracks = self.aicrowd.challenge_id, {track.challenge_id: track for track in TRACKS}
+        if named not in tracks:
+            raise FailedError(f"challenge_id {named!r} is no track", f"write one of: {', '.join(tracks)}", AICROWD)
+        return tracks[named]
 
     @cached_property
     def tracked(self) -> frozenset[str]:
-        """Return the files that git knows, by their path from the root."""
+        """Return the files that git tracks, relative to the root."""
         try:
             git(self.root, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
             return frozenset(lines_of(git(self.root, "ls-files", "-z")))
         except GitError as error:
             raise FailedError(
-                f"{self.root} has no commit of git's: {error}", "run `git init` and commit the files", "repository"
+                f"{self.root} has no git commit: {error}", "run `git init` and commit the files", "repository"
             ) from None
 
     @cached_property
+    def _loaded(self) -> UsedSettings | FailedError:
+        try:
+            return loaded_settings(self.root)
+        except FailedError as error:
+            return error
+
+    @property
     def settings(self) -> UsedSettings:
-        """Load the settings in a process of their own, without this shell's variables."""
-        ended = subprocess.run(
-            [sys.executable, "-c", _PROBE],
-            cwd=self.root,
-            env=evaluators_environment(),
-            capture_output=True,
-            timeout=_PROBE_SECONDS,
-            text=True,
-            errors="replace",
-            check=False,
-        )
-        if ended.returncode != 0:
-            said = (ended.stderr.strip().splitlines() or ["it says nothing"])[-1]
-            raise FailedError(f"do not load: {said}", "mend models/settings.yaml (docs/settings.md)", "settings")
-        loaded = json.loads(ended.stdout.splitlines()[-1])
-        adapters = (
-            UsedAdapter(each["name"], Path(os.path.normpath(each["folder"])), each["engine"])
-            for each in loaded["adapters"]
-        )
-        return UsedSettings(loaded["settings"], Path(loaded["folder"]), tuple(adapters))
+        """Return the settings as the evaluator loads them; a process loads them once, also if it fails."""
+        if isinstance(self._loaded, FailedError):
+            raise self._loaded
+        return self._loaded
 
     @property
     def needs_weights(self) -> bool:
-        """Tell whether the engine of the settings loads a model at all."""
+        """Return whether the engine of the settings loads a model."""
         return self.settings.engine("name") != "scripted"
 
     @cached_property
@@ -156,12 +173,7 @@ class Repository:
         if not self.needs_weights:
             raise NotCheckedError("the scripted engine has no weights")
         folder = Path(os.path.normpath(self.settings.folder))
-        if not folder.resolve().is_relative_to(self.root) or folder.resolve() == self.root:
-            raise FailedError(
-                f"the weights lie outside of the repository: {folder}",
-                "put the folder under models/weights/ and name it by a path relative to the repository",
-                "paths",
-            )
+        self._require_inside("the weights lie", folder, "models/weights/")
         return folder
 
     @cached_property
@@ -170,45 +182,46 @@ class Repository:
         if not self.needs_weights:
             raise NotCheckedError("the scripted engine has no adapters")
         for adapter in self.settings.adapters:
-            if not adapter.folder.resolve().is_relative_to(self.root):
-                raise FailedError(
-                    f"an adapter lies outside of the repository: {adapter.folder}",
-                    "put the folder under models/adapters/ and name it by a path relative to the repository",
-                    "paths",
-                )
+            self._require_inside("an adapter lies", adapter.folder, "models/adapters/")
         return self.settings.adapters
+
+    def _require_inside(self, what: str, folder: Path, parent: str) -> None:
+        if self.root not in folder.resolve().parents:
+            raise FailedError(
+                f"{what} outside of the repository: {folder}",
+                f"put the folder under {parent} and name it by a path relative to the repository",
+                "paths",
+            )
+
+    def walk_weights(self) -> Iterator[tuple[Path, list[str], list[str]]]:
+        """Walk the folder of the weights like `os.walk`, without hidden folders: downloads keep records there."""
+        for folder, folders, files in os.walk(self.weights_folder):
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            yield Path(folder), folders, sorted(files)
 
     @cached_property
     def weights_files(self) -> tuple[str, ...]:
-        """Return the files that a submission adds from the weights' folder, by their path from the root.
-
-        Hidden folders are left out: a download keeps its own records there.
-        """
-        found = []
-        for folder, folders, files in os.walk(self.weights_folder):
-            folders[:] = sorted(name for name in folders if not name.startswith("."))
-            found += [Path(folder, name).relative_to(self.root).as_posix() for name in sorted(files)]
-        return tuple(found)
+        """Return the files of the weights that a submission adds, relative to the root."""
+        walked = self.walk_weights()
+        return tuple(self.name_of(folder / name) for folder, _, files in walked for name in files)
 
     @cached_property
     def files(self) -> tuple[str, ...]:
-        """Return every file of a submission: what git knows, and the weights."""
-        weights = self.weights_files if self.needs_weights else ()
-        return tuple(sorted(self.tracked.union(weights)))
+        """Return every file of a submission: those that git tracks, and the weights."""
+        return tuple(sorted(self.tracked.union(self.weights_files if self.needs_weights else ())))
 
     @property
     def private_filters(self) -> tuple[str, ...]:
-        """Return the files with rules for filters that git heeds here and no push carries."""
+        """Return the files whose filter rules git applies here, but no push carries."""
         if not self.tracked:
             return ()
-        own = Path(os.fsdecode(git(self.root, "rev-parse", "--git-path", "info/attributes").rstrip(b"\n")))
-        above = (
-            folder / ".gitattributes" for folder in self.weights_folder.parents if folder.is_relative_to(self.root)
-        )
-        unsent = (path for path in above if path.relative_to(self.root).as_posix() not in self.tracked)
+        info = Path(os.fsdecode(git(self.root, "rev-parse", "--git-path", "info/attributes").rstrip(b"\n")))
+        inner = (folder for folder in self.weights_folder.parents if folder.is_relative_to(self.root))
+        above = (folder / ".gitattributes" for folder in inner)
+        untracked = (path for path in above if self.name_of(path) not in self.tracked)
         return tuple(
-            path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else str(path)
-            for path in (self.root / own, *unsent)
+            self.name_of(path) if path.is_relative_to(self.root) else str(path)
+            for path in (self.root / info, *untracked)
             if path.is_file() and _FILTER.search(path.read_text(encoding="utf-8", errors="replace"))
         )
 
@@ -226,7 +239,27 @@ class Repository:
         return frozenset(name for name, value in zip(fields[::3], fields[2::3], strict=True) if value == "lfs")
 
 
+def loaded_settings(root: Path) -> UsedSettings:
+    """Load the settings of the repository `root` in a separate process, without this shell's variables."""
+    ended = subprocess.run(
+        [sys.executable, "-c", _PROBE],
+        cwd=root,
+        env=evaluators_environment(),
+        capture_output=True,
+        timeout=_PROBE_SECONDS,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    if ended.returncode != 0:
+        said = (ended.stderr.strip().splitlines() or ["no message"])[-1]
+        raise FailedError(f"do not load: {said}", "correct models/settings.yaml (docs/settings.md)", "settings")
+    loaded = json.loads(ended.stdout.splitlines()[-1])
+    adapters = tuple(UsedAdapter(name, Path(folder), engine) for name, folder, engine in loaded["adapters"])
+    return UsedSettings(loaded["settings"], Path(loaded["folder"]), adapters)
+
+
 def evaluators_environment() -> dict[str, str]:
-    """Return this process's environment without what would not be set on the evaluator's machine."""
+    """Return this process's environment without the variables that the evaluator does not set."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_THE_EVALUATORS)}
     return {**kept, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONNOUSERSITE": "1"}

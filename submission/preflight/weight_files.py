@@ -1,54 +1,91 @@
-"""The weights: whether they are all there, in the safe format, in Git LFS, and of a size that the machine holds."""
+"""The files of the weights: complete, in the safe format, in Git LFS, and within the size limits."""
 
 import json
-import os
-from collections.abc import Iterable, Mapping
+import math
+import re
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
-from submission.preflight.adapter_files import tensors_of_adapters
-from submission.preflight.repository import Repository
-from submission.preflight.tensor_headers import FLOATS, LFS_POINTER, Tensor, read_tensors
-from submission.preflight.verdict import FailedError, listed
+from safetensors import SafetensorError, safe_open
+
+from submission.preflight.repository import FailedError, Repository, listed
 from utilities.git import git
 
-GIB = 1024**3
-GB = 1000**3
 INDEX = "model.safetensors.index.json"
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json")
 UNSAFE = frozenset({".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".h5", ".msgpack"})
-LFS_LIMIT = 200 * GB
+LFS_LIMIT_GB = 200.0
 PLAIN_LIMIT = 15_000_000
-CPU_MEMORY = 8 * GB
-GPUS = 4
-# Python with torch and transformers takes about 1 GB; activations, caches and the questions take the rest.
-CPU_RESERVE = 2 * GB
-# A GPU has 16 GB; a context of CUDA, activations and a cache of keys and values take the rest.
-GPU_WEIGHTS = 14 * GB
-DTYPE_BYTES: Mapping[str, int] = {"float32": 4, "float16": 2, "bfloat16": 2}
-_SPARED_POINTER_BYTES = 1024
-_SPREADS = ("tensor", "pipeline", "data")
+LFS_POINTER = b"version https://git-lfs.github.com/spec/v1"
+_LONGEST_POINTER = 1024
+
+
+class Tensor(NamedTuple):
+    """Name, type ("F32", "BF16", "I32", ...) and shape of a tensor in a safetensors file."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+
+    @property
+    def elements(self) -> int:
+        """The number of its elements."""
+        return math.prod(self.shape)
+
+    @property
+    def bytes(self) -> int:
+        """Its size in the file."""
+        bits = re.search(r"\d+", self.dtype)
+        return self.elements * (int(bits[0]) if bits else 8) // 8
+
+    @property
+    def is_float(self) -> bool:
+        """Whether its elements are floats that an engine converts to `engine.dtype`."""
+        return self.dtype in ("F64", "F32", "F16", "BF16")
+
+
+def read_tensors(path: Path) -> tuple[Tensor, ...]:
+    """Read the header of a safetensors file, which also checks the file's length.
+
+    Raises:
+        FailedError: the file is a pointer of Git LFS, no safetensors file, or cut short.
+    """
+    with path.open("rb") as file:
+        if file.read(len(LFS_POINTER)) == LFS_POINTER:
+            raise FailedError(f"{path.name} is a pointer of Git LFS, not the weights", "run `git lfs pull`")
+    try:
+        with safe_open(path, "numpy") as tensors:
+            entries = [(name, tensors.get_slice(name)) for name in tensors.keys()]  # noqa: SIM118 - it is no mapping
+            return tuple(Tensor(name, entry.get_dtype(), tuple(entry.get_shape())) for name, entry in entries)
+    except (SafetensorError, OSError) as error:
+        found = f"{path.name} is cut short or no safetensors file ({error})"
+        raise FailedError(found, "download it again, or convert it") from None
 
 
 def check_weights(repository: Repository) -> str:
     """Require a whole model in the folder that the settings name: configuration, tokenizer and every shard."""
     tensors = tensors_of(repository)
     size = sum(tensor.bytes for tensor in tensors)
-    return f"{_relative(repository)}: {len(tensors)} tensors, {size / GIB:.2f} GiB"
+    return f"{_folder(repository)}: {len(tensors)} tensors, {size / 1e9:.2f} GB"
 
 
 def tensors_of(repository: Repository) -> tuple[Tensor, ...]:
-    """Return the tensors of all shards; what is missing or damaged is reported in the name of "weights"."""
+    """Return the tensors of all shards.
+
+    Raises:
+        FailedError: something is missing or damaged; "weights" reports it.
+    """
     folder = repository.weights_folder
     try:
         _require_model_files(folder)
         return tuple(tensor for shard in _shards(folder) for tensor in read_tensors(folder / shard))
     except FailedError as error:
-        raise FailedError(f"{_relative(repository)}: {error.found}", error.remedy, "weights") from None
+        raise FailedError(f"{_folder(repository)}: {error.found}", error.remedy, "weights") from None
 
 
-def _relative(repository: Repository) -> str:
-    return repository.weights_folder.relative_to(repository.root).as_posix()
+def _folder(repository: Repository) -> str:
+    return repository.name_of(repository.weights_folder)
 
 
 def _require_model_files(folder: Path) -> None:
@@ -59,15 +96,16 @@ def _require_model_files(folder: Path) -> None:
     if not folder.is_dir():
         raise FailedError("there is no such folder", remedy)
     if (folder / ".git").exists():
-        raise FailedError("it is a git repository of its own", "remove its .git, or git would store a link only")
+        raise FailedError("it is a separate git repository", "remove its .git, or git would store a link only")
     if not (folder / "config.json").is_file():
         raise FailedError("config.json is missing", remedy)
-    _configuration(folder)
+    read_config(folder)
     if not any((folder / name).is_file() for name in TOKENIZERS):
-        raise FailedError(f"none of {', '.join(TOKENIZERS)} is there", remedy)
+        raise FailedError(f"there is none of {', '.join(TOKENIZERS)}", remedy)
 
 
-def _configuration(folder: Path) -> Mapping[str, Any]:
+def read_config(folder: Path) -> Mapping[str, Any]:
+    """Return the content of a model's config.json."""
     try:
         content = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (ValueError, RecursionError):
@@ -80,175 +118,68 @@ def _configuration(folder: Path) -> Mapping[str, Any]:
 def _shards(folder: Path) -> list[str]:
     """Return the names of the shards: those that the index names, else every safetensors file."""
     if (folder / INDEX).exists():
-        named = _shards_of_index(folder / INDEX)
+        try:
+            weight_map = json.loads((folder / INDEX).read_text(encoding="utf-8"))["weight_map"]
+            named = sorted({PurePosixPath(name).name for name in weight_map.values()})
+        except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
+            raise FailedError(f"{INDEX} cannot be read ({type(error).__name__})", "download it again") from None
         missing = [name for name in named if not (folder / name).is_file()]
         if missing:
-            raise FailedError(f"{INDEX} names {listed(missing)}, which is not there", "download the missing shards")
+            raise FailedError(f"{INDEX} names {listed(missing)}, which is missing", "download the missing shards")
         return named
     found = sorted(path.name for path in folder.glob("*.safetensors"))
     if not found:
-        raise FailedError("no .safetensors file is there", "save the model as safetensors")
+        raise FailedError("there is no .safetensors file", "save the model as safetensors")
     if any("-of-" in name for name in found):
         raise FailedError(f"{found[0]} is a shard, but {INDEX} is missing", f"download {INDEX} too")
     return found
-
-
-def _shards_of_index(path: Path) -> list[str]:
-    try:
-        named = json.loads(path.read_text(encoding="utf-8"))["weight_map"].values()
-        return sorted({PurePosixPath(name).name for name in named})
-    except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
-        raise FailedError(f"{INDEX} cannot be read ({type(error).__name__})", "download it again") from None
 
 
 def check_format(repository: Repository) -> str:
     """Refuse every file in a format that can carry code."""
     unsafe = [name for name in repository.files if PurePosixPath(name).suffix.lower() in UNSAFE]
     if unsafe:
-        raise FailedError(
-            f"{listed(unsafe)}: a format that can run code when it is read",
-            "save weights as safetensors (`save_pretrained` does) and remove these files",
-        )
+        remedy = "save weights as safetensors (`save_pretrained` does) and remove these files"
+        raise FailedError(f"{listed(unsafe)}: a format that can run code when it is read", remedy)
     return "safetensors only"
 
 
 def check_lfs(repository: Repository) -> str:
-    """Require that .gitattributes gives the weights to Git LFS, and that none was committed beside it."""
+    """Require that .gitattributes gives the weights to Git LFS, and that none is committed in full."""
     weights = [name for name in repository.weights_files if name.endswith(".safetensors")]
     if not weights:
         tensors_of(repository)
     if private := repository.private_filters:
-        raise FailedError(
-            f"{listed(private)} has a rule for a filter, and is never pushed", "move the rule to .gitattributes"
-        )
+        found = f"{listed(private)} has a rule for a filter, and is never pushed"
+        raise FailedError(found, "move the rule to .gitattributes")
     plain = sorted(set(weights) - repository.stored_by_lfs(weights))
     if plain:
-        rule = f"{_relative(repository)}/** filter=lfs diff=lfs merge=lfs -text"
+        rule = f"{_folder(repository)}/** filter=lfs diff=lfs merge=lfs -text"
         raise FailedError(f"{listed(plain)}: not given to Git LFS", f"add to .gitattributes: {rule}")
-    raw = _committed_raw(repository, sorted(repository.tracked.intersection(weights)))
+    committed = sorted(repository.tracked.intersection(weights))
+    raw = [name for name in committed if not is_pointer(repository.root, f":{name}")]
     if raw:
-        raise FailedError(
-            f"{listed(raw)}: committed in full, not as a pointer of Git LFS",
-            f"run `git lfs migrate import --include '{_relative(repository)}/**'`",
-        )
+        remedy = f"run `git lfs migrate import --include '{_folder(repository)}/**'`"
+        raise FailedError(f"{listed(raw)}: committed in full, not as a pointer of Git LFS", remedy)
     return f"{len(weights)} safetensors file{'s' * (len(weights) != 1)} by .gitattributes"
 
 
-def _committed_raw(repository: Repository, files: Iterable[str]) -> list[str]:
-    return [name for name in files if not is_pointer(repository.root, f":{name}")]
-
-
 def is_pointer(root: Path, blob: str) -> bool:
-    """Tell whether git's object `blob` ("commit:path", ":path") is a pointer of Git LFS."""
-    small = int(git(root, "cat-file", "-s", blob)) <= _SPARED_POINTER_BYTES
+    """Return whether git's object `blob` ("commit:path", ":path") is a pointer of Git LFS."""
+    small = int(git(root, "cat-file", "-s", blob)) <= _LONGEST_POINTER
     return small and git(root, "cat-file", "blob", blob).startswith(LFS_POINTER)
 
 
 def check_sizes(repository: Repository) -> str:
     """Require 200 GB at most in Git LFS, and no large file in git itself."""
-    sizes = {name: size for name in repository.files if (size := _size(repository.root / name)) is not None}
+    files = [(name, repository.root / name) for name in repository.files]
+    sizes = {name: path.stat().st_size for name, path in files if path.is_file() and not path.is_symlink()}
     by_lfs = repository.stored_by_lfs(sorted(sizes))
     large = sorted(name for name in sizes if name not in by_lfs and sizes[name] > PLAIN_LIMIT)
     if large:
-        raise FailedError(
-            f"{listed(large)}: over {PLAIN_LIMIT / 1e6:.0f} MB and not given to Git LFS",
-            "give them to Git LFS in .gitattributes, or remove them",
-        )
-    total = sum(sizes[name] for name in by_lfs)
-    if total > LFS_LIMIT:
-        raise FailedError(f"{total / GB:.1f} GB in Git LFS, the limit is 200 GB", "remove weights that are not used")
-    return f"{total / GB:.2f} GB in Git LFS, {(sum(sizes.values()) - total) / 1e6:.1f} MB in git"
-
-
-def _size(path: Path) -> int | None:
-    return path.stat().st_size if path.is_file() and not path.is_symlink() else None
-
-
-def check_gpu(repository: Repository) -> str:
-    """Require a model that fits the machine that the gpu flag asks for."""
-    gpu, settings = repository.gpu, repository.settings
-    if not repository.needs_weights:
-        return f"gpu {str(gpu).lower()}; the scripted engine needs none"
-    tensors = (*tensors_of(repository), *tensors_of_adapters(repository))
-    dtype, device = settings.engine("dtype"), settings.engine("device")
-    needed = sum(_loaded_bytes(tensor, DTYPE_BYTES.get(dtype, 4)) for tensor in tensors)
-    method = _quantisation(repository.weights_folder)
-    if gpu:
-        _require_gpu_fit(needed, dtype, device)
-        if settings.engine("name") == "vllm":
-            _require_spread(repository, needed)
-    else:
-        _require_cpu_fit(needed, method, device)
-    kind = f"{method} weights" if method else f"{dtype} weights"
-    return f"gpu {str(gpu).lower()} with {needed / GB:.1f} GB of {kind}"
-
-
-def _require_gpu_fit(needed: int, dtype: str, device: str) -> None:
-    if dtype == "bfloat16":
-        raise FailedError("engine.dtype is bfloat16, which a T4 lacks", "set engine.dtype to float16")
-    if device != "cpu" and needed > GPUS * GPU_WEIGHTS:
-        raise FailedError(
-            f"{needed / GB:.0f} GB of weights do not fit four GPUs of 16 GB",
-            "quantise the model to 4 bits (`python -m tuning.quantize`), or set engine.dtype to float16",
-        )
-
-
-def _require_spread(repository: Repository, needed: int) -> None:
-    """Require GPUs enough: weights are shared among tensor_parallel x pipeline_parallel GPUs, a replica has all."""
-    engine = repository.settings.values["engine"]
-    tensor, pipeline, replicas = (int(engine["vllm"].get(f"{kind}_parallel", 1)) for kind in _SPREADS)
-    if tensor * pipeline * replicas > GPUS:
-        raise FailedError(
-            f"engine.vllm asks for {tensor * pipeline * replicas} GPUs (tensor_parallel {tensor} x pipeline_parallel "
-            f"{pipeline} x data_parallel {replicas}), the machine has {GPUS}",
-            f"set them so that their product is {GPUS} at most",
-        )
-    heads = _attention_heads(repository.weights_folder)
-    if heads is not None and heads % tensor:
-        raise FailedError(
-            f"engine.vllm.tensor_parallel is {tensor}, which does not divide the {heads} attention heads",
-            "set it to 1, 2 or 4, and pipeline_parallel for the other GPUs",
-        )
-    if needed > tensor * pipeline * GPU_WEIGHTS:
-        raise FailedError(
-            f"{needed / (tensor * pipeline) / GB:.1f} GB of weights on each GPU of engine.vllm (tensor_parallel "
-            f"{tensor} x pipeline_parallel {pipeline}), {GPU_WEIGHTS / GB:.0f} GB fit",
-            "spread them over more GPUs, with data_parallel 1, or quantise the model",
-        )
-
-
-def _attention_heads(folder: Path) -> int | None:
-    """Return what config.json says, where a model of text and pictures keeps its text's part too."""
-    configuration = _configuration(folder)
-    parts = (configuration, configuration.get("text_config"))
-    found = (part.get("num_attention_heads") for part in parts if isinstance(part, Mapping))
-    return next((heads for heads in found if isinstance(heads, int)), None)
-
-
-def _require_cpu_fit(needed: int, method: str, device: str) -> None:
-    remedy = 'set "gpu" to true in aicrowd.json'
-    if device == "cuda":
-        raise FailedError("engine.device is cuda, but gpu is false", f"{remedy}, or engine.device to auto")
-    if method:
-        raise FailedError(f"{method} weights are for GPUs, but gpu is false", remedy)
-    if needed > CPU_MEMORY - CPU_RESERVE:
-        raise FailedError(f"{needed / GB:.1f} GB of weights, but gpu is false: 8 GB of memory, 4 cores", remedy)
-
-
-def _loaded_bytes(tensor: Tensor, dtype_bytes: int) -> int:
-    """Floating-point tensors take the type of the settings, packed integers stay as they are."""
-    return tensor.elements * dtype_bytes if tensor.dtype in FLOATS else tensor.bytes
-
-
-def _quantisation(folder: Path) -> str:
-    """Return the method that config.json names, in capitals; "" for dense weights."""
-    named = _configuration(folder).get("quantization_config")
-    return str(named.get("quant_method", "")).upper() if isinstance(named, Mapping) else ""
-
-
-def check_settings(repository: Repository) -> str:
-    """Require settings that load without this shell's variables."""
-    engine = repository.settings.engine
-    ignored = sorted(name for name in os.environ if name.startswith("SHOPALIGN_"))
-    note = f"; {', '.join(ignored)} not heeded, the evaluator sets none" if ignored else ""
-    return f"engine {engine('name')}, weights {engine('weights')}{note}"
+        found = f"{listed(large)}: over {PLAIN_LIMIT / 1e6:.0f} MB and not given to Git LFS"
+        raise FailedError(found, "give them to Git LFS in .gitattributes, or remove them")
+    stored = sum(sizes[name] for name in by_lfs) / 1e9
+    if stored > LFS_LIMIT_GB:
+        raise FailedError(f"{stored:.1f} GB in Git LFS, the limit is 200 GB", "remove weights that are not used")
+    return f"{stored:.2f} GB in Git LFS, {sum(sizes.values()) / 1e6 - stored * 1000:.1f} MB in git"

@@ -1,1 +1,1 @@
-"""Predicted seconds of a model on a device against the limit of a track."""
+"""The predicted seconds of a model on a device against the limit of each track."""

@@ -1,72 +1,66 @@
-"""Devices as data: peaks, bandwidths and assumed efficiencies; the CPU is measured on the spot."""
+"""Devices by name: peaks, bandwidths and assumed efficiencies; the CPU is measured when it is asked for."""
 
-import dataclasses
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated
+
+from pydantic import Field
 
 from utilities.errors import UserError
-from utilities.typed_yaml import build, checked, read_mapping
+from utilities.typed_yaml import Positive, build, checked, read_mapping
 
 DEVICES_FILE = Path(__file__).resolve().parent / "devices.yaml"
 CPU = "cpu"
 
-_MEASURED_ROWS = 1024
-_MEASURED_SIDE = 2048
-_MEASURED_RUNS = 10
-_STREAMED_ROWS = 8  # as many texts are written side by side; a CPU streams weights at half the speed that one row gets
-_STREAMED_BYTES = 256e6  # far more than any cache holds
-_CPU_PREFILL, _CPU_DECODE, _CPU_LAYER_MICROSECONDS = 0.8, 1.0, 300.0
+Figure = Annotated[float, Field(gt=0)]
+Efficiency = Annotated[float, Field(gt=0, le=1)]
+
+_MEASURED_ROWS, _MEASURED_SIDE, _MEASURED_RUNS = 1024, 2048, 10
+_STREAMED_ROWS = 8  # texts that are written side by side; a CPU streams weights at half the speed of one row then
+_STREAMED_MATRICES = 15  # 256 MB, more than any cache holds
 
 
 @checked
 class Device:
-    """One accelerator; `submission/time_budget/devices.yaml` says what the fields mean.
-
-    Raises:
-        ValueError: a figure is not positive, or an efficiency is over 1.
-    """
+    """One accelerator; `submission/time_budget/devices.yaml` explains the fields."""
 
     name: str
-    half_tflops: float
-    single_tflops: float
-    bandwidth_gb: float
-    memory_gb: float
-    usable_gb: float
-    interconnect_gb: float
-    interconnect_microseconds: float
-    prefill_efficiency: float
-    decode_efficiency: float
-    awq_efficiency: float
-    layer_microseconds: float
-
-    def __post_init__(self) -> None:
-        _check_positive(self)
-        for name in ("prefill_efficiency", "decode_efficiency", "awq_efficiency"):
-            if getattr(self, name) > 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; a share is at most 1")
+    half_tflops: Figure
+    single_tflops: Figure
+    bandwidth_gb: Figure
+    memory_gb: Figure
+    usable_gb: Figure
+    interconnect_gb: Figure
+    interconnect_microseconds: Figure
+    prefill_efficiency: Efficiency
+    decode_efficiency: Efficiency
+    awq_efficiency: Efficiency
+    layer_microseconds: Figure
 
     def flops(self, value_bytes: int) -> float:
-        """Return the peak in float operations a second, for values of so many bytes."""
+        """Return the peak in float operations per second, for values of `value_bytes` bytes."""
         return (self.half_tflops if value_bytes == 2 else self.single_tflops) * 1e12
 
 
 @checked
 class Assumptions:
-    """What is assumed whatever the device; `submission/time_budget/devices.yaml` says what the fields mean.
+    """The assumptions for every device; `submission/time_budget/devices.yaml` explains the fields."""
 
-    Raises:
-        ValueError: a figure is not positive.
-    """
+    disk_gb: Figure
+    start_seconds: Figure
+    pass_tokens: Positive
+    unpack_from_tokens: Positive
+    runtime_gb: Figure
 
-    disk_gb: float
-    start_seconds: float
-    pass_tokens: int
-    unpack_from_tokens: int
-    runtime_gb: float
 
-    def __post_init__(self) -> None:
-        _check_positive(self)
+@checked
+class DevicesFile:
+    """The content of `devices.yaml`."""
+
+    assumptions: Assumptions
+    devices: dict[str, Device]
 
 
 def read_devices(path: Path = DEVICES_FILE) -> tuple[dict[str, Device], Assumptions]:
@@ -76,11 +70,12 @@ def read_devices(path: Path = DEVICES_FILE) -> tuple[dict[str, Device], Assumpti
         UserError: the file cannot be read, or a field is unknown, missing or wrong.
     """
     content = read_mapping(path, "the devices", "restore the file")
-    blocks, assumed = content.get("devices"), content.get("assumptions")
-    if not isinstance(blocks, dict) or not isinstance(assumed, dict):
-        raise UserError(f"{path}: two blocks are needed, assumptions and devices; restore the file")
-    devices = {name: _device(path, str(name), values) for name, values in blocks.items()}
-    return devices, build(Assumptions, assumed, f"{path}: assumptions.", "field")
+    if isinstance(content.get("devices"), dict):
+        blocks = content["devices"].items()
+        named = {name: {"name": str(name), **block} if isinstance(block, dict) else block for name, block in blocks}
+        content = {**content, "devices": named}
+    known = build(DevicesFile, content, f"{path}: ", "field")
+    return known.devices, known.assumptions
 
 
 def device_named(name: str, path: Path = DEVICES_FILE) -> tuple[Device, Assumptions]:
@@ -97,18 +92,28 @@ def device_named(name: str, path: Path = DEVICES_FILE) -> tuple[Device, Assumpti
     return devices[name], assumptions
 
 
+def best_seconds(work: Callable[[], object], warm_ups: int = 3, runs: int = 20) -> float:
+    """Return the shortest of `runs` runs after `warm_ups` that do not count."""
+    for _ in range(warm_ups):
+        work()
+    shortest = float("inf")
+    for _ in range(runs):
+        started = time.perf_counter()
+        work()
+        shortest = min(shortest, time.perf_counter() - started)
+    return shortest
+
+
 def measured_cpu() -> Device:
     """Measure this machine's arithmetic and bandwidth in float32, as matrix products of torch reach them."""
     # Here, because torch takes seconds to import.
     import torch
     from torch.nn.functional import linear
 
-    from benchmarks.floor import best_seconds
-
     side = _MEASURED_SIDE
     rows, matrix = torch.randn(_MEASURED_ROWS, side), torch.randn(side, side)
     product = best_seconds(lambda: rows @ matrix, runs=_MEASURED_RUNS)
-    matrices = [torch.randn(side, side) for _ in range(round(_STREAMED_BYTES / (4 * side * side)))]
+    matrices = [torch.randn(side, side) for _ in range(_STREAMED_MATRICES)]
     few = rows[:_STREAMED_ROWS]
     streamed = best_seconds(lambda: [linear(few, each) for each in matrices], runs=_MEASURED_RUNS)
     tflops = 2.0 * _MEASURED_ROWS * side * side / product / 1e12
@@ -123,21 +128,8 @@ def measured_cpu() -> Device:
         usable_gb=memory,
         interconnect_gb=bandwidth,
         interconnect_microseconds=1.0,
-        prefill_efficiency=_CPU_PREFILL,
-        decode_efficiency=_CPU_DECODE,
+        prefill_efficiency=0.8,
+        decode_efficiency=1.0,
         awq_efficiency=1.0,
-        layer_microseconds=_CPU_LAYER_MICROSECONDS,
+        layer_microseconds=300.0,
     )
-
-
-def _device(path: Path, name: str, values: Any) -> Device:
-    if not isinstance(values, dict):
-        raise UserError(f"{path}: devices.{name} is {values!r}; a device is a block of fields and values")
-    return build(Device, {"name": name, **values}, f"{path}: devices.{name}.", "field")
-
-
-def _check_positive(figures: Device | Assumptions) -> None:
-    for field in dataclasses.fields(figures):
-        value = getattr(figures, field.name)
-        if not isinstance(value, str) and value <= 0:
-            raise ValueError(f"{field.name} is {value}; it must be over 0")

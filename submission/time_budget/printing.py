@@ -8,20 +8,20 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from evaluation.loop import SECONDS_PER_SAMPLE
 from evaluation.score_table import console_for
 from submission.time_budget.prediction import Machine, Memory
-from submission.time_budget.token_figures import Counting
-from submission.time_budget.track_questions import Share, TrackBudget
+from submission.time_budget.token_counting import Counting
+from submission.time_budget.track_questions import Cost, TrackBudget
 
-SECONDS_PER_SAMPLE = 10.0
-_TRACK_COLUMNS = ("track", "questions", "prefill tokens", "decode steps", "minutes", "+ loading", "limit", "share")
-_COLUMNS = (*_TRACK_COLUMNS, "verdict", "floor minutes", "slowest s/question")
-_SHARE_COLUMNS = ("task type", "questions", "prefill tokens", "decode steps", "minutes", "floor minutes")
+_COLUMNS = ("questions", "prefill tokens", "decode steps", "minutes")
+_TRACK_COLUMNS = ("track", *_COLUMNS, "+ loading", "limit", "share", "verdict", "floor minutes", "slowest s/question")
+_SHARE_COLUMNS = ("task type", *_COLUMNS, "floor minutes")
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """All that was predicted for one machine, and on what ground."""
+    """The prediction for one machine, with its grounds."""
 
     machine: Machine
     counting: Counting
@@ -35,48 +35,43 @@ class Prediction:
             return "NO MEMORY"
         if budget.limit_share > 1:
             return "OVER"
-        return "TOO SLOW" if budget.slowest_seconds > SECONDS_PER_SAMPLE else "within"
+        return "TOO SLOW" if budget.total.slowest_seconds > SECONDS_PER_SAMPLE else "within"
 
-    def assumptions(self) -> list[tuple[str, str]]:
-        """Return all that the figures rest on beside the model's shape, as name and value."""
+    def assumptions(self) -> dict[str, str]:
+        """Return the assumptions behind the figures, beside the model's shape."""
         device, general, entry = self.machine.device, self.machine.assumptions, self.machine.entry
         awq, shared, continuous = entry.quantisation == "awq", self.machine.together > 1, self.machine.continuous
-        peaks = f"{device.flops(entry.value_bytes) / 1e12:.3g} TFLOP/s, {device.bandwidth_gb:.4g} GB/s a device"
-        exchange = f"{device.interconnect_gb:.4g} GB/s, {device.interconnect_microseconds:.0f} us a transfer"
         start = f", {general.start_seconds:.0f} s to start" if continuous else ""
-        questions = ", ".join(f"track {number}: {count:,}" for number, count in self.questions.items())
-        rows = [
-            ("peak", peaks, True),
-            ("prefill_efficiency", f"{device.prefill_efficiency:.2f} of the peak", True),
-            ("decode_efficiency", f"{device.decode_efficiency:.2f} of the bandwidth", True),
-            ("awq_efficiency", f"{device.awq_efficiency:.2f} of that again in 4-bit kernels", awq),
-            ("unpack_from_tokens", f"{general.unpack_from_tokens}; larger passes unpack 4-bit matrices first", awq),
-            ("interconnect", exchange, shared),
-            ("layer_microseconds", f"{device.layer_microseconds:.0f} a layer and pass", True),
-            ("pass_tokens", f"at most {general.pass_tokens} are read in a pass", continuous),
-            ("loading", f"{general.disk_gb:.2g} GB/s from disk{start}", True),
-            ("tokens", self.counting.statement, True),
-            ("texts", "written to twice their limit of words, which few reach", True),
-            (
-                "answers",
-                f"choice by {entry.choice}, selection by {entry.selection}, spans by {entry.spans}; "
-                "no spare time is spent",
-                True,
-            ),
-            ("questions", questions, True),
-            ("task types", "in the data's proportions, in full batches", True),
-        ]
-        return [(name, value) for name, value, applies in rows if applies]
+        peak = f"{device.flops(entry.value_bytes) / 1e12:.3g} TFLOP/s, {device.bandwidth_gb:.4g} GB/s per device"
+        exchange = f"{device.interconnect_gb:.4g} GB/s, {device.interconnect_microseconds:.0f} us per transfer"
+        unpacking = f"{general.unpack_from_tokens}; larger passes unpack 4-bit matrices first"
+        answers = f"choice by {entry.choice}, selection by {entry.selection}, spans by {entry.spans}"
+        return {
+            "peak": peak,
+            "prefill_efficiency": f"{device.prefill_efficiency:.2f} of the peak",
+            "decode_efficiency": f"{device.decode_efficiency:.2f} of the bandwidth",
+            **({"awq_efficiency": f"{device.awq_efficiency:.2f} of that again in 4-bit kernels"} if awq else {}),
+            **({"unpack_from_tokens": unpacking} if awq else {}),
+            **({"interconnect": exchange} if shared else {}),
+            "layer_microseconds": f"{device.layer_microseconds:.0f} per layer and pass",
+            **({"pass_tokens": f"a pass reads {general.pass_tokens} at most"} if continuous else {}),
+            "loading": f"{general.disk_gb:.2g} GB/s from disk{start}",
+            "tokens": self.counting.statement,
+            "texts": "written to twice their limit of words, which few reach",
+            "answers": f"{answers}; no spare time is used",
+            "questions": ", ".join(f"track {number}: {count:,}" for number, count in self.questions.items()),
+            "task types": "in the data's proportions, in full batches",
+        }
 
     def to_json(self) -> dict[str, object]:
-        """Return all of it as plain values."""
+        """Return the whole prediction as plain values."""
         return {
             "model": self.machine.entry.name,
             "device": asdict(self.machine.device),
             "count": self.machine.count,
             "memory": {**asdict(self.memory), "needed": self.memory.needed, "fits": self.memory.fits},
             "load_seconds": self.machine.load_seconds(),
-            "assumptions": dict(self.assumptions()),
+            "assumptions": self.assumptions(),
             "tracks": [self._track_json(budget) for budget in self.budgets],
         }
 
@@ -85,28 +80,29 @@ class Prediction:
             "track": budget.track.number,
             "limit_minutes": budget.track.minutes,
             "minutes": budget.minutes,
-            "floor_minutes": budget.total("floor_seconds") / 60,
+            "floor_minutes": budget.total.floor_seconds / 60,
             "limit_share": budget.limit_share,
             "verdict": self.verdict(budget),
-            "slowest_seconds_a_question": budget.slowest_seconds,
-            "shares": [asdict(share) for share in budget.shares],
+            "slowest_seconds_a_question": budget.total.slowest_seconds,
+            "shares": [{"task_type": task_type, **asdict(cost)} for task_type, cost in budget.shares.items()],
         }
 
 
 def print_prediction(prediction: Prediction, detailed: Sequence[int]) -> None:
     """Print all tracks, the task types of the tracks with these numbers, memory and assumptions."""
     console = console_for(sys.stdout)
-    _line(console, _heading(prediction.machine))
-    _table(console, _COLUMNS, [_track_row(budget, prediction) for budget in prediction.budgets])
+    console.print(_heading(prediction.machine), soft_wrap=True)
+    _table(console, _TRACK_COLUMNS, [_track_row(budget, prediction) for budget in prediction.budgets])
     for budget in prediction.budgets:
         if budget.track.number in detailed:
-            _line(console, f"track {budget.track.number} by task type")
-            _table(console, _SHARE_COLUMNS, [_share_row(share) for share in budget.shares])
+            console.print(f"track {budget.track.number} by task type", soft_wrap=True)
+            rows = [(name.value, *_figures(cost), _minutes(cost.floor_seconds)) for name, cost in budget.shares.items()]
+            _table(console, _SHARE_COLUMNS, rows)
     memory = prediction.memory
-    figures = {**asdict(memory), "needed": memory.needed}
-    rows = [(name, f"{value / 1e9:.2f}") for name, value in figures.items()]
-    _table(console, ("GB a device", "fits" if memory.fits else "DOES NOT FIT"), rows)
-    _table(console, ("assumption", "value"), prediction.assumptions(), numbers=False)
+    sizes = {**asdict(memory), "needed": memory.needed}.items()
+    fits = "fits" if memory.fits else "DOES NOT FIT"
+    _table(console, ("GB per device", fits), [(name, f"{size / 1e9:.2f}") for name, size in sizes])
+    _table(console, ("assumption", "value"), prediction.assumptions().items(), numbers=False)
 
 
 def _heading(machine: Machine) -> str:
@@ -117,30 +113,26 @@ def _heading(machine: Machine) -> str:
 
 
 def _track_row(budget: TrackBudget, prediction: Prediction) -> tuple[str, ...]:
+    total = budget.total
     return (
         str(budget.track.number),
-        f"{budget.total('questions'):,.0f}",
-        f"{budget.total('prefill_tokens'):,.0f}",
-        f"{budget.total('decode_steps'):,.0f}",
-        f"{budget.minutes:.1f}",
-        f"{budget.minutes + budget.load_seconds / 60:.1f}",
+        *_figures(total),
+        _minutes(total.seconds + budget.load_seconds),
         str(budget.track.minutes),
         f"{budget.limit_share:.0%}",
         prediction.verdict(budget),
-        f"{budget.total('floor_seconds') / 60:.1f}",
-        f"{budget.slowest_seconds:.2f}",
+        _minutes(total.floor_seconds),
+        f"{total.slowest_seconds:.2f}",
     )
 
 
-def _share_row(share: Share) -> tuple[str, ...]:
-    return (
-        share.task_type.value,
-        f"{share.questions:,.0f}",
-        f"{share.prefill_tokens:,.0f}",
-        f"{share.decode_steps:,.0f}",
-        f"{share.seconds / 60:.1f}",
-        f"{share.floor_seconds / 60:.1f}",
-    )
+def _figures(cost: Cost) -> tuple[str, ...]:
+    counts = (cost.questions, cost.prefill_tokens, cost.decode_steps)
+    return (*(f"{count:,.0f}" for count in counts), _minutes(cost.seconds))
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:.1f}"
 
 
 def _table(console: Console, columns: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: bool = True) -> None:
@@ -152,7 +144,3 @@ def _table(console: Console, columns: Sequence[str], rows: Iterable[Sequence[str
     console.print(table)
     if not console.is_terminal:
         console.print()
-
-
-def _line(console: Console, text: str) -> None:
-    console.print(text, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""A copy of this repository, small enough to be broken in many ways: a git repository with a tiny model's weights."""
+"""Copies of this repository that tests break: git repositories with a tiny model's weights."""
 
 import json
 import math
@@ -7,21 +7,29 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from submission.preflight.registry import Verdict, verdicts
+from submission.preflight.repository import Request, UsedSettings, loaded_settings
 from tests.tiny_adapter import save_tiny_adapter
 from utilities.files import ROOT
 
 WEIGHTS = "models/weights/smollm2-135m-instruct"
 ADAPTER = "models/adapters/one"
 SCRIPTED = "engine:\n  name: scripted\n"
+SETTINGS = ("models/settings.yaml", "models/engines/model_registry.yaml")
+# The evaluator's image and mount need nothing else; without it a copy takes a tenth of the time.
+UNUSED = ("tests/", "docs/", "benchmarks/", "experiments/", "tuning/", "models/adapters/")
+
+Change = Callable[[Path], None]
 
 
 def isolate_git(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    """Let neither the machine's nor the person's settings of git matter: no `git lfs install` was ever run."""
+    """Hide the machine's and the person's settings of git, as if `git lfs install` was never run."""
     settings = folder / "gitconfig"
     settings.write_text("[user]\n\tname = Ada\n\temail = ada@example.org\n[init]\n\tdefaultBranch = main\n")
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
@@ -37,39 +45,60 @@ def git(root: Path, *arguments: str) -> str:
     return ended.stdout.strip()
 
 
-def make_copy(folder: Path, weights: Path) -> None:
-    """Copy what git knows or would take up of this repository, commit it, and put `weights` where they belong.
+def make_copy(folder: Path, weights: Path, without: tuple[str, ...] = UNUSED) -> None:
+    """Copy the files that git tracks or would add, commit them, and add `weights` in their folder.
 
-    The catalogue's adapters are left out: they belong to other weights.
+    Paths that begin with one of `without` are left out. So are the adapters of the model registry, which belong to
+    other weights.
     """
     listed = git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     for name in filter(None, listed.split("\0")):
-        if (ROOT / name).is_file():
+        if (ROOT / name).is_file() and not name.startswith(without):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)
-    catalogue = folder / "models" / "engines" / "model_registry.yaml"
-    catalogue.write_text(re.sub(r"\n +adapter: .*", "", catalogue.read_text(encoding="utf-8")), encoding="utf-8")
+    registry = folder / "models" / "engines" / "model_registry.yaml"
+    registry.write_text(re.sub(r"\n +adapter: .*", "", registry.read_text(encoding="utf-8")), encoding="utf-8")
     git(folder.parent, "init", "--quiet", str(folder))
     commit(folder)
     shutil.copytree(weights, folder / WEIGHTS)
 
 
-def make_template(folder: Path, weights: Path, **aicrowd: Any) -> Path:
-    """Make a committed copy in `folder` whose aicrowd.json has these fields, and return it."""
+def make_template(folder: Path, weights: Path, change: Change, without: tuple[str, ...] = UNUSED) -> Path:
+    """Make a copy in `folder`, change and commit it, and return it."""
     copy = folder / "copy"
     with pytest.MonkeyPatch.context() as patch:
         isolate_git(patch, folder)
-        make_copy(copy, weights)
-        edit_aicrowd(copy, **aicrowd)
+        make_copy(copy, weights, without)
+        change(copy)
         commit(copy)
     return copy
 
 
 def copy_of(template: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Copy a template into `folder`, to be broken there, and return the copy."""
+    """Copy a template into `folder` and return the copy."""
     isolate_git(monkeypatch, folder)
     shutil.copytree(template, folder / "copy", symlinks=True)
     return folder / "copy"
+
+
+def loading_once(known: dict[tuple[bytes, ...], tuple[Path, UsedSettings]]) -> Callable[[Path], UsedSettings]:
+    """Return `loaded_settings` that starts no process for settings files that it has loaded in another copy."""
+
+    def load(root: Path) -> UsedSettings:
+        key = tuple((root / name).read_bytes() for name in SETTINGS)
+        if key not in known:
+            known[key] = root, loaded_settings(root)
+        old, settings = known[key]
+        adapters = tuple(each._replace(folder=root / os.path.relpath(each.folder, old)) for each in settings.adapters)
+        return replace(settings, folder=root / os.path.relpath(settings.folder, old), adapters=adapters)
+
+    return load
+
+
+def failing(root: Path, **request: Any) -> dict[str, Verdict]:
+    """Return the verdicts of the checks that fail, by the check."""
+    found = verdicts(Request(root, **request))
+    return {verdict.check: verdict for verdict in found if verdict.state == "FAIL"}
 
 
 def commit(root: Path) -> None:
@@ -85,6 +114,26 @@ def edit(root: Path, name: str, change: Callable[[str], str]) -> None:
     after = change(before)
     assert after != before, f"{name} was not changed"
     path.write_text(after, encoding="utf-8")
+
+
+def write(name: str, text: str) -> Change:
+    """Return a change that writes a file."""
+
+    def change(root: Path) -> None:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text, encoding="utf-8")
+
+    return change
+
+
+def add_line(name: str, line: str) -> Change:
+    """Return a change that adds a line at the end of a file."""
+    return lambda root: edit(root, name, lambda text: f"{text}{line}\n")
+
+
+def drop_line(name: str, part: str) -> Change:
+    """Return a change that removes every line with `part`."""
+    return lambda root: edit(root, name, lambda text: "".join(x for x in text.splitlines(True) if part not in x))
 
 
 def edit_aicrowd(root: Path, **fields: object) -> None:

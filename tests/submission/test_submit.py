@@ -9,18 +9,12 @@ from pathlib import Path
 import pytest
 
 from submission import submit
-from tests.submission.submission_copies import (
-    WEIGHTS,
-    commit,
-    edit_aicrowd,
-    git,
-    isolate_git,
-    make_copy,
-    write_sparse_tensor,
-)
+from tests.submission.submission_copies import WEIGHTS, edit_aicrowd, git, make_template, write_sparse_tensor
 from utilities.errors import UserError, exit_code
 from utilities.files import ROOT
 from utilities.tracks import TRACKS
+
+pytestmark = pytest.mark.slow
 
 TAG = "submission-v1"
 LFS = "version https://git-lfs.github.com/spec/v1"
@@ -43,22 +37,14 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("config.json", "tokenizer.json"):
         (weights / name).write_text("{}")
     write_sparse_tensor(weights / "model.safetensors", 50_000)
-    with pytest.MonkeyPatch.context() as patch:
-        isolate_git(patch, folder)
-        make_copy(folder / "copy", weights)
-        edit_aicrowd(folder / "copy", challenge_id=TRACKS[2].challenge_id)
-        commit(folder / "copy")
-    return folder / "copy"
+    return make_template(folder, weights, lambda root: edit_aicrowd(root, challenge_id=TRACKS[2].challenge_id))
 
 
 @pytest.fixture
-def copy(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    isolate_git(monkeypatch, tmp_path)
-    root = tmp_path / "copy"
-    shutil.copytree(template, root)
+def copy(copy: Path, tmp_path: Path) -> Path:
     git(tmp_path, "init", "--quiet", "--bare", "remote.git")
-    git(root, "remote", "add", "origin", str(tmp_path / "remote.git"))
-    return root
+    git(copy, "remote", "add", "origin", str(tmp_path / "remote.git"))
+    return copy
 
 
 def submitted(root: Path, *more: str) -> int:
@@ -113,7 +99,7 @@ def test_branch_index_and_files_stay_as_they_were(copy: Path) -> None:
     assert submitted(copy, "--tag", TAG) == 0
     after = state(copy)
     changed = {name for name in {*before, *after} if before.get(name) != after.get(name)}
-    # Git LFS notes the version of its own storage there.
+    # Git LFS notes the version of its storage there.
     assert changed == {f".git/refs/tags/{TAG}", ".git/config"}
     assert git(copy, "status", "--porcelain") == ""
     assert git(copy, "rev-parse", f"{TAG}^") == git(copy, "rev-parse", "HEAD")
@@ -173,7 +159,7 @@ def test_objects_that_cannot_be_pushed_leave_no_tag(
     assert "the objects of Git LFS could not be pushed" in capsys.readouterr().err
 
 
-def test_a_tag_that_cannot_be_kept_here_is_told_after_the_push(
+def test_a_tag_that_cannot_be_kept_here_is_reported_after_the_push(
     copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     git(copy, "tag", "submission-l")

@@ -1,8 +1,7 @@
-"""Python reads this file at the start of every process of the trial, so its children are watched too.
+"""Python reads this file at the start of every process of the trial, so child processes are watched too.
 
-An audit hook sees connections and opened files before they happen: a connection to another machine is refused as it
-is without a network, and both are written down. Sockets within this machine stay usable, because an engine may run in
-a process of its own.
+An audit hook sees connections and opened files before they happen. It records both, and refuses connections to other
+machines as if there were no network. Sockets within this machine work: an engine may run in a separate process.
 """
 
 import errno
@@ -10,27 +9,24 @@ import json
 import os
 import socket
 import sys
+from contextlib import suppress
+from ipaddress import ip_address
 from pathlib import Path
 
 RECORD = "PREFLIGHT_RECORD"
-# The kernel's own files, the system's settings and libraries, and Python's are on the evaluator's machine too.
+# The evaluator's machine too has the kernel's files, the system's settings and libraries, and Python's.
 _EVERYWHERE = ("/proc", "/sys", "/dev", "/etc", "/usr", "/lib", "/lib64", "/bin", "/sbin", "/run", "/var")
 _HERE = {"", "localhost", "localhost.localdomain", "ip6-localhost", "::1", "::", "0.0.0.0"}
 
 
 class Watch:
-    """Writes each thing that it sees once, a JSON object a line."""
+    """Records each connection and each opened file once, a JSON object per line."""
 
     def __init__(self, record: str) -> None:
         self._descriptor = os.open(record, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC)
         self._seen: set[tuple[str, str]] = set()
-        named = (
-            sys.prefix,
-            sys.base_prefix,
-            sys.exec_prefix,
-            os.environ.get("TMPDIR", ""),
-            str(Path(__file__).parent.parent),
-        )
+        prefixes = (sys.prefix, sys.base_prefix, sys.exec_prefix)
+        named = (*prefixes, os.environ.get("TMPDIR", ""), str(Path(__file__).parent.parent))
         real = [os.path.realpath(folder) for folder in named if folder]
         self._allowed = tuple(f"{folder.rstrip('/')}/" for folder in (*named, *real, *_EVERYWHERE) if folder)
         self._here = {*_HERE, socket.gethostname()}
@@ -57,16 +53,20 @@ class Watch:
             return
         if connection.family not in (socket.AF_INET, socket.AF_INET6) or self._is_here(address[0]):
             return
-        # To connect a datagram socket sends nothing: libraries do it to learn this machine's own address.
+        # Connecting a datagram socket sends nothing: libraries do it to learn this machine's own address.
         if event != "socket.connect" or connection.type != socket.SOCK_DGRAM:
             self._write("connect", f"{address[0]}:{address[1]}")
         raise OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH))
 
     def _resolved(self, host: object) -> None:
         name = os.fsdecode(host) if isinstance(host, str | bytes) else ""
-        if not self._is_here(name) and not _is_number(name):
-            self._write("connect", name)
-            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        try:
+            ip_address(name)
+        except ValueError:
+            # Only a name needs a look-up.
+            if not self._is_here(name):
+                self._write("connect", name)
+                raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution") from None
 
     def _is_here(self, host: object) -> bool:
         name = str(host).removeprefix("::ffff:")
@@ -76,22 +76,9 @@ class Watch:
         if (what, name) not in self._seen:
             self._seen.add((what, name))
             line = json.dumps({"what": what, "name": name}) + "\n"
-            try:
+            # A process that closed all its descriptors is no longer recorded; it is still refused.
+            with suppress(OSError):
                 os.write(self._descriptor, line.encode())
-            except OSError:
-                # A process that closed all its descriptors is no longer written about; it is still refused.
-                return
-
-
-def _is_number(host: str) -> bool:
-    """Tell an address, which nobody has to be asked for, from a name."""
-    for family in (socket.AF_INET, socket.AF_INET6):
-        try:
-            socket.inet_pton(family, host)
-        except (OSError, ValueError):
-            continue
-        return True
-    return False
 
 
 if RECORD in os.environ:

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,38 +9,25 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from submission.preflight.adapter_files import check_adapters
+from submission.preflight.machine_fit import check_gpu
+from submission.preflight.named_folders import check_adapters
 from submission.preflight.registry import verdicts
-from submission.preflight.repository import Repository, Request
-from submission.preflight.verdict import FailedError, State
-from submission.preflight.weight_files import check_gpu, check_sizes
+from submission.preflight.repository import FailedError, Repository, Request
+from submission.preflight.weight_files import check_sizes
 from tests.submission.submission_copies import (
     ADAPTER,
+    Change,
     add_adapter,
     commit,
-    copy_of,
     edit,
     edit_aicrowd,
-    make_template,
+    failing,
     write_sparse_tensors,
 )
 
 VLLM = f"engine: {{name: vllm, adapter: {ADAPTER}}}\n"
-Change = Callable[[Path], None]
 
-
-@pytest.fixture(scope="module")
-def template(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_template(tmp_path_factory.mktemp("template"), tiny_folder, gpu=True)
-
-
-@pytest.fixture
-def copy(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    return copy_of(template, tmp_path, monkeypatch)
-
-
-def failing(root: Path) -> dict[str, str]:
-    return {each.check: each.found for each in verdicts(Request(root)) if each.state is State.FAIL}
+pytestmark = pytest.mark.slow
 
 
 def adapter(settings: str = "", **values: Any) -> Change:
@@ -142,7 +128,7 @@ def test_a_broken_adapter_is_named_and_nothing_else_is(copy: Path, name: str) ->
     commit(copy)
     found = failing(copy)
     assert list(found) == [check]
-    assert phrase in found[check]
+    assert phrase in found[check].found
 
 
 @pytest.mark.parametrize("settings", ["", VLLM, f"cooperation: {{adapters: {{generation: {ADAPTER}}}}}\n"])
@@ -166,7 +152,7 @@ def test_the_adapter_of_a_catalogues_entry_is_checked(copy: Path) -> None:
         lambda text: text.replace("\n  dtype:", f"\n  adapter: {ADAPTER}\n  dtype:", 1),
     )
     commit(copy)
-    assert f"{ADAPTER}: adapter_config.json and" in failing(copy)["adapters"]
+    assert f"{ADAPTER}: adapter_config.json and" in failing(copy)["adapters"].found
 
 
 def test_without_an_adapter_or_a_model_there_is_nothing_to_check(copy: Path) -> None:
@@ -175,7 +161,7 @@ def test_without_an_adapter_or_a_model_there_is_nothing_to_check(copy: Path) -> 
     assert check_adapters(Repository(Request(copy))) == "none is named"
     write("engine: {name: scripted}\n")
     found = {each.check: each.state for each in verdicts(Request(copy))}
-    assert found["adapters"] is State.SKIP
+    assert found["adapters"] == "skip"
 
 
 def test_adapters_count_in_the_size(copy: Path) -> None:

@@ -1,0 +1,32 @@
+"""Damaged files of weights are named with a remedy."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from submission.preflight.repository import FailedError
+from submission.preflight.weight_files import Tensor, read_tensors
+
+
+def test_names_types_and_sizes_come_from_the_header(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    halves = {"a": torch.zeros(2, 3, dtype=torch.bfloat16), "b": torch.zeros(4, dtype=torch.int32)}
+    save_file({**halves, "c": torch.zeros(5, dtype=torch.bool)}, path)
+    found = sorted(read_tensors(path))
+    assert found == [Tensor("a", "BF16", (2, 3)), Tensor("b", "I32", (4,)), Tensor("c", "BOOL", (5,))]
+    assert [(each.elements, each.bytes, each.is_float) for each in found] == [
+        (6, 12, True),
+        (4, 16, False),
+        (5, 5, False),
+    ]
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff" * 40, b"\x10" + b"\0" * 7 + b'{"a":{"dtype":1}', b"[" * 100])
+def test_a_damaged_shard_is_a_failure_with_a_remedy(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(FailedError, match=r"model\.safetensors is cut short or no safetensors file") as caught:
+        read_tensors(path)
+    assert caught.value.remedy
