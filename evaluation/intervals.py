@@ -89,15 +89,6 @@ def mean_over_tasks(tasks: Sequence[Mapping[K, Scored]]) -> dict[K, Scored]:
     }
 
 
-def with_intervals(variants: Mapping[str, Scored]) -> dict[str, object]:
-    """Return the interval of each variant and, if there are two, of the second minus the first."""
-    found: dict[str, object] = {"scores": {name: interval(scored) for name, scored in variants.items()}}
-    if len(variants) == 2:
-        first, second = variants.values()
-        found["difference"] = interval(difference(second, first))
-    return found
-
-
 def difference(scored: Scored, base: Scored) -> Scored:
     """Return a score minus another one of the same draws, resample by resample."""
     return Scored(scored.value - base.value, scored.resamples - base.resamples)

@@ -4,20 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, StrictBool
-from pydantic_core import PydanticCustomError
+from pydantic import Field, StrictBool
 
 LARGEST = 1e100
 """The largest number of a run's files; sums of larger ones could overflow."""
 
 
-def _finite(value: float) -> float:
-    if not abs(value) <= LARGEST:
-        raise PydanticCustomError("finite", "Input should be a finite number")
-    return value
-
-
-Number = Annotated[float, Field(strict=True), AfterValidator(_finite)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-LARGEST, le=LARGEST)]
 """A finite number of a JSON file."""
 
 

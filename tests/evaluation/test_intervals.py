@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluation.intervals import Scored, draw, interval, mean_over_tasks, resampled, score_of, with_intervals
+from evaluation.intervals import Scored, difference, draw, interval, mean_over_tasks, resampled, score_of
 from evaluation.metrics import Counts, Score, micro_f1
 
 
@@ -52,9 +52,7 @@ def test_a_difference_is_paired_by_question() -> None:
     drawn = draw({"a": 20}, 3)["a"]
     first = resampled([0.0, 1.0] * 10, drawn)
     second = resampled([0.25, 1.25] * 10, drawn)
-    found = with_intervals({"in use": first, "changed": second})
-    assert found["difference"] == pytest.approx((0.25, 0.25, 0.25))
-    assert "difference" not in with_intervals({"in use": first})
+    assert interval(difference(second, first)) == pytest.approx((0.25, 0.25, 0.25))
 
 
 def test_the_mean_over_tasks_weighs_them_alike() -> None:

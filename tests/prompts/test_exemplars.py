@@ -239,7 +239,11 @@ def test_a_bug_on_the_way_costs_no_answer(monkeypatch: pytest.MonkeyPatch, place
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ('answer: "1"', 'answer: "7"', r"multiple_choice\[0\]\.answer is '7', which is outside its question's answer space"),
+        (
+            'answer: "1"',
+            'answer: "7"',
+            r"multiple_choice\[0\]\.answer is '7', which is outside its question's answer space",
+        ),
         ("ranking:", "rankings:", "unknown task type rankings"),
         ("answer: navy blue", "answer: 3", r"named_entity_recognition\[0\]\.answer is 3"),
     ],
