@@ -18,16 +18,17 @@ from benchmarks.common import (
     Results,
     conditions,
     make_parser,
-    print_table,
     shown,
     source_digest,
 )
-from evaluation.questions import json_lines, read_questions
+from evaluation.questions import read_questions
 from prompts.reading import Question, read_query
 from utilities.errors import UserError, exit_code
+from utilities.fingerprint import sha256
+from utilities.json_files import json_lines
 from utilities.options import positive
+from utilities.printed_tables import print_table
 from utilities.task_type import TaskType
-from utilities.wheels import sha256
 
 EXAMPLES = """\
   python -m benchmarks.catalog_scale --titles catalog.jsonl --queries ranking_train.jsonl

@@ -21,7 +21,6 @@ from benchmarks.common import (
     make_parser,
     names_of,
     open_results,
-    print_table,
     read_asked,
     shown,
     source_digest,
@@ -34,6 +33,7 @@ from evaluation.scores import score_answers
 from models.settings import Settings, load_settings
 from utilities.errors import exit_code
 from utilities.options import positive
+from utilities.printed_tables import print_table
 from utilities.task_type import TaskType
 
 if TYPE_CHECKING:

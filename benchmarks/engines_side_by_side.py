@@ -26,7 +26,6 @@ from benchmarks.common import (
     model_folder,
     names_of,
     open_results,
-    print_table,
     read_asked,
     set_threads,
     shown,
@@ -43,6 +42,7 @@ from models.settings import Settings, load_settings
 from models.shopbench_model import ShopBenchModel
 from utilities.errors import UserError, exit_code
 from utilities.files import write_json
+from utilities.printed_tables import print_table
 from utilities.task_type import TaskType
 
 EXAMPLES = """\

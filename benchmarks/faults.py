@@ -25,7 +25,6 @@ from benchmarks.common import (
     Json,
     make_parser,
     open_results,
-    print_table,
     read_asked,
     source_digest,
     weights_of,
@@ -38,6 +37,7 @@ from models.engines.process.supervised import SupervisedEngine
 from models.settings import Settings, load_settings
 from models.shopbench_model import ShopBenchModel
 from utilities.errors import exit_code
+from utilities.printed_tables import print_table
 
 EXAMPLES = """\
   python -m benchmarks.faults                       the default model, loaded after each fault: a quarter of an hour

@@ -16,7 +16,6 @@ from benchmarks.common import (
     make_parser,
     model_folder,
     open_results,
-    print_table,
     read_asked,
     weights_of,
 )
@@ -24,6 +23,7 @@ from models.engines.settings import EngineSettings
 from models.settings import load_settings
 from submission.time_budget.devices import best_seconds
 from utilities.errors import exit_code
+from utilities.printed_tables import print_table
 
 if TYPE_CHECKING:
     import torch

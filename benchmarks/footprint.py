@@ -17,7 +17,6 @@ from benchmarks.common import (
     Results,
     conditions,
     make_parser,
-    print_table,
     read_asked,
     source_digest,
     weights_of,
@@ -25,6 +24,7 @@ from benchmarks.common import (
 from evaluation.questions import QuestionRow
 from models.settings import load_settings
 from utilities.errors import UserError, exit_code
+from utilities.printed_tables import print_table
 from utilities.processes import ProcessTree
 
 EXAMPLES = """\

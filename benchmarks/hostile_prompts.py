@@ -20,7 +20,6 @@ from benchmarks.common import (
     Results,
     make_parser,
     open_results,
-    print_table,
     source_digest,
     unhurried,
 )
@@ -33,6 +32,7 @@ from prompts.detection import detect_task_type
 from prompts.reading import Question
 from utilities.errors import exit_code
 from utilities.options import positive
+from utilities.printed_tables import print_table
 from utilities.task_type import TaskType
 
 EXAMPLES = """\

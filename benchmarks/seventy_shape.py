@@ -19,7 +19,6 @@ from benchmarks.common import (
     conditions,
     make_parser,
     model_folder,
-    print_table,
     source_digest,
     started_engine,
 )
@@ -33,6 +32,7 @@ from prompts.prompt import Prompt
 from submission.time_budget.devices import read_devices
 from utilities.errors import UserError, exit_code
 from utilities.options import positive
+from utilities.printed_tables import print_table
 
 if TYPE_CHECKING:
     from submission.time_budget.prediction import Machine

@@ -19,7 +19,6 @@ from benchmarks.common import (
     Json,
     make_parser,
     open_results,
-    print_table,
     read_asked,
     source_digest,
     started_engine,
@@ -32,6 +31,7 @@ from models.settings import Settings, load_settings
 from prompts.prompt import Prompt
 from submission.time_budget.devices import CPU, Device, device_named, read_devices
 from utilities.errors import exit_code
+from utilities.printed_tables import print_table
 
 EXAMPLES = """\
   python -m benchmarks.time_budget_accuracy              all of data/development.json: takes minutes

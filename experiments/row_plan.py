@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from evaluation.questions import json_lines, read_questions
+from evaluation.questions import read_questions
 from evaluation.run_record import versions
 from experiments.row_settings import Base, settings_of
 from experiments.table import Row, Table
@@ -27,6 +27,7 @@ from retrieval.sources import weights_file
 from utilities.errors import UserError
 from utilities.files import ROOT, write_text
 from utilities.fingerprint import fingerprint
+from utilities.json_files import json_lines
 
 SETTINGS = "settings.yaml"
 SCORES = "scores.json"

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from evaluation.questions import json_lines
 from experiments.row_plan import SCORES, SETTINGS, Planned, code_digest
 from models.settings import ADAPTER_VARIABLE, FILE_VARIABLE, MODEL_VARIABLE, WEIGHTS_VARIABLE
 from utilities.files import ROOT, write_json
+from utilities.json_files import json_lines
 
 CODE = "code.json"
 POLL_SECONDS = 1.0

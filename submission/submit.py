@@ -21,6 +21,7 @@ from submission.preflight.repository import AICROWD, Repository, Request
 from submission.preflight.weight_files import is_pointer
 from utilities.errors import UserError, exit_code
 from utilities.git import GitError, environment, git, lines_of
+from utilities.json_files import read_object
 from utilities.tracks import Track, track_by_number
 
 # Passed to each command, so that the person or the repository needs no `git lfs install`.
@@ -65,7 +66,7 @@ class Submission:
 def main(argv: Sequence[str] | None = None) -> int:
     """Check, then commit, tag and push, or print the steps."""
     options = _options(argv)
-    root, track = options.root.resolve(), track_by_number(options.track)
+    root, track = options.root.resolve(), options.track
     # Checked before preflight, which takes minutes.
     if not options.message.strip():
         raise UserError("--message is empty: describe the submission in a few words")
@@ -105,12 +106,8 @@ def with_track(path: Path, track: Track) -> str:
     Raises:
         UserError: the file is missing or holds no JSON object.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        content["challenge_id"] = track.challenge_id
-    except (OSError, ValueError, RecursionError, TypeError) as error:
-        raise UserError(f"{path} cannot be read ({error}): write it as docs/submission.md shows") from None
-    return json.dumps(content, ensure_ascii=False, indent=2) + "\n"
+    content = read_object(path, "write it as docs/submission.md shows")
+    return json.dumps({**content, "challenge_id": track.challenge_id}, ensure_ascii=False, indent=2) + "\n"
 
 
 def steps(submission: Submission) -> list[str]:
@@ -213,7 +210,7 @@ def _push(root: Path, what: str, *arguments: str) -> None:
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = preflight_parser("submit", __doc__, EXAMPLES)
-    parser.add_argument("--track", type=int, required=True, metavar="N", help="the track, 1 to 5")
+    parser.add_argument("--track", type=track_by_number, required=True, metavar="N", help="the track, 1 to 5")
     parser.add_argument("--message", required=True, metavar="TEXT", help="the message of commit and tag")
     parser.add_argument("--tag", metavar="NAME", help="submission-... (default: made of track and time)")
     parser.add_argument("--dry-run", action="store_true", help="print each step and change nothing")

@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from tqdm import tqdm
 
 from tuning.model_files import copy_files
-from utilities.errors import UserError, tells_full_disk, with_causes
+from utilities.errors import UserError, is_disk_full, with_causes
 from utilities.files import write_json
 
 RESUMABLE = ("llama",)
@@ -85,7 +85,7 @@ def _remedy(job: Job, error: BaseException) -> str | None:
     errors = list(with_causes(error))
     said = " ".join(map(str, errors))
     files = [each for each in errors if isinstance(each, OSError)]
-    if tells_full_disk(error):
+    if is_disk_full(error):
         return f"{job.work}: the disk is full: make room there"
     if any(isinstance(each, torch.OutOfMemoryError) for each in errors):
         return f"{job.source}: the GPU has too little memory: free it, or take one with more"

@@ -7,9 +7,9 @@ import random
 from pathlib import Path
 from typing import Any
 
-from evaluation.questions import json_lines
 from utilities.errors import UserError
 from utilities.files import ROOT
+from utilities.json_files import json_lines
 
 DEVELOPMENT = ROOT / "data" / "development.json"
 _FEWEST_TOKENS = 10  # fewer than any of the own texts has, for any tokenizer

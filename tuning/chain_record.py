@@ -7,13 +7,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from evaluation.questions import json_lines
 from models.engines.adapter_config import holds_adapter
 from utilities.errors import UserError
 from utilities.files import ROOT, write_text
-from utilities.fingerprint import fingerprint, fingerprint_of_adapter
+from utilities.fingerprint import fingerprint, fingerprint_of_adapter, sha256
+from utilities.json_files import json_lines
 from utilities.typed_yaml import build, checked
-from utilities.wheels import sha256
 
 _FINISHED, _BEGUN = "finished.jsonl", "begun.jsonl"
 

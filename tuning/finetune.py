@@ -33,9 +33,8 @@ from tuning.selection.question_text import folded
 from tuning.training_form import training_form
 from utilities.errors import UserError, exit_code
 from utilities.files import write_json
-from utilities.fingerprint import fingerprint
+from utilities.fingerprint import fingerprint, sha256
 from utilities.options import command_parser
-from utilities.wheels import sha256
 
 EXAMPLES = """\
 examples:

