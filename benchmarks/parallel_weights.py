@@ -12,7 +12,7 @@ from models.engines.settings import adapter_folders
 from models.settings import load_settings
 from tuning.merging.adapter_mixing import check_adapters_base
 from tuning.merging.checkpoint import Checkpoint
-from tuning.merging.slerp import LINEAR
+from tuning.merging.methods import LINEAR
 from tuning.model_files import read_adapter
 from utilities.errors import UserError, exit_code
 from utilities.fingerprint import fingerprint, sha256

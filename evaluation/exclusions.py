@@ -41,7 +41,7 @@ def write_exclusion_list(files: Sequence[Path], output: Path) -> None:
     """Write the exclusion list of evaluation files.
 
     Raises:
-        UserError: a file cannot be read or a line is no question, or the list cannot be written.
+        UserError: a file cannot be read or a line is not a question, or the list cannot be written.
     """
     lines = [line for path in files for line in _lines(path)]
     with writing("--output", output):

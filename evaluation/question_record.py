@@ -96,7 +96,7 @@ def read_answers(path: Path) -> list[str]:
     """Read answers.jsonl, or other saved answers: one JSON string a line.
 
     Raises:
-        UserError: it cannot be read, or a line is no JSON string.
+        UserError: it cannot be read, or a line is not a JSON string.
     """
     answers = []
     for number, value in json_lines(path):
@@ -110,7 +110,7 @@ def read_question_records(path: Path) -> list[QuestionRecord]:
     """Read questions.jsonl.
 
     Raises:
-        UserError: it cannot be read, or a line is no question with scores.
+        UserError: it cannot be read, or a line is not a question with scores.
     """
     questions = read_questions(path)
     rows = Counter(question.input_field for question in questions)
@@ -128,7 +128,7 @@ def _record(question: QuestionRow, value: object, rows: int) -> QuestionRecord:
             f"field 'scores' holds {len(read.scores)} scores instead of {rows}, one for each question of this text"
         )
     if read.score not in read.scores:
-        raise ValueError("field 'score' is none of field 'scores'")
+        raise ValueError("field 'score' is not in field 'scores'")
     return QuestionRecord(question, read.scores, read.score, read.batch, read.seconds)
 
 

@@ -20,19 +20,17 @@ class Overlap:
     def __init__(self, questions: Sequence[str]) -> None:
         self._texts = frozenset(questions)
         # A set: a question in two files would make its content count as an instruction's wording.
-        held = Counter(gram for question in self._texts for gram in set(grams(question)))
+        held = Counter(gram for question in self._texts for gram in set(grams(words(question), WORDS)))
         self._grams = frozenset(gram for gram, count in held.items() if count == 1)
 
     def touches(self, text: str) -> bool:
         """Return whether `text` has one of these 8-grams or is one of the questions."""
-        return text in self._texts or any(gram in self._grams for gram in grams(text))
+        return text in self._texts or any(gram in self._grams for gram in grams(words(text), WORDS))
 
 
-def grams(text: str) -> Iterator[tuple[str, ...]]:
-    """Yield every eight consecutive words, case-folded; a shorter text is one gram of all its words."""
-    found = words(text)
-    for start in range(max(1, len(found) - WORDS + 1)):
-        yield tuple(found[start : start + WORDS])
+def grams(found: Sequence[str], length: int) -> Iterator[tuple[str, ...]]:
+    """Yield every `length` consecutive words; fewer words are one gram."""
+    return (tuple(found[start : start + length]) for start in range(max(1, len(found) - length + 1)))
 
 
 class Sample(NamedTuple):

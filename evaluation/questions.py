@@ -40,7 +40,7 @@ def read_questions(path: Path) -> list[QuestionRow]:
     `track` and `is_multiple_choice` are optional, and `task_name` may be called `task`.
 
     Raises:
-        UserError: the file cannot be read, holds no question, or a line is no question that can be scored.
+        UserError: the file cannot be read, holds no question, or a line is not a question that can be scored.
     """
     questions = []
     for number, value in json_lines(path):
@@ -59,7 +59,7 @@ def checked(form: TypeAdapter[T], value: object) -> T:
         ValueError: a field is missing or does not fit; the message names the first one.
     """
     if not isinstance(value, dict):
-        raise ValueError("no JSON object")
+        raise ValueError("not a JSON object")
     try:
         return form.validate_python(value)
     except ValidationError as error:
@@ -81,7 +81,7 @@ _REASONS: Mapping[str, str] = {
 
 def _question(value: object) -> QuestionRow:
     if not isinstance(value, dict):
-        raise ValueError("no JSON object: write one object {...} a line, not a JSON array of them")
+        raise ValueError("not a JSON object: write one object {...} a line, not a JSON array of them")
     is_choice = value.get("task_type") == TaskType.MULTIPLE_CHOICE
     question = checked(_ROW, {"is_multiple_choice": is_choice, "track": UNKNOWN_TRACK, **value})
     _check_metric(question)

@@ -47,7 +47,7 @@ def _fallbacks(reasons: Mapping[str, int] | None) -> str:
 
 
 def _catalogue(catalogue: Mapping[str, Any], data_sha256: object) -> str:
-    """Say whether the catalogue may hold the answers of the questions with this SHA-256."""
+    """Describe the catalogue, and whether it may hold the answers to the questions with this SHA-256."""
     left_out = any(each["sha256"] == data_sha256 for each in catalogue["excluded"])
     rows = "left out" if left_out else "NOT left out: it may hold answers"
     return f"{catalogue['counts']['products']} products, rows of these questions {rows}"

@@ -90,7 +90,7 @@ class Filled:
         ]
 
     def lacking(self) -> list[str]:
-        """Return, for each row that could not be run, what is missing and how to get it."""
+        """Return, for each row that could not be run, the missing weights and how to get them."""
         missing = [each for each in self.planned if each.missing]
         return [f"{each.row.name} was not run: {_without_folders(each.missing)}" for each in missing]
 

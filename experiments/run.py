@@ -28,7 +28,7 @@ examples:
   python -m experiments.run experiments/tables/finetuning.yaml --adapters chain --data development.json held_out.jsonl
   python -m experiments.run experiments/tables/orders.yaml --limit 20 --markdown orders.md
   python -m experiments.run --all --markdown docs/results
-      every table; ends with a list of what is missing for rows that could not be run
+      every table; ends with the missing weights of rows that could not be run
 
 exit code: 0 when every row that could be run is finished, 2 when a row failed or an input is invalid
 """

@@ -101,7 +101,7 @@ def _evaluate(planned: Planned, work: Path, bar: tqdm, lock: int) -> int:
                 except subprocess.TimeoutExpired:
                     bar.update(before + asked(planned.folder / _LOG) - bar.n)
         finally:
-            # After Ctrl-C or an error here nobody waits for the evaluation any more.
+            # After Ctrl-C or an error no one waits for the evaluation.
             if process.poll() is None:
                 process.terminate()
                 process.wait()

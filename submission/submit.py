@@ -74,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     tag = options.tag or f"{TAG_PREFIX}track{track.number}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     request = Request(root, track, tag, options.remote, options.questions, with_track(root / AICROWD, track))
     if failures(preflight(request)):
-        print("nothing was changed: fix what failed above, then run this command again", file=sys.stderr)
+        print("nothing was changed: fix the failures above, then run this command again", file=sys.stderr)
         return 1
     repository = Repository(request)
     weights = repository.weights_files if repository.needs_weights else ()
@@ -111,7 +111,7 @@ def with_track(path: Path, track: Track) -> str:
 
 
 def steps(submission: Submission) -> list[str]:
-    """Describe what `submit` does, one line per step."""
+    """Return the steps of `submit` in words."""
     head, size = _output(submission.request.root, "rev-parse", "--short", "HEAD"), submission.bytes / 1e6
     return [
         f"commit on {head}, beside the branch: {submission.message!r}",
@@ -124,7 +124,7 @@ def steps(submission: Submission) -> list[str]:
 
 
 def submit(submission: Submission) -> None:
-    """Commit, push and tag; the local tag comes last, so a failure before it leaves nothing but loose objects.
+    """Commit, push and tag; the local tag comes last, so a failure before it leaves only loose objects.
 
     Raises:
         UserError: a step failed; the message names the step and the remedy.
@@ -180,14 +180,14 @@ def make_commit(submission: Submission, index_file: Path, lfs: Sequence[str]) ->
 
 
 def _require_pointers(submission: Submission, commit: str) -> None:
-    """Require that `commit` holds weights as pointers of Git LFS, not as links, nor in full by a filter that failed."""
+    """Require that `commit` holds weights as Git LFS pointers, not as links, nor in full by a filter that failed."""
     root = submission.request.root
     entries = (entry.split("\t", 1) for entry in lines_of(git(root, "ls-tree", "-r", "-z", "--full-tree", commit)))
     files = {name for facts, name in entries if not facts.startswith(_LINK_MODE)}
     for name in submission.weights:
         if name.endswith(".safetensors") and (name not in files or not is_pointer(root, f"{commit}:{name}")):
             raise UserError(
-                f"nothing was pushed: {name} would go without its weights, because it is no pointer of Git LFS in the "
+                f"nothing was pushed: {name} would go without its weights, because it is not a Git LFS pointer in the "
                 "commit: put the file itself there, not a link, and give it to Git LFS in .gitattributes"
             )
 
@@ -196,15 +196,15 @@ def _output(root: Path, *arguments: str, stdin: str = "") -> str:
     return git(root, *arguments, stdin=stdin.encode()).decode().strip()
 
 
-def _push(root: Path, what: str, *arguments: str) -> None:
+def _push(root: Path, subject: str, *arguments: str) -> None:
     """Push with progress and prompts on the terminal: gigabytes take time, and a key may need its password."""
-    print(f"pushing {what}", flush=True)
+    print(f"pushing {subject}", flush=True)
     prompting = environment({"GIT_TERMINAL_PROMPT": "1"})
     ended = subprocess.run(["git", "-C", str(root), *arguments], env=prompting, check=False)
     if ended.returncode != 0:
         raise UserError(
-            f"{what} could not be pushed (git's reason stands above): no tag was made; fix it and repeat the command, "
-            "which does not send again what has arrived"
+            f"{subject} could not be pushed (see git's message above): no tag was made; fix the cause and repeat the "
+            "command, which sends only the missing objects"
         )
 
 

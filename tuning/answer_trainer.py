@@ -95,7 +95,7 @@ def _collated(rows: Sequence[Example], pad: int) -> dict[str, Any]:
 
 
 class RunMonitor(TrainerCallback):
-    """Writes the trainer's logs as JSON lines with tokens a second, and stops a run that has diverged.
+    """Writes the trainer's logs as JSON lines with tokens a second, and stops a run that diverges.
 
     A resumed run drops the lines of the steps that it repeats.
     """
@@ -134,7 +134,7 @@ class RunMonitor(TrainerCallback):
             file.write(json.dumps(line) + "\n")
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Leave the time of the held-out rows out of the tokens a second."""
+        """Restart the measurement of tokens a second, without the time of the held-out rows."""
         self._tokens, self._time = self._trainer.tokens_seen, time.perf_counter()
 
 
@@ -149,7 +149,7 @@ def _whole_lines(path: Path) -> Iterator[dict[str, Any]]:
         if isinstance(line, dict) and isinstance(line.get("step"), int):
             yield line
         else:
-            print(f"{path}, line {number}: dropped, it was not written to its end", file=sys.stderr)
+            print(f"{path}, line {number}: dropped because it is incomplete", file=sys.stderr)
 
 
 def _stays(line: dict[str, Any], step: int) -> bool:

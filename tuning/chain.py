@@ -169,7 +169,7 @@ def _filled(value: object, places: Places) -> list[str]:
 
 
 def _run(step: Step, command: Sequence[str], environment: Mapping[str, str]) -> float:
-    """Run a step and return its seconds; its own messages are on the screen."""
+    """Run a step, which prints its own messages, and return its seconds."""
     started = time.monotonic()
     done = subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, check=False)
     if done.returncode:

@@ -36,7 +36,7 @@ class Made:
     seconds: float = 0.0
 
     def difference(self, other: "Made") -> str:
-        """Name the first difference in a few words; empty if there is none."""
+        """Return the first difference in words; empty if there is none."""
         if (self.command, self.environment) != (other.command, other.environment):
             return "other options"
         changed = sorted(path for path in self.inputs if self.inputs[path] != other.inputs.get(path))
@@ -129,5 +129,5 @@ def _read(path: Path) -> Iterator[tuple[str, Made]]:
             made = build(Made, value if isinstance(value, dict) else {}, "")
         except UserError:
             remedy = "remove the line and the output of its step, to have the step done again"
-            raise UserError(f"{path}, line {number}: no record of a step: {remedy}") from None
+            raise UserError(f"{path}, line {number}: not the record of a step: {remedy}") from None
         yield made.step, made

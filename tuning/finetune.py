@@ -104,9 +104,9 @@ def _files(options: argparse.Namespace, recipe: FinetuneRecipe) -> tuple[Path, P
     """Return the files of the training rows and of the held-out ones."""
     folder = options.rows.is_dir()
     if folder and not recipe.size:
-        raise UserError(f"--rows {options.rows} is a folder: say by --size which train_N.jsonl of it is meant")
+        raise UserError(f"--rows {options.rows} is a folder: choose a train_N.jsonl in it by --size N")
     if not folder and options.size is not None:
-        raise UserError(f"--rows {options.rows} is a file, of which all rows are taken: leave --size out")
+        raise UserError(f"--rows {options.rows} is a file, whose rows are all used: remove --size")
     if not folder and options.held_out is None:
         raise UserError("--held-out is missing: name a file of rows that are not trained on")
     rows = options.rows / f"train_{recipe.size}.jsonl" if folder else options.rows

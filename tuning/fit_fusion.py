@@ -1,4 +1,4 @@
-"""Fit how the model's scores and the evidence are weighted, for each kind of question, on training rows.
+"""Fit the weights of the model's scores and of the evidence, for each kind of question, on training rows.
 
 The result is a small YAML file, by default `retrieval/fitted_weights/<model>.yaml`, or `<model>+<adapter>.yaml` for a
 model with an adapter; a file there is used for the model with the fingerprint that it was fitted for. Rows are drawn
@@ -45,7 +45,7 @@ _POOLED: Mapping[str, Sequence[str]] = {"next_query": ("also_bought", "aspects",
 """Kinds without training rows, and the kinds whose rows are used instead."""
 _TASK_TYPES = (TaskType.MULTIPLE_CHOICE, TaskType.RETRIEVAL, TaskType.RANKING)
 _FUSED = "fused, cross-validated"
-_NOTE = "# Made by `python -m tuning.fit_fusion`: the weight of each source, by the sources that are available.\n"
+_NOTE = "# Made by `python -m tuning.fit_fusion`: the weight of each source, for each set of available sources.\n"
 _DIGITS = 3
 
 
@@ -71,14 +71,8 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = command_parser("python -m tuning.fit_fusion", __doc__, EXAMPLES)
     parser.add_argument("--rows", type=Path, nargs="+", required=True, metavar="FILE", help="training rows, JSON Lines")
     parser.add_argument("--against", type=Path, nargs="+", default=[], metavar="FILE", help="evaluation questions")
-    parser.add_argument(
-        "--each",
-        type=_count,
-        nargs="+",
-        default=[("", 100)],
-        metavar="[TYPE=]N",
-        help="rows of each task, and of each task of a task type (default: 100)",
-    )
+    each = "rows of each task, and of each task of a task type (default: 100)"
+    parser.add_argument("--each", type=_count, nargs="+", default=[("", 100)], metavar="[TYPE=]N", help=each)
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the sample (default: 0)")
     parser.add_argument("--output", type=Path, metavar="FILE", help="default: the model's in retrieval/fitted_weights")
     parser.add_argument("--scores", type=Path, metavar="FILE", help="the file of saved scores")

@@ -37,7 +37,7 @@ def read_config(folder: Path) -> dict[str, Any]:
         UserError: the folder or its config is missing or damaged.
     """
     if not folder.is_dir():
-        raise UserError(f"{folder} is no folder: name a model in Hugging Face layout")
+        raise UserError(f"{folder} is not a folder: name a model in Hugging Face layout")
     return read_object(folder / "config.json", FETCH_AGAIN)
 
 
@@ -55,11 +55,7 @@ def read_adapter(folder: Path) -> Changes:
 
 
 def check_finite(path: Path, name: str, tensor: torch.Tensor) -> None:
-    """Check that all numbers of the tensor `name` in the file `path` are finite.
-
-    Raises:
-        UserError: one is NaN or infinite, as after a training that diverged.
-    """
+    """Raise a `UserError` unless all numbers of the tensor `name` in the file `path` are finite."""
     # torch has no isfinite for types of eight bits.
     if not (tensor if tensor.element_size() > 1 else tensor.float()).isfinite().all():
         raise UserError(f"{path}: {name} holds NaN or infinity: it is damaged or its training diverged: take another")

@@ -1,4 +1,4 @@
-"""Output folders: renamed into place when they are finished, so that none is half made; a long run can be resumed."""
+"""Makes output folders: each is renamed into place when it is finished, and a long run can be resumed."""
 
 import fcntl
 import json
@@ -17,7 +17,7 @@ from utilities.json_files import read_object
 
 @contextmanager
 def new_folder(output: Path) -> Iterator[Path]:
-    """Yield an empty folder beside `output`; on success it becomes `output`, on failure it is removed.
+    """Yield an empty folder beside `output`, which becomes `output` on success and is removed on failure.
 
     Raises:
         UserError: the output exists, or the disk cannot be written to.
@@ -64,7 +64,7 @@ class RunFolder:
                 # The kernel drops the lock with its process, so a killed run never blocks the next one.
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise UserError(f"{self.work}: another run is at work there: wait for it") from None
+                raise UserError(f"{self.work}: another run uses this folder: wait until it ends") from None
             try:
                 self._begin(json.loads(json.dumps(record)))
                 yield
@@ -89,15 +89,15 @@ class RunFolder:
             differing = [name for name in record if begun.get(name) != record[name]]
             if differing:
                 raise UserError(
-                    f"{self.work} was begun with another {' and '.join(differing)}: "
-                    "give what was given then, or remove it"
+                    f"{self.work} was started with another {' and '.join(differing)}: "
+                    "repeat the command that started it, or remove the folder"
                 )
         write_json(path, record)
 
 
 def _check_new(output: Path) -> None:
     if output.exists():
-        raise UserError(f"--output {output} exists: move it away or name another folder")
+        raise UserError(f"--output {output} exists: move it or name another folder")
 
 
 @contextmanager

@@ -141,14 +141,7 @@ def _load_tokenizer(folder: Path) -> Any:
 def _check_config(folder: Path, config: Mapping[str, Any]) -> None:
     path = folder / "config.json"
     if "quantization_config" in config:
-        found = config["quantization_config"]
-        if isinstance(found, dict):
-            method = found.get("quant_method", "some method")
-            raise UserError(f"{folder} is quantised already ({method}): name the dense model that it was made from")
-        raise UserError(
-            f"{path}: quantization_config is {json.dumps(found)}; a dense model has no such field: "
-            "remove it if this is one"
-        )
+        raise UserError(f"{path} has the field quantization_config: name a dense model, which has no such field")
     if config.get("model_type") not in _ARCHITECTURES:
         raise UserError(
             f"{path}: model_type is {config.get('model_type')!r}; gptqmodel makes AWQ weights that "

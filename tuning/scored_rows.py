@@ -113,7 +113,7 @@ def _read_kept(path: Path) -> dict[str, Any]:
     try:
         whole = dict(json.loads(line) for line in lines[:-1])
     except (ValueError, TypeError):
-        raise UserError(f"{path} is no file of scores: remove it or name another") from None
+        raise UserError(f"{path} is not a file of scores: remove it or name another") from None
     if lines[-1]:
         path.write_text("".join(f"{line}\n" for line in lines[:-1]), encoding="utf-8")
     return whole

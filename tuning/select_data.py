@@ -44,7 +44,7 @@ examples:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Select by the options of the command line, write the files, print what was kept and dropped; return 0."""
+    """Select by the options of the command line, write the files, print counts of kept and dropped rows; return 0."""
     options = _options(argv)
     places = _places(options)
     evaluation = [question.input_field for path in options.against for question in read_questions(path)]
@@ -95,7 +95,7 @@ def _source(text: str) -> tuple[str, Path]:
     if not equals or Path(text).exists():
         return "", Path(text)
     if name not in FORMATS:
-        raise argparse.ArgumentTypeError(f"{name!r} is no format: use one of {', '.join(FORMATS)}")
+        raise argparse.ArgumentTypeError(f"{name!r} is not a format: use one of {', '.join(FORMATS)}")
     return name, Path(file)
 
 
@@ -141,7 +141,7 @@ def _file_record(path: Path) -> dict[str, object]:
 def _places(options: argparse.Namespace) -> Places:
     """Return where the files go."""
     if options.held_out_output and not options.held_out:
-        raise UserError("--held-out-output needs --held-out N: say how many rows are held out")
+        raise UserError("--held-out-output needs --held-out N: give the number of held-out rows")
     places = Places(options.output, options.held_out_output or options.output / HELD_OUT)
     check_inputs_stay((*(path for _, path in options.source), *options.against, *options.products), places)
     return places

@@ -1,4 +1,4 @@
-"""Writes files atomically: an interruption never leaves half a file."""
+"""Writes files atomically, so that an interruption never leaves half a file, and checks outputs."""
 
 import json
 import os
@@ -26,11 +26,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def check_folder(folder: Path, option: str) -> None:
-    """Make a folder and check that it is writable, before long work starts.
-
-    Raises:
-        UserError: it is not writable; `option` is the command-line option that names the folder.
-    """
+    """Make a folder and raise a `UserError` unless it is writable; `option` is the option that names the folder."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=folder):

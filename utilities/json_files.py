@@ -78,7 +78,7 @@ def decoded(path: Path, data: bytes) -> str:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number of JSON")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _remedy(line: str) -> str:

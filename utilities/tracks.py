@@ -45,7 +45,7 @@ def track_of(path: Path) -> Track:
     """Return the track that an `aicrowd.json` names by its `challenge_id`.
 
     Raises:
-        UserError: the file cannot be read, is no JSON object, or names no track.
+        UserError: the file cannot be read, is not a JSON object, or names no track.
     """
     named = read_object(path, "write it as docs/submission.md shows").get("challenge_id")
     for track in TRACKS:

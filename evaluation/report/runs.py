@@ -220,4 +220,4 @@ def _check_numbers(value: object, *where: str) -> None:
         for name, each in value.items() if isinstance(value, dict) else enumerate(value):
             _check_numbers(each, *where, str(name))
     elif isinstance(value, float) and not abs(value) <= LARGEST:
-        raise ValueError(f"field {'.'.join(where)!r} is {value}, no finite number; fix its source, such as a setting")
+        raise ValueError(f"field {'.'.join(where)!r} is {value}, not a finite number; correct its source")

@@ -1,4 +1,4 @@
-"""Check for what makes the evaluator reject or stop a submission: one line per check, a remedy for each failure."""
+"""Check for everything that makes the evaluator reject or stop a submission: one line per check, with remedies."""
 
 import sys
 from collections.abc import Sequence

@@ -201,7 +201,7 @@ class Run:
         if fallbacks:
             raise FailedError(
                 f"questions answered by a fallback: {listed(fallbacks)}; the log ends: {found.said}",
-                f"correct what the log names: {_LOG}",
+                f"correct the cause: {_LOG}",
             )
         loaded = found.event("loaded") or {"seconds": 0.0}
         return f"{found.questions} questions answered, loaded in {loaded['seconds']:.1f} s"

@@ -86,7 +86,7 @@ def _modules(tensors: tuple[Tensor, ...], config: AdapterConfig) -> list[str]:
         named = MATRIX.fullmatch(tensor.name)
         if named is None or not tensor.is_float or len(tensor.shape) != 2:
             raise FailedError(
-                f"{tensor.name} ({tensor.dtype}, {list(tensor.shape)}) is no matrix of a linear layer's LoRA",
+                f"{tensor.name} ({tensor.dtype}, {list(tensor.shape)}) is not a matrix of a linear layer's LoRA",
                 "train the adapter without it",
             )
         shapes.setdefault(named["module"], {})[named["side"]] = tensor.shape

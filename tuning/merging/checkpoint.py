@@ -22,7 +22,7 @@ class Checkpoint:
     """The safetensors files that transformers loads from a folder.
 
     `shapes`, `sizes` (bytes), `dtypes` (such as BF16) and `paths` have an entry for each tensor, in the files' order.
-    The files are mapped into memory, so the system may drop what was read.
+    The files are mapped into memory, so that the system can free pages that were read.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -74,11 +74,7 @@ class Checkpoint:
 
 
 def check_alike(shapes: Mapping[Path, Mapping[str, tuple[int, ...]]], remedy: str) -> None:
-    """Check that all models or adapters, by their folders, have the same names in the same shapes.
-
-    Raises:
-        UserError: they differ.
-    """
+    """Raise a `UserError` unless all models or adapters, by their folders, have the same names in the same shapes."""
     first, *others = shapes
     for other in others:
         if lacking := sorted(shapes[first].keys() ^ shapes[other].keys()):
@@ -91,11 +87,7 @@ def check_alike(shapes: Mapping[Path, Mapping[str, tuple[int, ...]]], remedy: st
 
 
 def check_dtypes(checkpoints: Sequence[Checkpoint]) -> None:
-    """Check that models with the same tensors have them in the same dtypes, so that none is rounded to another's.
-
-    Raises:
-        UserError: they differ.
-    """
+    """Raise a `UserError` unless all models have their tensors in the same dtypes: rounding would lose precision."""
     first, *others = checkpoints
     for other in others:
         for name, dtype in first.dtypes.items():
@@ -115,7 +107,7 @@ def _files(folder: Path) -> list[Path]:
     """Return the files that transformers loads."""
     index, single = folder / INDEX, folder / SINGLE
     if index.is_file() and single.is_file():
-        raise UserError(f"{folder} holds {SINGLE}, which is loaded first, and {INDEX}: move away the one left over")
+        raise UserError(f"{folder} holds {SINGLE}, which is loaded first, and {INDEX}: remove one of them")
     if index.is_file():
         named = read_object(index, FETCH_AGAIN).get("weight_map")
         if not isinstance(named, dict):

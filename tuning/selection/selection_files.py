@@ -96,11 +96,7 @@ class Result:
 
 
 def check_inputs_stay(inputs: Iterable[Path], places: Places) -> None:
-    """Check that the selection replaces none of its inputs.
-
-    Raises:
-        UserError: it would replace one.
-    """
+    """Raise a `UserError` if the selection would replace one of its inputs."""
     replaced = {path.resolve() for path in (*places.earlier(), places.held_out)}
     for path in inputs:
         if path.resolve() in replaced:
