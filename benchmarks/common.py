@@ -23,14 +23,13 @@ from models.engines.settings import EngineSettings, adapter_folders, weights_fol
 from models.engines.weights import holds_model, missing_weights_message
 from models.settings import Settings
 from utilities.errors import UserError
-from utilities.files import write_json, writing
+from utilities.files import ROOT, write_json, writing
 from utilities.fingerprint import fingerprint_of_both
+from utilities.json_files import read_object
 from utilities.options import command_parser, positive
 from utilities.printed_tables import print_table
 
-ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-DEVELOPMENT = ROOT / "data" / "development.json"
 PACKAGE = (
     "models/**/*.py",
     "prompts/**/*.py",
@@ -138,7 +137,7 @@ def started_engine(settings: EngineSettings) -> Engine:
 
 
 def conditions(threads: int, seed: int | None) -> Json:
-    """Return what a figure depends on beside its inputs: versions, processor, threads, seed."""
+    """Return the conditions of a figure beside its inputs: versions, processor, threads and seed."""
     return {
         "versions": versions(),
         "cpu": cpu_name(),
@@ -212,12 +211,9 @@ def open_results(options: argparse.Namespace, seed: int | None = None) -> Result
 def _read_parts(path: Path) -> dict[str, Json]:
     if not path.exists():
         return {}
-    try:
-        parts: dict[str, Json] = json.loads(path.read_text(encoding="utf-8"))["parts"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{path} holds no results of a benchmark ({type(error).__name__}): remove it or give --fresh"
-        ) from None
+    parts = read_object(path, "remove it or give --fresh").get("parts")
+    if not isinstance(parts, dict):
+        raise UserError(f"{path} holds no results of a benchmark: remove it or give --fresh")
     return parts
 
 

@@ -15,7 +15,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.common import (
-    DEVELOPMENT,
     PACKAGE,
     Json,
     make_parser,
@@ -28,7 +27,7 @@ from benchmarks.common import (
     weights_of,
 )
 from evaluation.loop import DescribesItself, predict
-from evaluation.questions import QuestionRow
+from evaluation.questions import DEVELOPMENT, QuestionRow
 from evaluation.scores import score_answers
 from models.settings import Settings, load_settings
 from utilities.errors import exit_code

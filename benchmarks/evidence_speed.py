@@ -5,8 +5,8 @@ import sys
 import time
 from collections.abc import Sequence
 
-from benchmarks.common import DEVELOPMENT, Json, make_parser, open_results, read_asked, shown
-from evaluation.questions import QuestionRow
+from benchmarks.common import Json, make_parser, open_results, read_asked, shown
+from evaluation.questions import DEVELOPMENT, QuestionRow
 from models.engines.settings import engine_identity
 from models.settings import load_settings
 from prompts.reading import read_numbered_list

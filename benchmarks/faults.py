@@ -20,7 +20,6 @@ from dataclasses import asdict, replace
 from functools import partial
 
 from benchmarks.common import (
-    DEVELOPMENT,
     PACKAGE,
     Json,
     make_parser,
@@ -32,7 +31,7 @@ from benchmarks.common import (
 from benchmarks.faulty_worker import POISON, command
 from benchmarks.hostile_prompts import flaw_of
 from evaluation.loop import predict
-from evaluation.questions import QuestionRow
+from evaluation.questions import DEVELOPMENT, QuestionRow
 from models.engines.process.supervised import SupervisedEngine
 from models.settings import Settings, load_settings
 from models.shopbench_model import ShopBenchModel

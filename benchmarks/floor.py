@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.common import (
-    DEVELOPMENT,
     Json,
     make_parser,
     model_folder,
@@ -19,6 +18,7 @@ from benchmarks.common import (
     read_asked,
     weights_of,
 )
+from evaluation.questions import DEVELOPMENT
 from models.engines.settings import EngineSettings
 from models.settings import load_settings
 from submission.time_budget.devices import best_seconds

@@ -14,7 +14,6 @@ from functools import partial
 from tqdm import tqdm
 
 from benchmarks.common import (
-    DEVELOPMENT,
     PACKAGE,
     Json,
     Results,
@@ -25,7 +24,7 @@ from benchmarks.common import (
 )
 from evaluation.loop import Model
 from evaluation.parsers import NO_CHOICE, parse
-from evaluation.questions import read_questions
+from evaluation.questions import DEVELOPMENT, read_questions
 from models.settings import load_settings
 from models.shopbench_model import ShopBenchModel
 from prompts.detection import detect_task_type

@@ -13,7 +13,6 @@ from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from benchmarks.common import (
-    ROOT,
     Json,
     Results,
     conditions,
@@ -31,6 +30,7 @@ from prompts.answer_space import Choice, Text
 from prompts.prompt import Prompt
 from submission.time_budget.devices import read_devices
 from utilities.errors import UserError, exit_code
+from utilities.files import ROOT
 from utilities.options import positive
 from utilities.printed_tables import print_table
 

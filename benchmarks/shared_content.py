@@ -47,13 +47,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--rows", type=Path, nargs="+", required=True, metavar="FILE", help="rows that were trained on")
     add("--data", type=Path, nargs="+", required=True, metavar="FILE", help="questions that should be unseen")
-    add(
-        "--among",
-        type=Path,
-        nargs="+",
-        metavar="FILE",
-        help="rows with the same instructions (default: --rows)",
-    )
+    add("--among", type=Path, nargs="+", metavar="FILE", help="rows with the same instructions (default: --rows)")
     return parser.parse_args(argv)
 
 

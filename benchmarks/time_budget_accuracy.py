@@ -14,7 +14,6 @@ from typing import Any
 from tqdm import tqdm
 
 from benchmarks.common import (
-    DEVELOPMENT,
     PACKAGE,
     Json,
     make_parser,
@@ -24,7 +23,7 @@ from benchmarks.common import (
     started_engine,
     weights_of,
 )
-from evaluation.questions import QuestionRow
+from evaluation.questions import DEVELOPMENT, QuestionRow
 from models.engines.interface import Engine
 from models.engines.model_registry import model_entry
 from models.settings import Settings, load_settings

@@ -11,11 +11,14 @@ from pydantic import AliasChoices, Field, StrictBool, TypeAdapter, ValidationErr
 
 from evaluation.metrics import METRICS, MICRO_F1
 from utilities.errors import UserError
+from utilities.files import ROOT
 from utilities.json_files import json_lines, naming_line
 from utilities.task_type import TaskType
 
 T = TypeVar("T")
 UNKNOWN_TRACK = "unknown"
+DEVELOPMENT = ROOT / "data" / "development.json"
+"""The package's own questions."""
 
 
 @dataclass(frozen=True)

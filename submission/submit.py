@@ -101,11 +101,7 @@ def _require_tools(root: Path, remote: str) -> None:
 
 
 def with_track(path: Path, track: Track) -> str:
-    """Return the text of aicrowd.json with the id of `track`.
-
-    Raises:
-        UserError: the file is missing or holds no JSON object.
-    """
+    """Return the text of aicrowd.json with the id of `track`, or raise a `UserError` if it cannot be read."""
     content = read_object(path, "write it as docs/submission.md shows")
     return json.dumps({**content, "challenge_id": track.challenge_id}, ensure_ascii=False, indent=2) + "\n"
 

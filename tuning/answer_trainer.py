@@ -112,11 +112,7 @@ class RunMonitor(TrainerCallback):
             write_text(self._path, "".join(f"{json.dumps(line)}\n" for line in kept))
 
     def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Append a line.
-
-        Raises:
-            UserError: a loss is not finite; no checkpoint has been made of it yet.
-        """
+        """Append a line, or raise a `UserError` if a loss is not finite; no checkpoint has been made of it yet."""
         line: dict[str, Any] = {"step": state.global_step, **kwargs.get("logs", {})}
         for name in ("loss", _HELD_OUT):
             if not math.isfinite(line.get(name, 0.0)):

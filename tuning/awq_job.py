@@ -75,13 +75,13 @@ def failures_reported(job: Job) -> Iterator[None]:
 
 
 def _reason(job: Job, error: BaseException) -> str | None:
-    """Describe the shortage that ended the run, and the remedy; None for any other error."""
-    remedy = _remedy(job, error)
+    """Return the shortage that ended the run, with its remedy; None for any other error."""
+    problem = _shortage(job, error)
     again = "resumes after the last finished layer" if job.model_type in RESUMABLE else "starts over"
-    return f"{remedy}, then give the same command again, which {again}" if remedy else None
+    return f"{problem}, then repeat the command, which {again}" if problem else None
 
 
-def _remedy(job: Job, error: BaseException) -> str | None:
+def _shortage(job: Job, error: BaseException) -> str | None:
     errors = list(with_causes(error))
     said = " ".join(map(str, errors))
     files = [each for each in errors if isinstance(each, OSError)]

@@ -113,11 +113,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def read_chain(path: Path) -> Chain:
-    """Read a recipe.
-
-    Raises:
-        UserError: the file cannot be read, or a step does not fit.
-    """
+    """Read a recipe, or raise a `UserError` if the file cannot be read or a step is not valid."""
     return build(Chain, read_mapping(path, "the recipe", "name a chain of tuning/recipes"), f"{path}: ", "key")
 
 

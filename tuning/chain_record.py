@@ -47,11 +47,7 @@ class ChainRecord:
     """The begun and the finished steps of a chain, in its output folder."""
 
     def __init__(self, output: Path) -> None:
-        """Read an existing record.
-
-        Raises:
-            UserError: a line is damaged.
-        """
+        """Read an existing record, or raise a `UserError` if a line of it is damaged."""
         self._output = output
         self._finished = dict(_read(output / _FINISHED))
         self._begun = dict(_read(output / _BEGUN))

@@ -33,7 +33,7 @@ from tuning.selection.question_text import folded
 from tuning.training_form import training_form
 from utilities.errors import UserError, exit_code
 from utilities.files import write_json
-from utilities.fingerprint import fingerprint, sha256
+from utilities.fingerprint import file_record, fingerprint
 from utilities.options import command_parser
 
 EXAMPLES = """\
@@ -160,8 +160,8 @@ def _record(recipe: FinetuneRecipe, folder: Path, options: argparse.Namespace) -
         "recipe": asdict(recipe),
         "base": folder.name,
         "base_fingerprint": fingerprint(folder) if (folder / "config.json").is_file() else "",
-        "rows": {"file": options.rows.name, "sha256": sha256(options.rows)},
-        "held_out": {"file": options.held_out.name, "sha256": sha256(options.held_out)},
+        "rows": file_record(options.rows),
+        "held_out": file_record(options.held_out),
         "prompts": asdict(load_settings().prompts),
         "processes": process_count(),
         "versions": {name: version(name) for name in ("torch", "transformers", "peft")},

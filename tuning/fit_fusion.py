@@ -31,7 +31,7 @@ from retrieval.sources import weights_name
 from tuning.scored_rows import ScoredRow, scored_rows
 from utilities.errors import UserError, exit_code
 from utilities.files import write_text
-from utilities.fingerprint import sha256
+from utilities.fingerprint import file_record
 from utilities.options import command_parser
 from utilities.task_type import TaskType
 
@@ -102,7 +102,7 @@ def drawn(files: Sequence[Path], against: Sequence[Path], each: Mapping[str, int
     for task_type in _TASK_TYPES:
         of_type = [question for question in rows if question.task_type is task_type]
         sample = draw_sample(of_type, each.get(task_type, each.get("", 0)), seed, overlap)
-        chosen += [question for members in sample.tasks.values() for question in members]
+        chosen += [question for members in sample.values() for question in members]
     if not chosen:
         raise UserError("--rows: no row with numbered candidates is left: name other files")
     return chosen
@@ -127,7 +127,7 @@ def _fitted(by_kind: Mapping[str, Sequence[ScoredRow]], kind: str) -> dict[str, 
 def _record(options: argparse.Namespace, settings: Settings) -> dict[str, Any]:
     return {
         **engine_identity(settings.engine),
-        "rows": [{"file": path.name, "sha256": sha256(path)} for path in options.rows],
+        "rows": [file_record(path) for path in options.rows],
         "rows_of_each_task": {task_type or "others": count for task_type, count in options.each},
         "seed": options.seed,
         "versions": {name: versions()[name] for name in ("torch", "transformers", "numpy")},
@@ -187,13 +187,9 @@ def _pairs(rows: Sequence[ScoredRow], names: Sequence[str]) -> tuple[NDArray[np.
 
 def value(rows: Sequence[ScoredRow], weights: dict[str, float]) -> list[float]:
     """Return the metric of each row for the sum of its sources by these weights."""
-    return [
-        row.value(
-            weighted_sum({name: row.scores[name] for name in weights if name in row.scores}, weights)
-            or (0.0,) * len(row.gains)
-        )
-        for row in rows
-    ]
+    known = [{name: row.scores[name] for name in weights if name in row.scores} for row in rows]
+    sums = [weighted_sum(scores, weights) or (0.0,) * len(row.gains) for row, scores in zip(rows, known, strict=True)]
+    return [row.value(combined) for row, combined in zip(rows, sums, strict=True)]
 
 
 def cross_validated(rows: Sequence[ScoredRow], names: Sequence[str], folds: int = 5) -> float:

@@ -31,22 +31,14 @@ _COPIED = (
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """Return the config of a model folder.
-
-    Raises:
-        UserError: the folder or its config is missing or damaged.
-    """
+    """Return the config of a model folder, or raise a `UserError` if either is missing or damaged."""
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder: name a model in Hugging Face layout")
     return read_object(folder / "config.json", FETCH_AGAIN)
 
 
 def read_adapter(folder: Path) -> Changes:
-    """Return the changes of a LoRA adapter.
-
-    Raises:
-        UserError: the adapter cannot be read, lacks a matrix, or holds a number that is not finite.
-    """
+    """Return the changes of a LoRA adapter, or raise a `UserError` if it is damaged or a number is not finite."""
     changes = read_matrices(folder)
     for module, change in changes.items():
         for side, matrix in (("A", change.down), ("B", change.up)):
@@ -69,11 +61,7 @@ def copy_files(model: Path, folder: Path) -> None:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Write a safetensors file that all users may read.
-
-    Raises:
-        OSError: the disk cannot be written to.
-    """
+    """Write a safetensors file that all users may read, or raise an OSError."""
     try:
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path, metadata={"format": "pt"})
     except SafetensorError as error:

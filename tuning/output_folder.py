@@ -41,11 +41,7 @@ class RunFolder:
     """
 
     def __init__(self, output: Path, kept: Callable[[Path], bool]) -> None:
-        """Name the folders.
-
-        Raises:
-            UserError: the output exists.
-        """
+        """Name the folders, or raise a `UserError` if the output exists."""
         _check_new(output)
         self.output = output
         self.work = output.with_name(f"{output.name}.partial")

@@ -62,7 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     settings = _settings(options)
     source, run = options.source.resolve(), RunFolder(options.output.absolute(), keeps_layers)
     config = check_source(source, settings.group_size)
-    _check_device(options.device)
+    if options.device == "cuda" and not torch.cuda.is_available():
+        raise UserError("--device cuda: torch finds no GPU: give --device cpu, or use a machine with a GPU")
     versions = {name: _version(name) for name in ("gptqmodel", "torch", "transformers")}
     tokenizer = _load_tokenizer(source)
     rows = calibration_rows(tokenizer, options.calibration, settings.rows, settings.max_tokens, settings.seed)
@@ -162,11 +163,6 @@ def _check_shapes(shapes: Mapping[str, tuple[int, int]], group_size: int) -> Non
             raise UserError(f"groups of {group_size} do not divide the {inputs} inputs of {name}: {remedy}")
         if outputs % _OUTPUTS:
             raise UserError(f"{name} has {outputs} outputs; AWQ needs multiples of {_OUTPUTS}: keep this model dense")
-
-
-def _check_device(device: str) -> None:
-    if device == "cuda" and not torch.cuda.is_available():
-        raise UserError("--device cuda: torch sees no GPU here: give --device cpu, or run this where there is one")
 
 
 def _version(package: str) -> str:

@@ -71,7 +71,11 @@ def scored_rows(questions: Sequence[QuestionRow], settings: Settings, kept: Path
                 file.write(json.dumps([key, scores]) + "\n")
                 file.flush()
                 finished[key] = scores
-    return [_row(prompt, gains, finished[key]) for key, prompt, gains in usable if finished[key]]
+    return [
+        ScoredRow(prompt.kind, gains, {name: tuple(each) for name, each in {**prompt.evidence, MODEL: scores}.items()})
+        for key, prompt, gains in usable
+        if (scores := finished[key])
+    ]
 
 
 def _asked(
@@ -90,11 +94,6 @@ def _gains(question: QuestionRow, prompt: Prompt) -> tuple[float, ...]:
     if not prompt.kind or not isinstance(prompt.space, Choice | Selection):
         return ()
     return candidate_gains(prompt.space, question.output_field, ranked=prompt.kind == "ranking")
-
-
-def _row(prompt: Prompt, gains: tuple[float, ...], scores: Sequence[float]) -> ScoredRow:
-    evidence = {name: tuple(each) for name, each in prompt.evidence.items()}
-    return ScoredRow(prompt.kind, gains, {**evidence, MODEL: tuple(scores)})
 
 
 def _key(question: QuestionRow, settings: Settings, weights: str) -> str:

@@ -25,7 +25,7 @@ from tuning.selection.registry import FORMATS, format_of
 from tuning.selection.rows import ReadingOptions
 from tuning.selection.selection_files import HELD_OUT, Places, Result, check_inputs_stay
 from utilities.errors import UserError, exit_code
-from utilities.fingerprint import sha256
+from utilities.fingerprint import file_record
 from utilities.options import command_parser, positive, whole
 
 SIZES = (2000, 4750, 6000, 6100, 10000, 20000)
@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     shares = Shares(dict(options.most), dict(options.weight))
     selected = select(cleaner.kept, shares, options.held_out, options.seed)
     result = Result(selected, _checked_sizes(options.sizes, selected, options.held_out), cleaner.dropped)
-    against = [_file_record(path) for path in options.against]
+    against = [file_record(path) for path in options.against]
     result.write(result.record({"sources": sources, "against": against, **_settings(options)}), places)
     result.print()
     print(f"written: {options.output}")
@@ -131,11 +131,7 @@ def _read(cleaner: Cleaner, name: str, path: Path, options: argparse.Namespace) 
         options.split, options.setting, options.locale, tuple(options.products), options.columns, options.seed
     )
     count, kept = cleaner.add_all(tqdm(reader.read(path, given), desc=path.name, unit="row", mininterval=1))
-    return {**_file_record(path), "rows": count, "kept": kept}
-
-
-def _file_record(path: Path) -> dict[str, object]:
-    return {"file": path.name, "sha256": sha256(path)}
+    return {**file_record(path), "rows": count, "kept": kept}
 
 
 def _places(options: argparse.Namespace) -> Places:

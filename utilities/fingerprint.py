@@ -13,6 +13,11 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def file_record(path: Path) -> dict[str, str]:
+    """Return the name and the SHA-256 of a file, for the record of a result that was made from it."""
+    return {"file": path.name, "sha256": sha256(path)}
+
+
 def fingerprint(folder: Path) -> str:
     """Return a SHA-256 over config.json and, of every weight file, its size, its header and 64 blocks of 4 KiB.
 

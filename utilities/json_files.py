@@ -51,11 +51,7 @@ def naming_line(path: Path, number: int, remedy: str = "") -> Iterator[None]:
 
 
 def read_bytes(path: Path) -> bytes:
-    """Return the content of a file.
-
-    Raises:
-        UserError: the file cannot be read.
-    """
+    """Return the content of a file, or raise a `UserError` if it cannot be read."""
     try:
         return path.read_bytes()
     except FileNotFoundError:
@@ -65,11 +61,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def decoded(path: Path, data: bytes) -> str:
-    """Return the content of a file as text, without a byte order mark.
-
-    Raises:
-        UserError: the content is not UTF-8.
-    """
+    """Return a file's content as text without its byte order mark, or raise a `UserError` if it is not UTF-8."""
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -30,11 +30,7 @@ SECONDS_A_QUESTION = 30 * 60 / TRACK_3_QUESTIONS
 
 
 def track_by_number(number: str) -> Track:
-    """Return the track of this number, as the type of an option.
-
-    Raises:
-        UserError: there is no such track.
-    """
+    """Return the track of this number, or raise a `UserError` if there is none; serves as the type of an option."""
     for track in TRACKS:
         if str(track.number) == number:
             return track
@@ -42,11 +38,7 @@ def track_by_number(number: str) -> Track:
 
 
 def track_of(path: Path) -> Track:
-    """Return the track that an `aicrowd.json` names by its `challenge_id`.
-
-    Raises:
-        UserError: the file cannot be read, is not a JSON object, or names no track.
-    """
+    """Return the track that an `aicrowd.json` names by its `challenge_id`, or raise a `UserError`."""
     named = read_object(path, "write it as docs/submission.md shows").get("challenge_id")
     for track in TRACKS:
         if track.challenge_id == named:

@@ -33,11 +33,7 @@ class Source:
 
 
 def download(source: Source, folder: Path) -> Path:
-    """Download the wheel into `folder` by pip with the user's configuration.
-
-    Raises:
-        UserError: pip cannot download it.
-    """
+    """Download the wheel into `folder` by pip with the user's configuration, or raise a `UserError`."""
     in_terminal = sys.stdout.isatty()
     options = ["--no-deps", "--only-binary=:all:", "--retries=1", "--timeout=20", "--no-input"]
     options += ["--disable-pip-version-check", f"--progress-bar={'on' if in_terminal else 'off'}"]

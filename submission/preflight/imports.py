@@ -47,11 +47,7 @@ class Scan:
 
 @cache
 def scan(source: bytes) -> Scan:
-    """Scan the source of a file.
-
-    Raises:
-        SyntaxError, ValueError: it is not Python.
-    """
+    """Scan the source of a file, or raise a SyntaxError or a ValueError if it is not Python."""
     nodes = list(_nodes(ast.parse(source), lazy=False))
     texts = [(node.lineno, node.value) for node, _ in nodes if isinstance(node, ast.Constant)]
     return Scan(

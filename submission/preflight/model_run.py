@@ -160,11 +160,7 @@ class Run:
 
     @cached_property
     def trial(self) -> Trial:
-        """Run the model.
-
-        Raises:
-            FailedError: the model cannot be run; the check that reports the reason is its owner.
-        """
+        """Run the model, or raise a `FailedError` whose owner is the check that reports the reason."""
         repository, count = self._repository, self._repository.request.questions
         if count is None:
             raise NotCheckedError("skipped by --skip-run")

@@ -45,11 +45,7 @@ def check_adapters(repository: Repository) -> str:
 
 
 def tensors_of_adapters(repository: Repository) -> tuple[Tensor, ...]:
-    """Return the matrices of all adapters.
-
-    Raises:
-        FailedError: something is missing or damaged; "adapters" reports it.
-    """
+    """Return the matrices of all adapters, or raise a `FailedError` of "adapters" if one is missing or damaged."""
     found: list[Tensor] = []
     for adapter in repository.adapters:
         try:

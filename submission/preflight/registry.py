@@ -85,11 +85,7 @@ def verdicts(request: Request) -> Iterator[Verdict]:
 
 
 def preflight(request: Request) -> list[Verdict]:
-    """Make all checks and print each verdict as it comes.
-
-    Raises:
-        UserError: the root is not a folder.
-    """
+    """Make all checks and print each verdict at once; raise a `UserError` if the root is not a folder."""
     if not request.root.is_dir():
         raise UserError(f"--root {request.root} is not a folder: name the root of a repository")
     found = []

@@ -71,11 +71,7 @@ def check_weights(repository: Repository) -> str:
 
 
 def tensors_of(repository: Repository) -> tuple[Tensor, ...]:
-    """Return the tensors of all shards.
-
-    Raises:
-        FailedError: something is missing or damaged; "weights" reports it.
-    """
+    """Return the tensors of all shards, or raise a `FailedError` of "weights" if one is missing or damaged."""
     folder = repository.weights_folder
     try:
         _require_model_files(folder)

@@ -49,7 +49,7 @@ def test_parts_finished_before_an_interruption_are_kept(tmp_path: Path) -> None:
 def test_a_file_that_holds_no_results_is_refused(tmp_path: Path, content: str) -> None:
     path = tmp_path / "r.json"
     path.write_text(content, encoding="utf-8")
-    with pytest.raises(UserError, match=r"r\.json holds no results of a benchmark .*: remove it or give --fresh"):
+    with pytest.raises(UserError, match=r"r\.json .*: remove it or give --fresh"):
         Results(path, SETTING, fresh=False)
 
 

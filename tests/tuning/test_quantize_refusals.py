@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from evaluation.questions import DEVELOPMENT
 from tests.tiny_awq import quantise_folder
 from tests.tiny_model import save_tiny_model
 from tests.tuning.quantising import LAYERS, command
-from tuning.calibration_texts import DEVELOPMENT
 from tuning.quantize import check_source, main
 from utilities.errors import UserError, exit_code
 
@@ -84,7 +84,7 @@ def _output(folder: Path, output: Path) -> None:
         (_config_with(quantization_config=None), (), "has the field quantization_config: name a dense model"),
         (_config_with(num_hidden_layers=None), (), "num_hidden_layers is None"),
         (_no_tokenizer, (), "has no tokenizer"),
-        (_nothing, ("--device", "cuda"), "torch sees no GPU here"),
+        (_nothing, ("--device", "cuda"), "torch finds no GPU"),
         (_phi, (), "model_type is 'phi3'; gptqmodel makes"),
         (_odd_outputs, (), "has 96 outputs; AWQ needs multiples of 64"),
         (_output, (), "exists: move it or name another folder"),

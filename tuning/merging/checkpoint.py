@@ -26,11 +26,7 @@ class Checkpoint:
     """
 
     def __init__(self, folder: Path) -> None:
-        """Open the files.
-
-        Raises:
-            UserError: a file is missing, damaged or left over, or holds quantised weights.
-        """
+        """Open the files, or raise a `UserError` if one is missing, damaged, superfluous or quantised."""
         self.folder = folder
         self.shapes: dict[str, tuple[int, ...]] = {}
         self.sizes: dict[str, int] = {}
@@ -44,11 +40,7 @@ class Checkpoint:
             self._add(path)
 
     def read(self, name: str) -> torch.Tensor:
-        """Return one tensor.
-
-        Raises:
-            UserError: a number in it is not finite.
-        """
+        """Return one tensor, or raise a `UserError` if a number in it is not finite."""
         tensor: torch.Tensor = self._files[name].get_tensor(name)
         check_finite(self.paths[name], name, tensor)
         self._digest.update(name.encode())

@@ -36,11 +36,7 @@ class _Common:
 
 
 def read_recipe(path: Path, rank: int | None = None) -> Recipe:
-    """Read a recipe; `rank` replaces its own.
-
-    Raises:
-        UserError: the file cannot be read, or holds an unknown key or a value that does not fit.
-    """
+    """Read a recipe, whose rank `rank` replaces, or raise a `UserError` if a key or a value is not valid."""
     values = read_mapping(path, "the recipe", "name a file of tuning/recipes")
     common: dict[str, Any] = {name: values.pop(name) for name in ("method", "rank") if name in values}
     if rank is not None:

@@ -32,11 +32,7 @@ class _Asked(NamedTuple):
 
 
 def read(path: Path, options: ReadingOptions) -> Iterator[Reading]:
-    """Yield the rows of one split and one setting.
-
-    Raises:
-        UserError: the file cannot be read.
-    """
+    """Yield the rows of one split and one setting."""
     return from_records(json_objects(path), lambda place, fields: _row(place, fields, options))
 
 

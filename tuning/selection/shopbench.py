@@ -16,11 +16,7 @@ FIELDS: Names = (("input_field",), ("output_field",), ("task_type",))
 
 
 def read(path: Path, _options: ReadingOptions) -> Iterator[Reading]:
-    """Yield the rows of a file; a row without a task's name gets the name of the file.
-
-    Raises:
-        UserError: the file cannot be read.
-    """
+    """Yield the rows of a file; a row without a task's name gets the name of the file."""
     return from_records(json_objects(path), lambda place, fields: _row(path, place, fields))
 
 

@@ -120,7 +120,7 @@ def test_two_runs_whose_lines_hold_different_numbers_of_scores_are_refused(tmp_p
         (
             ("settings", "clock", "minutes"),
             float("inf"),
-            "field 'settings.clock.minutes' is inf, no finite number",
+            "field 'settings.clock.minutes' is inf, not a finite number",
         ),
     ],
 )
