@@ -37,7 +37,7 @@ EXAMPLES = """\
 A title joins the beginning of one title to the end of another. Each engine runs in a separate process, on one
 thread. Memory is resident memory, including pages of mapped files.
 """
-SOURCES = ("retrieval/products/*.py", "retrieval/words.py", "retrieval/units.py", "benchmarks/catalog_scale.py")
+SOURCES = ("retrieval/products/*.py", "retrieval/lexical.py", "retrieval/lexical.py", "benchmarks/catalog_scale.py")
 CATALOG = "catalogue"
 RANK_BM25 = "rank-bm25"
 MEGABYTE = 1e6
@@ -88,7 +88,7 @@ measure(begin, json.load(sys.stdin))
 _SEARCH_RANK_BM25 = """
 import numpy
 from rank_bm25 import BM25Okapi
-from retrieval.words import words
+from retrieval.lexical import words
 
 def begin():
     with open(sys.argv[1], encoding="utf-8") as file:

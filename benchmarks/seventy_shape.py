@@ -26,8 +26,7 @@ from models.engines.interface import Engine
 from models.engines.model_registry import ModelEntry, model_entry
 from models.engines.settings import EngineSettings, VllmSettings, weights_folder
 from models.settings import load_settings
-from prompts.answer_space import Choice, Text
-from prompts.prompt import Prompt
+from prompts.prompt import Choice, Prompt, Text
 from submission.time_budget.devices import read_devices
 from utilities.errors import UserError, exit_code
 from utilities.files import ROOT

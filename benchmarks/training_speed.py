@@ -20,8 +20,7 @@ from transformers import Trainer
 
 from benchmarks.common import Json, in_turns, make_parser, model_folder, open_results, print_turns, set_threads
 from evaluation.questions import read_questions
-from models.engines.answering.rendering import question_tokens
-from models.engines.local_folder import TextCoder
+from models.engines.answering.tokens import TextCoder, question_tokens
 from models.settings import load_settings
 from tuning.answer_trainer import AnswerTrainer
 from tuning.examples import example

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from evaluation.questions import QuestionRow
-from retrieval.words import words
+from retrieval.lexical import words
 
 WORDS = 8
 

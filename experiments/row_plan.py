@@ -20,7 +20,7 @@ from models.cooperation import engine_settings, identities
 from models.engines.registry import check_engine
 from models.engines.settings import engine_identity
 from models.settings import Settings, load_settings
-from retrieval.embeddings import ENGLISH, PACKAGED, at_hand
+from retrieval.embeddings import ENGLISH, PACKAGED, available_models
 from retrieval.products.manifest import MANIFEST
 from retrieval.settings import FITTED
 from retrieval.sources import weights_file
@@ -177,7 +177,7 @@ def identity_of(values: Mapping[str, Any], settings: Settings) -> bytes:
     models = [identity["weights_sha256"] for identity in identities(settings).values()]
     engines = [engine_identity(each)["weights_sha256"] for each in engine_settings(settings).values()]
     # With further embedding models more tasks are scored.
-    scorers = [name for name in at_hand() if name != ENGLISH]
+    scorers = [name for name in available_models() if name != ENGLISH]
     parts = [{**values, "engine": engine}, models, engines, _evidence_hashes(settings), *scorers]
     return json.dumps(parts, sort_keys=True).encode()
 

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from models.engines.interface import Answer, Engine
+from models.engines.interface import Answer, Engine, Usage
 from models.engines.registry import start_engine
 from models.engines.settings import EngineSettings, adapter_name, engine_identity, settings_of_entry
-from models.engines.usage import Usage
 from models.scheduling.asking import Asking, Missing
 from models.scheduling.clock import Allowance
 from models.settings import NO_REASONING, OWN_REASONING, CooperationSettings, Settings
@@ -39,7 +38,7 @@ class Team:
         Raises:
             UserError: weights or adapters are missing, or a model does not start.
         """
-        self._cooperation = settings.cooperation
+        self._answerers = {task_type: answerer(settings.cooperation, task_type) for task_type in TaskType}
         self._members: dict[str, _Member] = {}
         for name, wanted in engine_settings(settings).items():
             started = engine if engine and not name else start_engine(wanted)
@@ -47,7 +46,7 @@ class Team:
 
     def assigned(self, prompt: Prompt, task_type: TaskType) -> Prompt:
         """Return the prompt with the model and the adapter that answer its task type."""
-        model, adapter = answerer(self._cooperation, task_type)
+        model, adapter = self._answerers[task_type]
         return prompt if (model, adapter) == ("", None) else replace(prompt, model=model, adapter=adapter)
 
     def answers(self, prompts: Sequence[Prompt], allowance: Allowance) -> list[Answer | Missing]:

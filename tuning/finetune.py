@@ -20,7 +20,7 @@ import torch
 from torch.distributed.tensor import DTensor
 
 from evaluation.questions import QuestionRow, read_questions
-from models.engines.local_folder import TextCoder
+from models.engines.answering.tokens import TextCoder
 from models.engines.settings import EngineSettings, weights_folder
 from models.settings import load_settings
 from tuning.answer_trainer import AnswerTrainer, RunMonitor

@@ -26,7 +26,7 @@ from evaluation.questions import QuestionRow, read_questions
 from evaluation.run_record import versions
 from models.engines.settings import engine_identity
 from models.settings import Settings, load_settings
-from retrieval.fusion import KINDS, LEXICAL, MODEL, RELATED, VECTORS, key_of, standardised, weighted_sum
+from retrieval.knowledge import KINDS, LEXICAL, MODEL, RELATED, VECTORS, key_of, standardised, weighted_sum
 from retrieval.sources import weights_name
 from tuning.scored_rows import ScoredRow, scored_rows
 from utilities.errors import UserError, exit_code

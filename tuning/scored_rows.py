@@ -11,18 +11,16 @@ from tqdm import tqdm
 
 from evaluation.metrics import hit_rate_at_3, ndcg
 from evaluation.questions import QuestionRow
-from models.engines.answering.ways import way_of
 from models.engines.interface import Answer, Engine
 from models.engines.registry import start_engine
-from models.engines.settings import engine_identity
+from models.engines.settings import engine_identity, way_of
 from models.settings import Settings
-from prompts.answer_space import Choice, Selection
 from prompts.detection import detect_task_type
-from prompts.prompt import Prompt
+from prompts.prompt import Choice, Prompt, Selection
 from prompts.reading import Question
 from prompts.registry import BUILDERS
-from retrieval.bm25 import best_first
-from retrieval.fusion import MODEL
+from retrieval.knowledge import MODEL
+from retrieval.lexical import best_first
 from retrieval.sources import open_knowledge
 from tuning.training_form import candidate_gains
 from utilities.errors import UserError

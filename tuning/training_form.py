@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from evaluation.questions import QuestionRow
-from prompts.answer_space import Choice, Selection, Spans
 from prompts.detection import detect_task_type
 from prompts.phrases import phrases
-from prompts.prompt import Prompt
+from prompts.prompt import Choice, Prompt, Selection, Spans
 from prompts.reading import Question
 from prompts.registry import BUILDERS
 from prompts.settings import PromptSettings

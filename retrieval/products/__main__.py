@@ -7,12 +7,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from retrieval.lexical import PLURAL, STEMMINGS
 from retrieval.products.build import Request, build
 from retrieval.products.catalogue import Catalog
 from retrieval.products.columns import JUDGEMENT_COLUMNS, PRODUCT_COLUMNS, read_columns
 from retrieval.products.manifest import REBUILD, BuildSettings, Manifest, Source, check_files
 from retrieval.products.search_engine import EngineError
-from retrieval.words import PLURAL, STEMMINGS
 from utilities.errors import UserError, exit_code
 from utilities.files import write_json, writing
 from utilities.options import command_parser, positive

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from retrieval.words import words
+from retrieval.lexical import words
 from utilities.errors import UserError
 from utilities.files import ROOT, write_json
 from utilities.fingerprint import sha256

@@ -8,16 +8,14 @@ import pytest
 
 from evaluation.parsers import parse
 from models import shopbench_model
-from models.engines.interface import Answer, EngineError
+from models.engines.interface import Answer, EngineError, Usage
 from models.engines.scripted import ScriptedEngine
 from models.engines.transformers_engine.engine import TransformersEngine
-from models.engines.usage import Usage
 from models.settings import Settings
 from models.shopbench_model import FailureLog, ShopBenchModel
-from prompts.answer_space import Choice, Selection, admits
-from prompts.prompt import Prompt
+from prompts.prompt import Choice, Prompt, Selection, admits
 from prompts.registry import BUILDERS
-from retrieval.fusion import KINDS
+from retrieval.knowledge import KINDS
 from retrieval.settings import FuseSettings, KnowledgeSettings
 from utilities.task_type import TaskType
 

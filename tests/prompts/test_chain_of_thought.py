@@ -11,21 +11,19 @@ from hypothesis import strategies as st
 
 from models import cooperation
 from models.cooperation import Team, engine_settings, reasoning_model
-from models.engines.interface import Answer, EngineError
+from models.engines.interface import Answer, EngineError, Usage
 from models.engines.scripted import ScriptedEngine
 from models.engines.settings import EngineSettings
 from models.engines.transformers_engine.engine import TransformersEngine
-from models.engines.usage import Usage
 from models.item import Item
 from models.reasoning import Reasoning
 from models.scheduling.clock import Allowance
 from models.settings import CooperationSettings, OfTaskTypes, ReasoningSettings, Settings
 from models.shopbench_model import ShopBenchModel
 from models.trace import start_trace
-from prompts.answer_space import Text
 from prompts.chain_of_thought import CUE, kind_of, reasoning_of, reasoning_prompt, with_reasoning
 from prompts.orders import reorderings
-from prompts.prompt import Prompt
+from prompts.prompt import Prompt, Text
 from prompts.reading import Question
 from prompts.registry import BUILDERS
 from prompts.settings import PromptSettings

@@ -8,7 +8,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from models.engines.transformers_engine.causal_lm import CausalLM
+from models.engines.transformers_engine.engine import CausalLM
 from tests.tuning.finetuning import RECIPE, make_command, metrics
 from tuning import finetune
 from tuning.answer_trainer import AnswerTrainer

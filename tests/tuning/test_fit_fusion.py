@@ -9,7 +9,7 @@ import pytest
 
 from models.engines.interface import Answer
 from prompts.prompt import Prompt
-from retrieval.fusion import read_weights
+from retrieval.sources import read_weights
 from tuning import fit_fusion
 from tuning.fit_fusion import cross_validated, fit, subsets, value
 from tuning.scored_rows import ScoredRow

@@ -9,7 +9,7 @@ has on a CPU.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from models.engines.answering.token_tree import TokenTree
+from models.engines.answering.tokens import TokenTree
 
 MOST_ASKED = 128  # vllm.sampling_params.MAX_LOGPROB_TOKEN_IDS
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from models.engines.answering.token_tree import TokenTree
+from models.engines.answering.tokens import TokenTree
 from models.engines.interface import EngineError
 from models.engines.vllm_engine.client import VllmClient
 from models.engines.vllm_engine.probes import Probe, probes

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from models.engines.transformers_engine.causal_lm import CausalLM
+from models.engines.transformers_engine.engine import CausalLM
 
 BLOCK = 4
 

@@ -4,19 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from models.engines.answering.label_scoring import score_labels
-from models.engines.answering.option_scoring import score_pmi, score_texts
-from models.engines.answering.rendering import question_tokens
-from models.engines.answering.scoring import ScoringSettings
-from models.engines.answering.span_scoring import answer_spans
-from models.engines.answering.text_decoding import write_texts
+from models.engines.answering.option_scoring import score_labels, score_pmi, score_texts
+from models.engines.answering.spans import answer_spans
+from models.engines.answering.tokens import ScoringSettings, question_tokens
+from models.engines.answering.writing import write_texts
 from models.engines.interface import Answer, EngineError
 from models.engines.scripted import ScriptedEngine
 from models.engines.settings import SCORINGS
-from models.engines.transformers_engine.causal_lm import CausalLM
-from models.engines.transformers_engine.engine import TransformersEngine
-from prompts.answer_space import Choice, Selection, Spans, Text, admits
-from prompts.prompt import Prompt
+from models.engines.transformers_engine.engine import CausalLM, TransformersEngine
+from prompts.prompt import Choice, Prompt, Selection, Spans, Text, admits
 from tests.models.engines.test_causal_lm import plain
 
 LIMITS = ScoringSettings(512, 256)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.engines.answering.token_tree import grow_tree
+from models.engines.answering.tokens import grow_tree
 from models.engines.settings import VllmSettings
 from models.engines.vllm_engine.grammar import label_grammar, labels_at_once, read_labels
 from models.engines.vllm_engine.probes import MOST_ASKED, probes
