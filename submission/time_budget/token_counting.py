@@ -21,7 +21,7 @@ from models.engines.settings import EngineSettings, weights_folder
 from models.engines.transformers_engine.decoding import write
 from models.engines.transformers_engine.forward import PrefixCache
 from models.engines.usage import Usage
-from models.engines.vllm_engine.probes import probes
+from models.engines.vllm_engine.tree_scoring import probes
 from models.engines.weights import missing_weights_message
 from models.settings import load_settings
 from prompts.clipping import clipped
