@@ -10,26 +10,21 @@ from transformers import AutoConfig, GenerationConfig
 
 from models.engines.answering.language_model import LogProbabilities, ScoringRow, WritingRow
 from models.engines.answering.rendering import fit
-from models.engines.answering.scoring import ScoringSettings
-from models.engines.answering.solvers import solve_by_adapter
+from models.engines.answering.solvers import SolvingEngine
 from models.engines.answering.token_tree import grow_tree
-from models.engines.answering.ways import way_of
-from models.engines.interface import NO_LIMIT, Answer
+from models.engines.interface import Usage
 from models.engines.local_folder import LOCAL, TextCoder
-from models.engines.model_registry import template_text
 from models.engines.settings import EngineSettings, adapter_folders
-from models.engines.usage import Usage
 from models.engines.vllm_engine.client import VllmClient
 from models.engines.vllm_engine.requests import Reply, Request
 from models.engines.vllm_engine.row_writers import writer_of
 from models.engines.vllm_engine.tree_scoring import score_trees
-from prompts.prompt import Prompt
 from utilities.fingerprint import fingerprint, fingerprints_of_adapters
 from utilities.grouping import grouped
 
 
-class VllmEngine:
-    """An engine that answers prompts by the solvers of `models.engines.answering`, with a model that vLLM runs."""
+class VllmEngine(SolvingEngine):
+    """An engine that answers prompts with a model that vLLM runs in processes of its own."""
 
     def __init__(self, folder: Path, settings: EngineSettings) -> None:
         """Start vLLM, and load the model in `folder` and its adapters.
@@ -37,28 +32,9 @@ class VllmEngine:
         Raises:
             UserError: vLLM is not installed, or it cannot run this model with these settings or adapters.
         """
-        self._folder, self._settings = folder, settings
-        self._limits = ScoringSettings(settings.token_budget, settings.max_prompt_tokens)
+        self._folder = folder
         self._client = VllmClient(folder, settings)
-        self._model = VllmModel(folder, self._client, settings)
-
-    def answer(
-        self, prompts: Sequence[Prompt], ways: Sequence[str] | None = None, seconds: float = NO_LIMIT
-    ) -> list[Answer]:
-        """Answer every prompt, in order; prompts with the same way of answering share their batches.
-
-        Raises:
-            EngineError: the time was over before all options were scored, an adapter was not loaded, or vLLM refused a
-                request.
-            LostEngineError: vLLM's processes have ended.
-        """
-        self._model.deadline = time.monotonic() + seconds
-        ways = ways or [way_of(prompt.space, self._settings) for prompt in prompts]
-        return solve_by_adapter(self._model, prompts, ways, self._limits, self._settings.adapter)
-
-    def usage(self) -> Usage:
-        """Return the running totals of tokens read and written, and of the seconds for both."""
-        return self._model.usage
+        super().__init__(VllmModel(folder, self._client, settings), settings)
 
     def describe(self) -> Mapping[str, object]:
         """Return the engine's versions, its settings of parallelism, and the identity of its weights."""
@@ -89,7 +65,6 @@ class VllmModel(TextCoder):
     def __init__(self, folder: Path, client: VllmClient, settings: EngineSettings) -> None:
         """Load the tokenizer in `folder`; `client` runs the weights of the same folder."""
         super().__init__(folder, _generation_config(folder))
-        self.tokenizer.chat_template = template_text(settings.chat_template) or self.tokenizer.chat_template
         self.usage = Usage()
         self.deadline = math.inf
         self._client = client

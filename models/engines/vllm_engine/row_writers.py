@@ -6,7 +6,7 @@ from itertools import combinations
 from math import comb
 
 from models.engines.answering.language_model import LanguageModel, WritingRow
-from models.engines.answering.text_decoding import text_is_complete, text_of
+from models.engines.answering.writing import text_is_complete, text_of
 from models.engines.vllm_engine.requests import Reply, Request
 from prompts.answer_space import Choice, Selection, Text
 
