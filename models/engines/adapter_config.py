@@ -18,23 +18,10 @@ MATRIX = re.compile(r"base_model\.model\.(?P<module>.+)\.lora_(?P<side>[AB])\.we
 
 _WITHOUT_EFFECT: tuple[object, ...] = (None, False, "none", [], {})
 _REFUSED = (
-    "alora_invocation_tokens",
-    "arrow_config",
-    "bias",
-    "fan_in_fan_out",
-    "kasa_config",
-    "layer_replication",
-    "lora_bias",
-    "megatron_config",
-    "modules_to_save",
-    "monteclora_config",
-    "target_parameters",
-    "trainable_token_indices",
-    "use_bdlora",
-    "use_dora",
-    "use_qalora",
-    "velora_config",
-)
+    "alora_invocation_tokens", "arrow_config", "bias", "fan_in_fan_out", "kasa_config", "layer_replication",
+    "lora_bias", "megatron_config", "modules_to_save", "monteclora_config", "target_parameters",
+    "trainable_token_indices", "use_bdlora", "use_dora", "use_qalora", "velora_config",
+)  # fmt: skip
 """Options of peft that compute more than a weight plus the product of two small matrices."""
 _INITIAL = (None, True, False, "gaussian", "eva", "orthogonal")
 """Initialisations that leave the base's weights unchanged; an adapter of any other fits a changed base only."""

@@ -1,4 +1,4 @@
-"""A model's folder in Hugging Face layout: its tokenizer and its architecture, as both engines read them."""
+"""A model's folder in Hugging Face layout: the tokenizer and the architecture, which both engines read."""
 
 from pathlib import Path
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 import transformers
 
 LOCAL = {"local_files_only": True, "trust_remote_code": False}
-"""Arguments of transformers: read files of this machine only, and run no code of a model's folder."""
+"""Arguments of transformers: read local files only, and run no code of a model's folder."""
 INSTALL = (
     "pip install -r requirements.txt && pip install --no-build-isolation -r requirements.txt -r requirements-gpu.txt"
 )
-"""The command that installs what GPUs need."""
+"""The command that installs the packages for GPUs."""
 
 
 def model_class(config: Any) -> Any:
@@ -26,16 +26,16 @@ def model_class(config: Any) -> Any:
 
 
 class TextCoder:
-    """A model's tokenizer.
+    """A model's tokenizer, with the tokens that end an answer.
 
     Attributes:
         tokenizer: transformers' tokenizer of the folder.
-        ends: the tokens that end an answer, the tokenizer's own first.
-        pad: a token that stands where there is none.
+        ends: the tokens that end an answer, the tokenizer's first.
+        pad: the padding token.
     """
 
     def __init__(self, folder: Path, generation_config: Any) -> None:
-        """Load the tokenizer; `generation_config` is the model's, of transformers."""
+        """Load the tokenizer; `generation_config` is the model's."""
         self.tokenizer: Any = transformers.AutoTokenizer.from_pretrained(folder, **LOCAL)
         configured = generation_config.eos_token_id
         listed = configured if isinstance(configured, list) else [configured]
@@ -48,10 +48,9 @@ class TextCoder:
         return list(self.tokenizer.encode(text, add_special_tokens=False))
 
     def continuation(self, text: str) -> list[int]:
-        """Return the tokens of `text` as they stand behind other text.
+        """Return the tokens of `text` behind other text.
 
-        The vocabularies of Llama 2, Mistral and Phi-3 put a space before whatever they encode, which is only right at
-        the beginning.
+        The tokenizers of Llama 2, Mistral and Phi-3 add a space before the text, which is right at the beginning only.
         """
         behind, tokens = self.encode("\n"), self.encode(f"\n{text}")
         return tokens[len(behind) :] if tokens[: len(behind)] == behind else self.encode(text)

@@ -14,8 +14,8 @@ OWN_TEMPLATE = "own"
 AWQ_GROUP = 128
 
 _BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
-_AWQ_SCALE_BYTES = 2.0
-_AWQ_ZERO_BYTES = 0.5
+_AWQ_BYTES = 0.5 + (2.0 + 0.5) / AWQ_GROUP
+"""Bytes of a weight in 4 bits, with its part of its group's scale (2 bytes) and zero point (4 bits)."""
 
 
 @checked
@@ -47,25 +47,21 @@ class ModelShape:
         return self.layers * (attention + 3 * self.hidden_size * self.intermediate_size)
 
     @property
-    def small_parameters(self) -> int:
-        """Norms, and the biases of queries, keys and values that Qwen2 has."""
-        biases = self.head_size * (self.heads + 2 * self.kv_heads) if self.architecture == "qwen2" else 0
-        return self.layers * (2 * self.hidden_size + biases) + self.hidden_size
-
-    @property
     def vocabulary_parameters(self) -> int:
         """Weights of the projection onto the vocabulary."""
         return self.vocabulary * self.hidden_size
 
     @property
-    def embedding_parameters(self) -> int:
-        """Weights of the embedding and of the vocabulary projection, which are one matrix if they are tied."""
-        return self.vocabulary_parameters * (1 if self.tied_embeddings else 2)
+    def other_parameters(self) -> int:
+        """Norms, Qwen2's biases of queries, keys and values, the embedding, and the projection unless it is tied."""
+        biases = self.head_size * (self.heads + 2 * self.kv_heads) if self.architecture == "qwen2" else 0
+        norms = (2 * self.layers + 1) * self.hidden_size
+        return norms + self.layers * biases + self.vocabulary_parameters * (1 if self.tied_embeddings else 2)
 
     @property
     def parameters(self) -> int:
         """All weights of the dense model."""
-        return self.linear_parameters + self.small_parameters + self.embedding_parameters
+        return self.linear_parameters + self.other_parameters
 
 
 @checked
@@ -108,17 +104,13 @@ class ModelEntry:
 
     @property
     def block_bytes(self) -> int:
-        """Bytes of the blocks' matrices; AWQ adds a scale and a zero point for each group of a column."""
-        if self.quantisation == "none":
-            return self.shape.linear_parameters * self.value_bytes
-        a_group = (_AWQ_SCALE_BYTES + _AWQ_ZERO_BYTES) / AWQ_GROUP
-        return round(self.shape.linear_parameters * (0.5 + a_group))
+        """Bytes of the blocks' matrices."""
+        return round(self.shape.linear_parameters * (_AWQ_BYTES if self.quantisation == "awq" else self.value_bytes))
 
     @property
     def weight_bytes(self) -> int:
         """Bytes of all weights in memory; AWQ does not pack embeddings, norms and biases."""
-        rest = self.shape.small_parameters + self.shape.embedding_parameters
-        return self.block_bytes + rest * self.value_bytes
+        return self.block_bytes + self.shape.other_parameters * self.value_bytes
 
     @property
     def kv_bytes_a_token(self) -> int:
