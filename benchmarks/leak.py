@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import Json, Results, conditions, make_parser, print_table, source_digest
+from benchmarks.common import Json, Results, conditions, make_parser, source_digest
 from evaluation.exclusions import write_exclusion_list
 from evaluation.metrics import ndcg
 from evaluation.questions import read_questions
@@ -31,6 +31,7 @@ from retrieval.products.manifest import BuildSettings
 from utilities.errors import UserError, exit_code
 from utilities.files import write_text
 from utilities.options import positive
+from utilities.printed_tables import print_table
 
 EXAMPLES = """\
   python -m benchmarks.leak --titles catalog.jsonl --rows ranking_train.jsonl --data ranking_dev.jsonl

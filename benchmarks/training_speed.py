@@ -28,9 +28,8 @@ from tuning.finetune_recipe import FinetuneRecipe, engine_settings, read_recipe,
 from tuning.lora_model import adapted, load_base
 from tuning.training_form import TrainingForm, training_form
 from utilities.errors import exit_code
-from utilities.fingerprint import fingerprint
+from utilities.fingerprint import fingerprint, sha256
 from utilities.options import positive
-from utilities.wheels import sha256
 
 EXAMPLES = """\
   python -m benchmarks.training_speed --rows data/development.json

@@ -1,4 +1,4 @@
-"""Plans the rows of a table: questions, settings, what is missing, and the folder of each run.
+"""Plans the rows of a table: the questions, settings, missing files and folder of each run.
 
 The folder's name is a key of all that affects the answers: settings, weights, evidence, questions, code and packages.
 """
@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from evaluation.questions import json_lines, read_questions
+from evaluation.questions import read_questions
 from evaluation.run_record import versions
 from experiments.row_settings import Base, settings_of
 from experiments.table import Row, Table
@@ -26,7 +26,8 @@ from retrieval.settings import FITTED
 from retrieval.sources import weights_file
 from utilities.errors import UserError
 from utilities.files import ROOT, write_text
-from utilities.fingerprint import fingerprint
+from utilities.fingerprint import fingerprint, sha256
+from utilities.json_files import json_lines
 
 SETTINGS = "settings.yaml"
 SCORES = "scores.json"
@@ -61,7 +62,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Planned:
-    """A row with its questions, the folder of its run, the hash of the code, and what is missing, empty for nothing."""
+    """A row with its questions, the folder of its run, the hash of the code, and the missing weights, empty if none."""
 
     row: Row
     data: Path
@@ -195,4 +196,4 @@ def _evidence_hashes(settings: Settings) -> list[str]:
 
 
 def _hashes(paths: Iterable[Path]) -> list[str]:
-    return [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths if path.is_file()]
+    return [sha256(path) for path in paths if path.is_file()]

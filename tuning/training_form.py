@@ -30,7 +30,7 @@ class TrainingForm:
 
 
 def training_form(question: QuestionRow, settings: PromptSettings) -> TrainingForm | str:
-    """Return the training form of a row, or in a few words why the row cannot be used."""
+    """Return the training form of a row, or the reason why the row cannot be used."""
     asked = Question(question.input_field)
     detected = detect_task_type(asked, question.is_multiple_choice)
     if detected is not question.task_type:

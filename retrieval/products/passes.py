@@ -15,7 +15,7 @@ from retrieval.products.manifest import BuildSettings, Dropped, Source
 from retrieval.products.readers import read_rows
 from retrieval.products.search_engine import Writer
 from retrieval.products.staging import Staging
-from utilities.wheels import sha256
+from utilities.fingerprint import sha256
 
 RELEVANT = 0.1
 """The smallest gain of a relevant product: that of a substitute, which fulfils a part of the query."""
