@@ -132,7 +132,7 @@ def weights_of(settings: EngineSettings) -> str:
 def started_engine(settings: EngineSettings) -> Engine:
     """Load the model of the settings in this process and warm it up."""
     # Here, because torch takes seconds to import, which `--help` and finished results need not wait for.
-    from models.engines.process.warm_up import warm_up
+    from models.engines.process.worker import warm_up
     from models.engines.registry import create_engine
 
     engine = create_engine(settings)

@@ -154,7 +154,7 @@ def _in_process(interpreter: Path, name: str, way: str, options: argparse.Namesp
 
 def _run_engine(options: argparse.Namespace) -> Json:
     """Start the worker's engine, ask it the questions, and return answers, seconds, usage and description."""
-    from models.engines.process.warm_up import warm_up
+    from models.engines.process.worker import warm_up
 
     set_threads(options.threads)
     [way] = options.ways

@@ -14,11 +14,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from models.engines.interface import NO_LIMIT, Answer, Engine
+from models.engines.interface import NO_LIMIT, Answer, Engine, Usage
 from models.engines.process.worker import main
 from models.engines.registry import create_engine
 from models.engines.settings import EngineSettings
-from models.engines.usage import Usage
 from prompts.prompt import Prompt
 
 POISON = "poison"

@@ -10,14 +10,12 @@ import torch
 from transformers import GenerationConfig
 
 from models.engines.answering.language_model import LogProbabilities, ScoringRow, WritingRow
-from models.engines.answering.scoring import ScoringSettings
-from models.engines.answering.solvers import solve
-from models.engines.answering.ways import way_of
-from models.engines.interface import NO_LIMIT, Answer
+from models.engines.answering.rendering import ScoringSettings
+from models.engines.answering.solvers import solve, way_of
+from models.engines.interface import NO_LIMIT, Answer, Usage
 from models.engines.local_folder import TextCoder
 from models.engines.settings import EngineSettings
 from models.engines.transformers_engine.decoding import constrained
-from models.engines.usage import Usage
 from prompts.prompt import Prompt
 from utilities.errors import UserError
 

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from models.engines.interface import Answer, Engine
+from models.engines.interface import Answer, Engine, Usage
 from models.engines.registry import start_engine
 from models.engines.settings import EngineSettings, adapter_name, engine_identity, settings_of_entry
-from models.engines.usage import Usage
 from models.scheduling.asking import Asking, Missing
 from models.scheduling.clock import Allowance
 from models.settings import NO_REASONING, OWN_REASONING, CooperationSettings, Settings

@@ -3,10 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from models.engines.answering.ways import way_of
-from models.engines.interface import Answer
+from models.engines.answering.solvers import way_of
+from models.engines.interface import Answer, Usage
 from models.engines.settings import EngineSettings
-from models.engines.usage import Usage
 from models.item import Item
 from models.scheduling.asking import Missing
 from models.traced_question import TracedQuestion

@@ -25,7 +25,7 @@ class TracedQuestion:
         bare: the question without its printed options, for scoring the options' texts.
         cue: the words that the answer follows.
         as_statement: whether `bare` and `cue` are running text instead of a turn of a chat.
-        way: the way of answering that the settings name, one of `models.engines.answering.ways`.
+        way: the way of answering that the settings name, one of `models.engines.answering.solvers`.
         kind: the kind of question, which selects the weights of evidence.
         labels: the labels to choose from, empty for spans and text.
         texts: the labels' texts, or empty.

@@ -9,14 +9,12 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from models.engines.answering.label_scoring import label_tokens
 from models.engines.answering.language_model import Coder
-from models.engines.answering.option_scoring import option_row, without_question
-from models.engines.answering.rendering import question_tokens
-from models.engines.answering.scoring import ScoringSettings
-from models.engines.answering.span_scoring import phrase_tokens, span_row
+from models.engines.answering.option_scoring import label_tokens, option_row, without_question
+from models.engines.answering.rendering import ScoringSettings, question_tokens
+from models.engines.answering.solvers import COPY, DECODE, LABEL, PMI, SPANS, TEXT, WRITE, way_of
+from models.engines.answering.spans import phrase_tokens, span_row
 from models.engines.answering.token_tree import TokenTree, grow_tree
-from models.engines.answering.ways import COPY, DECODE, LABEL, PMI, SPANS, TEXT, WRITE, way_of
 from models.engines.settings import EngineSettings
 from prompts.answer_space import Choice, Selection, Spans
 from prompts.phrases import phrases

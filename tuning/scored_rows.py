@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from evaluation.metrics import hit_rate_at_3, ndcg
 from evaluation.questions import QuestionRow
-from models.engines.answering.ways import way_of
+from models.engines.answering.solvers import way_of
 from models.engines.interface import Answer, Engine
 from models.engines.registry import start_engine
 from models.engines.settings import engine_identity

@@ -1,12 +1,47 @@
-"""The seam between prompts and models: one small interface for every engine."""
+"""What an engine has done so far, in tokens and seconds: the ground on which the next batch is planned."""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from models.engines.usage import Usage
 from prompts.prompt import Prompt
+
+
+@dataclass
+class Usage:
+    """Running totals of one engine.
+
+    Attributes:
+        prefill_tokens: tokens read, padding left out.
+        prefill_seconds: seconds in which they were read.
+        decode_steps: forward passes that wrote one token for every row of a batch.
+        decode_tokens: tokens written.
+        decode_seconds: seconds in which they were written.
+    """
+
+    prefill_tokens: int = 0
+    prefill_seconds: float = 0.0
+    decode_steps: int = 0
+    decode_tokens: int = 0
+    decode_seconds: float = 0.0
+
+    def clear(self) -> None:
+        """Set all totals to 0."""
+        self.prefill_tokens = self.decode_steps = self.decode_tokens = 0
+        self.prefill_seconds = self.decode_seconds = 0.0
+
+    def prefilled(self, tokens: int, seconds: float) -> None:
+        """Add a prefill."""
+        self.prefill_tokens += tokens
+        self.prefill_seconds += seconds
+
+    def decoded(self, steps: int, tokens: int, seconds: float) -> None:
+        """Add a batch that was decoded."""
+        self.decode_steps += steps
+        self.decode_tokens += tokens
+        self.decode_seconds += seconds
+
 
 NO_LIMIT = math.inf
 
@@ -47,8 +82,8 @@ class Engine(Protocol):
     ) -> Sequence[Answer | None]:
         """Answer every prompt, in order, from its own answer space.
 
-        `ways` says for each prompt how (`models.engines.answering.ways`); without it the settings do. After `seconds`
-        nobody waits for the answers: texts end there, and what cannot be cut short is given up.
+        `ways` names the way of answering for each prompt (`models.engines.answering.solvers`); without it the settings
+        do. `seconds` is the timeout: texts end there, and scores that are not complete are given up.
 
         Raises:
             EngineError: the engine cannot answer these prompts.
@@ -56,7 +91,7 @@ class Engine(Protocol):
         ...
 
     def usage(self) -> Usage:
-        """Return the running totals of what was read and written, and of the seconds that it took."""
+        """Return the running totals of tokens and seconds."""
         ...
 
     def describe(self) -> Mapping[str, object]:

@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from models.engines.interface import NO_LIMIT, Answer
-from models.engines.usage import Usage
+from models.engines.interface import NO_LIMIT, Answer, Usage
 from prompts.prompt import Prompt
 
 

@@ -4,9 +4,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from models.engines.answering.ways import COPY, DECODE, LABEL, PMI, SPANS, TEXT, WRITE, way_of
+from models.engines.answering.solvers import COPY, DECODE, LABEL, PMI, SPANS, TEXT, WRITE, way_of
+from models.engines.interface import Usage
 from models.engines.settings import EngineSettings
-from models.engines.usage import Usage
 from models.scheduling.clock import ClockSettings
 from prompts.answer_space import AnswerSpace, Choice, Selection, Spans, Text
 from prompts.orders import reorderings

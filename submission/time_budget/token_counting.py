@@ -11,16 +11,14 @@ from transformers import GenerationConfig
 
 from evaluation.questions import QuestionRow
 from models.engines.answering.language_model import LogProbabilities, ScoringRow, WritingRow
-from models.engines.answering.scoring import ScoringSettings, by_head
-from models.engines.answering.solvers import solve
+from models.engines.answering.rendering import ScoringSettings, by_head
+from models.engines.answering.solvers import solve, way_of
 from models.engines.answering.token_tree import TokenTree, batches_by_budget, grow_tree
-from models.engines.answering.ways import way_of
+from models.engines.interface import Usage
 from models.engines.local_folder import TextCoder
 from models.engines.model_registry import DEFAULT_MODEL, ModelEntry, template_text
 from models.engines.settings import EngineSettings, weights_folder
-from models.engines.transformers_engine.decoding import write
-from models.engines.transformers_engine.forward import PrefixCache
-from models.engines.usage import Usage
+from models.engines.transformers_engine.decoding import PrefixCache, write
 from models.engines.vllm_engine.probes import probes
 from models.engines.weights import missing_weights_message
 from models.settings import load_settings

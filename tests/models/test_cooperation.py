@@ -8,10 +8,9 @@ import pytest
 
 from models import cooperation
 from models.cooperation import Team, answerer, engine_settings, identities, part_of
-from models.engines.interface import Answer, EngineError
+from models.engines.interface import Answer, EngineError, Usage
 from models.engines.settings import EngineSettings
 from models.engines.transformers_engine.engine import TransformersEngine
-from models.engines.usage import Usage
 from models.scheduling.clock import Allowance
 from models.settings import CooperationSettings, OfTaskTypes, Settings, load_settings
 from models.shopbench_model import ShopBenchModel

@@ -8,10 +8,9 @@ import pytest
 
 from evaluation.parsers import parse
 from models import shopbench_model
-from models.engines.interface import Answer, EngineError
+from models.engines.interface import Answer, EngineError, Usage
 from models.engines.scripted import ScriptedEngine
 from models.engines.transformers_engine.engine import TransformersEngine
-from models.engines.usage import Usage
 from models.settings import Settings
 from models.shopbench_model import FailureLog, ShopBenchModel
 from prompts.answer_space import Choice, Selection, admits

@@ -10,9 +10,8 @@ import local_evaluation
 from evaluation.loop import Batch, Prediction
 from evaluation.question_record import question_records, read_trace, write_questions, write_trace
 from evaluation.report.runs import read_run
-from models.engines.interface import Answer
+from models.engines.interface import Answer, Usage
 from models.engines.settings import EngineSettings
-from models.engines.usage import Usage
 from models.item import Item, decide
 from models.scheduling.asking import Missing
 from models.trace import Trace, start_trace

@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 
 from models import cooperation
 from models.cooperation import Team, engine_settings, reasoning_model
-from models.engines.interface import Answer, EngineError
+from models.engines.interface import Answer, EngineError, Usage
 from models.engines.scripted import ScriptedEngine
 from models.engines.settings import EngineSettings
 from models.engines.transformers_engine.engine import TransformersEngine
-from models.engines.usage import Usage
 from models.item import Item
 from models.reasoning import Reasoning
 from models.scheduling.clock import Allowance

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from evaluation.questions import QuestionRow
-from models.engines.answering.scoring import ScoringSettings
+from models.engines.answering.rendering import ScoringSettings
 from models.engines.answering.solvers import SOLVERS
 from models.engines.settings import EngineSettings
 from models.engines.transformers_engine.causal_lm import CausalLM

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from models.engines.answering.ways import WRITE
+from models.engines.answering.solvers import WRITE
 from models.engines.process.supervised import SupervisedEngine
 from models.engines.registry import create_engine, start_engine
 from models.engines.settings import EngineSettings

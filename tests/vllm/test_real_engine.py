@@ -6,7 +6,7 @@ from typing import cast
 import psutil
 import pytest
 
-from models.engines.answering.ways import DECODE, LABEL, PMI, TEXT, WRITE, way_of
+from models.engines.answering.solvers import DECODE, LABEL, PMI, TEXT, WRITE, way_of
 from models.engines.interface import Answer, LostEngineError
 from models.engines.process.supervised import SupervisedEngine
 from models.engines.settings import EngineSettings, Scoring

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from models.engines.usage import Usage
+from models.engines.interface import Usage
 from prompts.answer_space import Choice, Selection, Text
 
 ScoringRow = tuple[str | None, list[int], list[list[int]]]

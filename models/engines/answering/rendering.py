@@ -1,9 +1,18 @@
-"""Messages to tokens, with the model's own chat template where it has one."""
+"""Messages to tokens by the model's own chat template, the limits in tokens, and the head that chats share."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from models.engines.answering.language_model import Coder
 from prompts.prompt import Message, Prompt
+
+
+@dataclass(frozen=True)
+class ScoringSettings:
+    """Limits in tokens: of a padded batch, and of one prompt."""
+
+    token_budget: int
+    max_prompt_tokens: int
 
 
 def render(model: Coder, messages: Sequence[Message], cue: str = "") -> str:
@@ -40,3 +49,21 @@ def question_tokens(model: Coder, prompt: Prompt, user: str, limit: int) -> list
 def statement_tokens(model: Coder, prompt: Prompt, limit: int) -> list[int]:
     """Return the tokens of the bare question and its cue as plain text, whose natural continuation is the answer."""
     return fit(model.tokenizer.encode(f"{prompt.bare.strip()}\n{prompt.cue}".strip()) or [model.pad], limit)
+
+
+def by_head(
+    model: Coder, systems: Sequence[str | None], prompts: Sequence[Sequence[int]]
+) -> Iterator[tuple[list[int], list[int]]]:
+    """Group prompts by the tokens of their head: yield the shared tokens, none for the rest, and the prompts' indices.
+
+    A head is computed once for all prompts behind it; `None` instead of a system message means no chat and no head.
+    """
+    left = set(range(len(prompts)))
+    for system in dict.fromkeys(systems):
+        shared = [] if system is None else head(model, system)
+        same = [i for i in sorted(left) if systems[i] == system and list(prompts[i][: len(shared)]) == shared]
+        if same and shared:
+            left -= set(same)
+            yield shared, same
+    if left:
+        yield [], sorted(left)

@@ -1,20 +1,36 @@
-"""The ways to answer, put to work: each prompt goes to the solver of its way, whichever engine runs the model."""
+"""The ways to answer: which way a prompt's answer space and the settings select, and the solver of each way."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 
-from models.engines.answering.constrained_decoding import decode_labels
-from models.engines.answering.label_scoring import score_labels
 from models.engines.answering.language_model import AdaptedModel, LanguageModel
-from models.engines.answering.option_scoring import score_pmi, score_texts
-from models.engines.answering.scoring import ScoringSettings
-from models.engines.answering.span_copying import copy_spans
-from models.engines.answering.span_scoring import answer_spans
-from models.engines.answering.text_decoding import write_texts
-from models.engines.answering.ways import COPY, DECODE, LABEL, PMI, SPANS, TEXT, WRITE
-from models.engines.interface import Answer
-from prompts.answer_space import Choice, Selection, best_labels
+from models.engines.answering.option_scoring import score_labels, score_pmi, score_texts
+from models.engines.answering.rendering import ScoringSettings
+from models.engines.answering.spans import answer_spans, copy_spans
+from models.engines.answering.writing import decode_labels, write_texts
+from models.engines.interface import NO_LIMIT, Answer, Usage
+from models.engines.model_registry import template_text
+from models.engines.settings import EngineSettings
+from prompts.answer_space import AnswerSpace, Choice, Selection, Spans, best_labels
 from prompts.prompt import Prompt
 from utilities.grouping import grouped, in_order
+
+LABEL, TEXT, PMI, DECODE, SPANS, COPY, WRITE = "label", "text", "pmi", "decode", "spans", "copy", "write"
+_NEED_TEXTS = (TEXT, PMI)
+
+
+def way_of(space: AnswerSpace, settings: EngineSettings) -> str:
+    """Return the way that the settings select for this answer space.
+
+    Options without texts, such as the steps of a rating, are scored by their labels.
+    """
+    if isinstance(space, Choice | Selection):
+        way = settings.choice if isinstance(space, Choice) else settings.selection
+        return LABEL if way in _NEED_TEXTS and not space.texts else way
+    if isinstance(space, Spans):
+        return COPY if settings.spans == WRITE else SPANS
+    return WRITE
+
 
 Solver = Callable[[LanguageModel, Sequence[Prompt], ScoringSettings], list[Answer]]
 Scorer = Callable[[LanguageModel, Sequence[Prompt], ScoringSettings], list[tuple[float, ...]]]
@@ -31,24 +47,6 @@ def solve(
     return in_order(
         grouped(ways), lambda way, indices: SOLVERS[way](model, [prompts[index] for index in indices], limits)
     )
-
-
-def solve_by_adapter(
-    model: AdaptedModel, prompts: Sequence[Prompt], ways: Sequence[str], limits: ScoringSettings, own: str
-) -> list[Answer]:
-    """Answer every prompt as `solve` does, with the prompt's adapter, or `own` where the prompt names none.
-
-    Raises:
-        EngineError: the model could not score them in time, or an adapter was not loaded.
-    """
-
-    def solved(adapter: str, indices: Sequence[int]) -> list[Answer]:
-        model.use(adapter)
-        return solve(model, [prompts[index] for index in indices], [ways[index] for index in indices], limits)
-
-    groups = grouped([own if prompt.adapter is None else prompt.adapter for prompt in prompts])
-    # Beginning with the adapter in use saves a switch.
-    return in_order(dict(sorted(groups.items(), key=lambda group: group[0] != model.adapter)), solved)
 
 
 def _scored(scorer: Scorer) -> Solver:
@@ -75,3 +73,42 @@ SOLVERS: Mapping[str, Solver] = {
     COPY: copy_spans,
     WRITE: write_texts,
 }
+
+
+class SolvingEngine:
+    """The part that engines share: it solves prompts with a language model, grouped by adapter and way."""
+
+    def __init__(self, model: AdaptedModel, settings: EngineSettings) -> None:
+        """Take over a loaded model; the settings' chat template replaces the one of its tokenizer."""
+        self._model, self._settings = model, settings
+        template = template_text(settings.chat_template)
+        if template is not None:
+            model.tokenizer.chat_template = template
+
+    def answer(
+        self, prompts: Sequence[Prompt], ways: Sequence[str] | None = None, seconds: float = NO_LIMIT
+    ) -> list[Answer]:
+        """Answer every prompt, in order; prompts with the same adapter and way share their batches.
+
+        Raises:
+            EngineError: the timeout came before all was scored, or an adapter was not loaded.
+        """
+        self._model.deadline = time.monotonic() + seconds
+        ways = ways or [way_of(prompt.space, self._settings) for prompt in prompts]
+
+        def solved(adapter: str, indices: Sequence[int]) -> list[Answer]:
+            self._model.use(adapter)
+            return solve(self._model, [prompts[i] for i in indices], [ways[i] for i in indices], self._limits)
+
+        own = self._settings.adapter
+        groups = grouped([own if prompt.adapter is None else prompt.adapter for prompt in prompts])
+        # Beginning with the adapter in use saves a switch.
+        return in_order(dict(sorted(groups.items(), key=lambda group: group[0] != self._model.adapter)), solved)
+
+    def usage(self) -> Usage:
+        """Return the running totals of tokens and seconds."""
+        return self._model.usage
+
+    @property
+    def _limits(self) -> ScoringSettings:
+        return ScoringSettings(self._settings.token_budget, self._settings.max_prompt_tokens)

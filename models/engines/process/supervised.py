@@ -1,12 +1,20 @@
-"""An engine in another process, watched: one that hangs is killed, one that died is started anew."""
+"""Supervision of an engine in another process: a process that hangs is killed, one that died is started again."""
 
+import contextlib
 import logging
+import os
+import signal
+import socket
+import struct
+import subprocess
 import sys
 import time
 import weakref
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 
 from models.engines.interface import (
     NO_LIMIT,
@@ -15,27 +23,106 @@ from models.engines.interface import (
     GoneEngineError,
     LostEngineError,
     StartingEngineError,
+    Usage,
 )
-from models.engines.process.wire import Json, answer_from_json, fields_from_json, prompt_to_json
-from models.engines.process.worker_process import WorkerGoneError, WorkerProcess
+from models.engines.process.wire import Json, answer_from_json, fields_from_json, prompt_to_json, receive, send
 from models.engines.settings import EngineSettings
-from models.engines.usage import Usage
 from prompts.prompt import Prompt
 from utilities.errors import UserError
+from utilities.files import ROOT
 
 WORKER = (sys.executable, "-m", "models.engines.process.worker")
 _MOST_LOSSES_IN_A_ROW = 5
 _MOST_FAILURES_IN_A_ROW = 4
 _BROKEN, _OUT_OF_MEMORY = ("CUDA error", "AcceleratorError"), ("out of memory", "OutOfMemory", "MemoryError")
-"""After the former a process answers nothing any more; the latter says nothing against it."""
+"""A process with the former error answers nothing any more; the latter error leaves it usable."""
 _LONGEST_PAUSE = 60.0
-"""Before a process is started again that died while starting: a GPU's memory may not be free yet."""
-_KEPT_FOR_THE_REPLY = 0.1  # of the time given: what the engine cut short still has to come back
+"""In seconds, before a process that died while it started is started again: a GPU's memory may not be free yet."""
+_KEPT_FOR_THE_REPLY = 0.1  # share of the timeout: answers that the engine cuts short still have to come back
+_SECONDS_A_MESSAGE = 2  # within one message neither side has anything to wait for
+_SECONDS_TO_END = 0.3  # the evaluator's clock runs while a process is waited for
 _LOG = logging.getLogger("shopalign")
 
 
+class WorkerGoneError(Exception):
+    """The process died or does not keep to the protocol."""
+
+
+class WorkerProcess:
+    """A process of its own session, so that whatever it starts is killed with it."""
+
+    def __init__(self, command: Sequence[str], greeting: Json) -> None:
+        """Start `command` with the number of its socket as last argument, and send it `greeting`."""
+        self._link, theirs = Pipe()
+        _limit_message_time(self._link)
+        with theirs:
+            self._process = subprocess.Popen(
+                [*command, str(theirs.fileno())],
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+                cwd=ROOT,
+            )
+        self.started = time.monotonic()
+        self.tell(greeting)
+
+    @property
+    def pid(self) -> int:
+        """The process id, which is also that of its session."""
+        return self._process.pid
+
+    def tell(self, message: Json) -> None:
+        """Send one message.
+
+        Raises:
+            WorkerGoneError: it cannot be delivered.
+        """
+        try:
+            send(self._link, message)
+        except OSError as error:
+            raise WorkerGoneError(str(error)) from error
+
+    def hear(self, seconds: float) -> Json | None:
+        """Return the next message, nothing when none comes within `seconds`.
+
+        Raises:
+            WorkerGoneError: none will come.
+        """
+        try:
+            # A poll of many years is an error on some systems.
+            return receive(self._link) if self._link.poll(min(max(seconds, 0.0), 1e6)) else None
+        except (EOFError, OSError, ValueError) as error:
+            raise WorkerGoneError(self._ending() or f"{type(error).__name__}: {error}") from error
+
+    def kill(self) -> None:
+        """End the process and all that it started; one that is gone already is fine."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._link.close()
+        try:
+            self._process.wait(_SECONDS_TO_END)
+        except subprocess.TimeoutExpired:
+            _LOG.warning("process %d takes its time to end", self.pid)
+
+    def _ending(self) -> str:
+        """Return how the process ended; it has closed its socket, so its end is near."""
+        try:
+            code = self._process.wait(_SECONDS_TO_END)
+        except subprocess.TimeoutExpired:
+            return ""
+        return f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+
+
+def _limit_message_time(link: Connection) -> None:
+    """Set a timeout for reads and writes of one message, because a stopped process reads nothing."""
+    limit = struct.pack("@ll", _SECONDS_A_MESSAGE, 0)
+    with socket.socket(fileno=os.dup(link.fileno())) as end:
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+
+
 class SupervisedEngine:
-    """Hands prompts to an engine in another process and waits no longer for the answers than it was told."""
+    """Hands prompts to an engine in another process, with a timeout for the answers."""
 
     def __init__(self, settings: EngineSettings, command: Sequence[str] = WORKER) -> None:
         """Start the engine and wait until it is ready.
@@ -55,14 +142,14 @@ class SupervisedEngine:
         except LostEngineError as error:
             self.close()
             raise UserError(
-                f"the engine's process did not get ready ({error}): what it wrote before says why; "
-                "one that was killed most likely ran out of memory"
+                f"the engine's process did not get ready ({error}): its own lines above give the cause; "
+                "a killed process most likely ran out of memory"
             ) from error
 
     def answer(
         self, prompts: Sequence[Prompt], ways: Sequence[str] | None = None, seconds: float = NO_LIMIT
     ) -> Sequence[Answer | None]:
-        """Answer every prompt within `seconds`; nothing stands for what the engine returned that is no answer.
+        """Answer every prompt within `seconds`; None replaces a returned value that is no answer.
 
         Raises:
             StartingEngineError: the engine is not ready within that time.
@@ -90,11 +177,11 @@ class SupervisedEngine:
         return answers
 
     def usage(self) -> Usage:
-        """Return what was read and written by the processes so far, as they last told."""
+        """Return the totals that the processes reported last."""
         return self._usage
 
     def describe(self) -> Mapping[str, object]:
-        """Return what the engine told of itself when it was ready."""
+        """Return the description that the engine gave when it was ready."""
         return self._described
 
     @property
@@ -160,14 +247,14 @@ class SupervisedEngine:
         return reply
 
     def _failed(self, detail: str) -> EngineError:
-        """Return the error to raise; a process that seems to answer nothing any more is replaced."""
+        """Return the error to raise; a process that no longer answers is replaced."""
         self._failures += not any(word in detail for word in _OUT_OF_MEMORY)
         if self._failures < _MOST_FAILURES_IN_A_ROW and not any(word in detail for word in _BROKEN):
             return EngineError(detail)
         return self._lost("engine broken", detail)
 
     def _lost(self, event: str, detail: str, pause: float = 0.0) -> LostEngineError:
-        """Replace the process without waiting for the new one, or once `pause` is over."""
+        """Replace the process, at once or after `pause` seconds, without waiting for the new one."""
         self.events[event] += 1
         _LOG.warning("%s (%s)", event, detail)
         self._losses += 1

@@ -1,9 +1,9 @@
-"""An engine in a process of its own, so that it can be stopped when it hangs and replaced when it dies.
+"""An engine in its own process, which the package kills when it hangs and replaces when it dies.
 
     python -m models.engines.process.worker FD
 
-FD is the number of an open socket to the package that started the process. The first message that comes in are the
-engine's settings. There is nothing to be typed here: `models.engines.process.supervised` starts it.
+FD is the number of an open socket to the package, which starts this process (`models.engines.process.supervised`). The
+first message on it holds the engine's settings. This is no command for people.
 """
 
 import logging
@@ -16,16 +16,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from multiprocessing.connection import Connection
 
+from models.engines.answering.solvers import LABEL, WRITE
 from models.engines.interface import Engine, LostEngineError
-from models.engines.process.warm_up import warm_up
 from models.engines.process.wire import Json, answer_to_json, prompt_from_json, receive, send
 from models.engines.registry import create_engine
 from models.engines.settings import EngineSettings
+from prompts.answer_space import Choice, Text
+from prompts.prompt import Prompt
 from utilities.errors import UserError
 from utilities.typed_yaml import build
 
 _LOG = logging.getLogger("shopalign")
 _SECONDS_BETWEEN_LOOKS = 1.0
+_LINES = "\n".join(f"{number}. a bottle of steel that keeps water cold for {number} hours" for number in range(8))
+_CHOICE = Prompt("", f"Which of these is a bottle?\n{_LINES}", Choice(tuple("01234567")), fallback="0")
+_TEXT = Prompt("", "Describe a bottle of steel.", Text(8, stop=()), fallback="A bottle.")
+_ROUNDS = 2
 
 
 def main(argv: Sequence[str], make: Callable[[EngineSettings], Engine] = create_engine) -> int:
@@ -33,7 +39,7 @@ def main(argv: Sequence[str], make: Callable[[EngineSettings], Engine] = create_
     link = Connection(int(argv[0]))
     # Nothing that the engine starts may hold the socket open when this process has ended.
     os.set_inheritable(link.fileno(), False)
-    # What libraries print must not mix with what the evaluator reads.
+    # The output of libraries must not mix with the evaluator's.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     try:
@@ -72,12 +78,25 @@ def _reply(engine: Engine, request: Json) -> Json:
         prompts = [prompt_from_json(prompt) for prompt in request["prompts"]]
         answers = [answer_to_json(answer) for answer in engine.answer(prompts, request["ways"], request["seconds"])]
     except LostEngineError:
-        # What the engine consists of is gone: only a new process helps.
+        # The engine's own processes are gone: only a new worker helps.
         raise
-    except Exception as error:  # noqa: BLE001 - whatever it is, the package answers without this engine's help
+    except Exception as error:  # noqa: BLE001 - the package answers by its fallbacks
         _LOG.warning("the engine failed on %d prompts: %s: %s", len(request["prompts"]), type(error).__name__, error)
         return {"error": f"{type(error).__name__}: {error}", "usage": asdict(engine.usage())}
     return {"answers": answers, "usage": asdict(engine.usage())}
+
+
+def warm_up(engine: Engine) -> None:
+    """Ask two small questions before the clock runs, so that kernels are compiled and the engine's speed is known.
+
+    Loading and compiling belong to the first call, so only the usage of the second is kept.
+    """
+    try:
+        for _ in range(_ROUNDS):
+            engine.usage().clear()
+            engine.answer((_CHOICE, _TEXT), (LABEL, WRITE))
+    except Exception as error:  # noqa: BLE001 - the same fault meets real questions, where it is counted
+        _LOG.warning("warming up failed: %s: %s", type(error).__name__, error)
 
 
 if __name__ == "__main__":

@@ -1,19 +1,19 @@
-"""Greedy decoding in batches, with a say for each row in which tokens may come next."""
+"""Greedy decoding in batches, in which each row limits the tokens that may come next."""
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import torch
 from transformers import DynamicCache
 
-from models.engines.answering.constrained_decoding import LabelList
 from models.engines.answering.language_model import Coder, WritingRow
-from models.engines.answering.scoring import by_head
-from models.engines.answering.text_decoding import text_is_complete, text_of
+from models.engines.answering.rendering import by_head
 from models.engines.answering.token_tree import batches_by_budget, grow_tree, pack_trees
-from models.engines.transformers_engine.forward import ForwardModel, PrefixCache
+from models.engines.answering.writing import LabelList, text_is_complete, text_of
+from models.engines.interface import Usage
 from prompts.answer_space import Text
 
 _WIDER = 4
@@ -21,6 +21,42 @@ _LOG = logging.getLogger("shopalign")
 
 AllowedTokens = Callable[[Sequence[int]], Sequence[int] | None]
 """Given the tokens decoded so far: the tokens that may follow, none when the row is done, `None` for any."""
+
+
+@dataclass(frozen=True)
+class PrefixCache:
+    """Keys and values of the tokens that several prompts begin with, a pair of [1, heads, tokens, size] a layer."""
+
+    tokens: tuple[int, ...]
+    layers: tuple[tuple[torch.Tensor, torch.Tensor], ...]
+
+    def expanded(self, rows: int) -> DynamicCache:
+        """Return a fresh cache for `rows` rows; the tensors are shared until the model appends to them."""
+        cache = DynamicCache()
+        for index, (keys, values) in enumerate(self.layers):
+            cache.update(keys.expand(rows, -1, -1, -1), values.expand(rows, -1, -1, -1), index)
+        return cache
+
+
+class ForwardModel(Coder, Protocol):
+    """The forward pass that decoding repeats; `CausalLM` documents the methods and attributes."""
+
+    usage: Usage
+    deadline: float
+
+    def prefix(self, tokens: Sequence[int]) -> PrefixCache:
+        """Return the cache of a prefix."""
+        ...
+
+    def forward(
+        self, ids: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor, cache: DynamicCache | None
+    ) -> torch.Tensor:
+        """Return the last hidden states, [batch, length, size]."""
+        ...
+
+    def log_probabilities(self, states: torch.Tensor) -> Iterator[torch.Tensor]:
+        """Yield log-probabilities, [rows, vocabulary], for [n, size] hidden states."""
+        ...
 
 
 @dataclass
@@ -55,7 +91,7 @@ Reader = Callable[[Sequence[int]], str]
 
 
 def constrained(model: Coder, row: WritingRow) -> tuple[Row, Reader]:
-    """Return the row that writes what the space asks for, and how its tokens are read."""
+    """Return the row that writes a member of the answer space, and the reader of its tokens."""
     space = row.space
     if isinstance(space, Text):
         free = Row(
@@ -67,7 +103,7 @@ def constrained(model: Coder, row: WritingRow) -> tuple[Row, Reader]:
 
 
 def write(model: ForwardModel, rows: Sequence[WritingRow], budget: int) -> list[str]:
-    """Write what each row's space asks for; see `LanguageModel.write_rows`."""
+    """Write a member of each row's answer space; see `LanguageModel.write_rows`."""
     pairs = [constrained(model, row) for row in rows]
     decode_behind_head(model, [row.system for row in rows], [row for row, _ in pairs], budget)
     return [read(row.tokens) for row, read in pairs]
@@ -112,7 +148,7 @@ def _is_late(model: ForwardModel, rows: Sequence[Row]) -> bool:
 
 
 def decode_behind_head(model: ForwardModel, systems: Sequence[str], rows: Sequence[Row], budget: int) -> None:
-    """Decode all `rows`; what chats with one system message share is computed once.
+    """Decode all `rows`; the head that chats with one system message share is computed once.
 
     Rows are sorted by length, so that the padded prompts of a batch hold at most `_WIDER` times `budget` tokens: every
     step reads all weights once whatever the batch, so few large batches are faster than many small ones.

@@ -11,19 +11,19 @@ from models.engines.interface import EngineError
 
 
 class AdapterSet(Protocol):
-    """The adapters of one model; one of them is at work, or none."""
+    """The adapters of one model; one of them is in use, or none."""
 
     def use(self, name: str) -> None:
-        """Put the adapter of this name to work, "" for none."""
+        """Switch to the adapter of this name, "" for none."""
         ...
 
 
-def put_on(model: Any, folders: Mapping[str, Path | None]) -> AdapterSet:
-    """Put adapters on a model and the first of them to work.
+def attach(model: Any, folders: Mapping[str, Path | None]) -> AdapterSet:
+    """Attach adapters to a model, and use the first of them.
 
-    `folders` is where each lies, by the name that `use` will be told; None stands for the base without any. A single
-    one is merged in place, so that it costs neither memory nor speed. Several keep the base's tensors that any of them
-    changes, so that going back is exact.
+    `folders` are their folders by the name that `use` takes; None stands for the base without an adapter. A single
+    adapter is merged in place, so that it costs neither memory nor speed. Several keep the base's tensors that any of
+    them changes, so that a switch back is exact.
 
     Raises:
         UserError: an adapter cannot be read or belongs to another base.
@@ -41,7 +41,7 @@ def put_on(model: Any, folders: Mapping[str, Path | None]) -> AdapterSet:
 
 
 class _Only:
-    """The only adapter, or none, and no way to another."""
+    """A single adapter, or none: a switch to another is refused."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -78,7 +78,7 @@ class _Merged:
 
 
 class _Beside:
-    """Quantised layers, whose packed weights nothing can be added to: the change is computed beside each of them."""
+    """Quantised layers: nothing can be added to their packed weights, so the change is computed beside each layer."""
 
     def __init__(self, modules: Mapping[str, Any], changes: Mapping[str, Changes]) -> None:
         self._modules, self._changes = modules, changes
@@ -102,7 +102,7 @@ def _require(name: str, known: Container[str]) -> None:
 
 
 def _adding(change: Change) -> Callable[[Any, tuple[torch.Tensor, ...], torch.Tensor], torch.Tensor]:
-    """Make a hook that adds what the change makes of a layer's input to the layer's output."""
+    """Make a hook that adds the change, applied to a layer's input, to the layer's output."""
     placed: dict[tuple[torch.device, torch.dtype], tuple[torch.Tensor, torch.Tensor]] = {}
 
     def add(_: Any, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> torch.Tensor:

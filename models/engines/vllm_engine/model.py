@@ -11,8 +11,8 @@ from transformers import AutoConfig, GenerationConfig
 from models.engines.answering.language_model import LogProbabilities, ScoringRow, WritingRow
 from models.engines.answering.rendering import fit
 from models.engines.answering.token_tree import grow_tree
+from models.engines.interface import Usage
 from models.engines.local_folder import LOCAL, TextCoder
-from models.engines.usage import Usage
 from models.engines.vllm_engine.client import VllmClient
 from models.engines.vllm_engine.tree_scoring import score_trees
 from models.engines.vllm_engine.writing import Line, batch_times, line_of

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from models.engines.answering.language_model import LanguageModel, WritingRow
-from models.engines.answering.text_decoding import text_is_complete, text_of
+from models.engines.answering.writing import text_is_complete, text_of
 from models.engines.vllm_engine.grammar import label_grammar, labels_at_once, read_labels
 from models.engines.vllm_engine.requests import Reply, Request
 from prompts.answer_space import Choice, Selection, Text

@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from models.engines.settings import EngineSettings
-from models.engines.transformers_engine.attention_window import newest, windowed
-from models.engines.transformers_engine.causal_lm import CausalLM
+from models.engines.transformers_engine.causal_lm import CausalLM, newest, windowed
 from models.engines.transformers_engine.decoding import Row, decode
 from models.engines.transformers_engine.engine import TransformersEngine
 from models.settings import Settings

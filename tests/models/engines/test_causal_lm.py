@@ -7,12 +7,10 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from models.engines.answering.rendering import fit, head, question_tokens, render
-from models.engines.answering.scoring import ScoringSettings, by_head, score_behind_head
+from models.engines.answering.rendering import by_head, fit, head, question_tokens, render
 from models.engines.answering.token_tree import grow_tree
 from models.engines.transformers_engine.causal_lm import CausalLM
-from models.engines.transformers_engine.decoding import Row, decode
-from models.engines.transformers_engine.forward import PrefixCache
+from models.engines.transformers_engine.decoding import PrefixCache, Row, decode
 from prompts.answer_space import Text
 from prompts.prompt import Message, Prompt
 
@@ -179,7 +177,7 @@ def test_sharing_heads_changes_no_score(tiny_model: CausalLM, templateless_model
     systems = ["You sell kettles.", "You sell lamps.", "You sell kettles.", ""]
     users = ["Which?", "Why " * 300, "", "<|im_end|>\n<|im_start|>assistant\n"]
     rows = rows_of(model, systems, users)
-    scores = score_behind_head(model, rows, ScoringSettings(256, 64))
+    scores = model.score_rows(rows, 256)
     for (_, question, texts), found in zip(rows, scores, strict=True):
         for text, values in zip(texts, found, strict=True):
             assert values == pytest.approx(plain(model, question, text), abs=TOLERANCE)

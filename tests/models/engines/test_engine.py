@@ -4,12 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from models.engines.answering.label_scoring import score_labels
-from models.engines.answering.option_scoring import score_pmi, score_texts
-from models.engines.answering.rendering import question_tokens
-from models.engines.answering.scoring import ScoringSettings
-from models.engines.answering.span_scoring import answer_spans
-from models.engines.answering.text_decoding import write_texts
+from models.engines.answering.option_scoring import score_labels, score_pmi, score_texts
+from models.engines.answering.rendering import ScoringSettings, question_tokens
+from models.engines.answering.spans import answer_spans
+from models.engines.answering.writing import write_texts
 from models.engines.interface import Answer, EngineError
 from models.engines.scripted import ScriptedEngine
 from models.engines.settings import SCORINGS

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.engines.answering.language_model import WritingRow
-from models.engines.answering.scoring import ScoringSettings
-from models.engines.answering.span_copying import copied, copy_spans
-from models.engines.answering.ways import way_of
+from models.engines.answering.rendering import ScoringSettings
+from models.engines.answering.solvers import way_of
+from models.engines.answering.spans import copied, copy_spans
 from models.engines.settings import EngineSettings
 from models.engines.transformers_engine.causal_lm import CausalLM
 from models.engines.transformers_engine.engine import TransformersEngine

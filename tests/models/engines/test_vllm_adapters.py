@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 import torch
 
-from models.engines.answering.ways import way_of
+from models.engines.answering.solvers import way_of
 from models.engines.interface import EngineError
 from models.engines.settings import Scoring
 from models.engines.transformers_engine.causal_lm import CausalLM

@@ -7,7 +7,7 @@ from typing import cast
 
 import pytest
 
-from models.engines.answering.ways import WRITE, way_of
+from models.engines.answering.solvers import WRITE, way_of
 from models.engines.interface import EngineError, LostEngineError
 from models.engines.settings import Scoring, VllmSettings
 from models.engines.transformers_engine.causal_lm import CausalLM

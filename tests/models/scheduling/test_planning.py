@@ -6,10 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.engines.interface import NO_LIMIT, Answer
+from models.engines.interface import NO_LIMIT, Answer, Usage
 from models.engines.scripted import ScriptedEngine
 from models.engines.settings import EngineSettings
-from models.engines.usage import Usage
 from models.scheduling.asking import Asking, Missing, combined
 from models.scheduling.clock import Allowance, ClockSettings
 from models.scheduling.planning import EVIDENCE, Speed, Work, efforts, plan, together, work_of

@@ -1,20 +1,24 @@
-"""Phrases copied from the question, chosen by the model's probabilities.
+"""Phrases copied from the question: chosen by their probabilities, or written and looked up.
 
-A phrase's score is log P(phrase | cue) - share x log P(phrase | neutral cue), the cues following the same text: what
-asking for this entity or aspect makes of a phrase that the text makes likely in any case.
+A scored phrase gets log P(phrase | cue) - share x log P(phrase | neutral cue), with both cues behind the same text: how
+much more probable the question for this entity or aspect makes the phrase than the text alone does. Written phrases are
+cheaper, and fit models that follow instructions.
 """
 
 from collections.abc import Sequence
 
-from models.engines.answering.language_model import Coder, LanguageModel, ScoringRow
-from models.engines.answering.rendering import fit
-from models.engines.answering.scoring import ScoringSettings
+from models.engines.answering.language_model import Coder, LanguageModel, ScoringRow, WritingRow
+from models.engines.answering.rendering import ScoringSettings, fit, question_tokens
 from models.engines.interface import Answer
-from prompts.answer_space import Spans
+from prompts.answer_space import Spans, Text
 from prompts.phrases import phrases, without_overlap
 from prompts.prompt import Prompt
 from retrieval.bm25 import best_first
 
+_TOKENS_PER_WORD = 2
+_LEAST_TOKENS = 8
+_SEPARATORS = str.maketrans(dict.fromkeys(";、，\n", ","))
+_EDGES = " \t'\"`*.[]()“”‘’«»「」-"
 _MOST_STARTS = 16  # of a review's hundred words, those that could begin the phrase by their first token
 _MOST_PHRASES = 2000  # five hundred words; the tail of a longer text is not read
 _MOST_COMPARED = 400
@@ -36,12 +40,11 @@ def answer_spans(model: LanguageModel, prompts: Sequence[Prompt], settings: Scor
 
 
 def _candidates(prompt: Prompt) -> list[str]:
-    assert isinstance(prompt.space, Spans)
-    return phrases(prompt.space)[:_MOST_PHRASES]
+    return phrases(_space(prompt))[:_MOST_PHRASES]
 
 
 def phrase_tokens(model: Coder, phrase: str) -> list[int]:
-    """Return the tokens of a phrase and of the end of its line, which tells it from one that goes on."""
+    """Return the tokens of a phrase and of the end of its line, which excludes longer phrases."""
     return _tokens(model, phrase + _END)
 
 
@@ -52,7 +55,7 @@ def _tokens(model: Coder, phrase: str) -> list[int]:
 def _promising(
     model: LanguageModel, prompts: Sequence[Prompt], candidates: Sequence[list[str]], settings: ScoringSettings
 ) -> list[list[str]]:
-    """Keep of a long text the phrases whose first token scores best; one forward pass of the text tells all of them."""
+    """Keep of a long text the phrases with the best first tokens, which one forward pass of the text scores."""
     firsts = [[_tokens(model, phrase)[0] for phrase in found] for found in candidates]
     long = [index for index, first in enumerate(firsts) if len(set(first)) > _MOST_STARTS]
     starts: list[Continuations] = [[[token] for token in dict.fromkeys(firsts[index])] for index in long]
@@ -76,7 +79,7 @@ def _scores(
 def span_row(
     model: Coder, prompt: Prompt, found: Continuations, settings: ScoringSettings
 ) -> tuple[ScoringRow, tuple[int, int]]:
-    """Return what is scored for a prompt, and how many tokens the cue and the neutral cue have.
+    """Return the row that scores a prompt's phrases, and how many tokens the cue and the neutral cue have.
 
     The continuations are all phrases behind the cue, then all phrases behind the neutral cue.
     """
@@ -94,7 +97,31 @@ def _difference(prompt: Prompt, cues: tuple[int, int], scored: Sequence[Sequence
 
 def _chosen(prompt: Prompt, candidates: Sequence[str], scores: Sequence[float]) -> Answer:
     """Take the best phrase, and others apart from it that are nearly as good."""
-    assert isinstance(prompt.space, Spans)
     order = best_first(scores)
     close = [candidates[index] for index in order if scores[index] > scores[order[0]] - _CLOSE]
-    return Answer(", ".join(without_overlap(prompt.space.source, close, prompt.space.max_spans)))
+    return Answer(", ".join(without_overlap(_space(prompt).source, close, _space(prompt).max_spans)))
+
+
+def copy_spans(model: LanguageModel, prompts: Sequence[Prompt], settings: ScoringSettings) -> list[Answer]:
+    """Write phrases and keep those that the source has; the text is empty where it has none of them."""
+    texts = model.write_rows([_row(model, prompt, settings) for prompt in prompts], settings.token_budget)
+    return [Answer(copied(_space(prompt), text)) for prompt, text in zip(prompts, texts, strict=True)]
+
+
+def copied(space: Spans, text: str) -> str:
+    """Return the phrases of `text` that the source has, spelled as there, separated by commas."""
+    known = {phrase.lower(): phrase for phrase in phrases(space)}
+    written = (part.strip(_EDGES).lower() for part in text.translate(_SEPARATORS).split(","))
+    found = dict.fromkeys(known[part] for part in written if part in known)
+    return ", ".join(without_overlap(space.source, list(found), space.max_spans))
+
+
+def _row(model: LanguageModel, prompt: Prompt, settings: ScoringSettings) -> WritingRow:
+    words = _space(prompt).max_spans * _space(prompt).max_words
+    tokens = question_tokens(model, prompt, prompt.user, settings.max_prompt_tokens)
+    return WritingRow(prompt.system, tokens, Text(words), max(_LEAST_TOKENS, _TOKENS_PER_WORD * words))
+
+
+def _space(prompt: Prompt) -> Spans:
+    assert isinstance(prompt.space, Spans)
+    return prompt.space

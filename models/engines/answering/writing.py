@@ -1,22 +1,58 @@
-"""Labels written token by token, allowed tokens only: the way that scoring is compared with."""
+"""Greedy writing: free text, trimmed to its answer space, and labels from allowed tokens only.
+
+Writing labels is what scoring them is compared with.
+"""
 
 from collections.abc import Sequence
 
 from models.engines.answering.language_model import Coder, LanguageModel, WritingRow
-from models.engines.answering.rendering import question_tokens
-from models.engines.answering.scoring import ScoringSettings
+from models.engines.answering.rendering import ScoringSettings, question_tokens
 from models.engines.interface import Answer
-from prompts.answer_space import AnswerSpace, Choice, Selection
+from prompts.answer_space import AnswerSpace, Choice, Selection, Text
 from prompts.prompt import Prompt
+from prompts.trimming import trim
+
+_TOKENS_PER_WORD = 2  # English takes 1.3 tokens a word, product titles with numbers about two
+_LEAST_TOKENS = 16
+
+
+def write_texts(model: LanguageModel, prompts: Sequence[Prompt], settings: ScoringSettings) -> list[Answer]:
+    """Write one text a prompt; it ends at a stop, at its word limit or where the model ends it."""
+    rows = [_text_row(model, prompt, settings.max_prompt_tokens) for prompt in prompts]
+    texts = model.write_rows(rows, settings.token_budget)
+    return [Answer(trim(text, _text(prompt))) for prompt, text in zip(prompts, texts, strict=True)]
+
+
+def text_is_complete(model: Coder, tokens: Sequence[int], space: Text) -> bool:
+    """Return whether a text needs no further token: it was ended, holds a stop or has more words than it may."""
+    if not tokens:
+        return False
+    text = text_of(model, tokens).lstrip()
+    return tokens[-1] in model.ends or len(text.split()) > space.max_words or any(stop in text for stop in space.stop)
+
+
+def text_of(model: Coder, tokens: Sequence[int]) -> str:
+    """Return the text of `tokens` without special tokens."""
+    return str(model.tokenizer.decode(tokens, skip_special_tokens=True))
 
 
 def decode_labels(model: LanguageModel, prompts: Sequence[Prompt], settings: ScoringSettings) -> list[Answer]:
-    """Write one label, or several different ones with commas between them, greedily."""
-    rows = [_row(model, prompt, settings.max_prompt_tokens) for prompt in prompts]
+    """Write one label, or several different ones with commas between them."""
+    rows = [_label_row(model, prompt, settings.max_prompt_tokens) for prompt in prompts]
     return [Answer(text) for text in model.write_rows(rows, settings.token_budget)]
 
 
-def _row(model: Coder, prompt: Prompt, limit: int) -> WritingRow:
+def _text_row(model: Coder, prompt: Prompt, limit: int) -> WritingRow:
+    most = max(_LEAST_TOKENS, _TOKENS_PER_WORD * _text(prompt).max_words)
+    return WritingRow(prompt.system, question_tokens(model, prompt, prompt.user, limit), _text(prompt), most)
+
+
+def _text(prompt: Prompt) -> Text:
+    assert isinstance(prompt.space, Text)
+    return prompt.space
+
+
+def _label_row(model: Coder, prompt: Prompt, limit: int) -> WritingRow:
     assert isinstance(prompt.space, Choice | Selection)
     question = question_tokens(model, prompt, prompt.user, limit)
     return WritingRow(prompt.system, question, prompt.space, LabelList(model, prompt.space).longest)
