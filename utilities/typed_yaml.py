@@ -30,6 +30,8 @@ _KINDS: Mapping[str, str] = {
     "float_type": "it must be a number",
     "string_type": "it must be a text",
     "tuple_type": "it must be a list",
+    "dict_type": "it must be a block of names and values",
+    "pattern_regex": "it must be a regular expression",
     "finite_number": "it must be a finite number",
     "greater_than_equal": "it must be at least {ge}",
     "greater_than": "it must be greater than {gt}",
@@ -114,7 +116,8 @@ def _of_value(error: Mapping[str, Any], noun: str) -> str:
 
 def _name(place: Sequence[int | str]) -> str:
     """Return the name of a field as a person writes it: `engine.adapters[0]`."""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).removeprefix(".")
+    parts = (part for part in place if part != "[key]")  # pydantic's mark of an error in a name, not in its value
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts).removeprefix(".")
 
 
 def _inner(kind: Any, place: Sequence[int | str]) -> Any:

@@ -1,15 +1,15 @@
-"""A model's folder in Hugging Face layout: its tokenizer and its architecture, as both engines read them."""
+"""A model's folder in Hugging Face layout: the tokenizer and the architecture, which both engines read."""
 
 from typing import Any
 
 import transformers
 
 LOCAL = {"local_files_only": True, "trust_remote_code": False}
-"""Arguments of transformers: read files of this machine only, and run no code of a model's folder."""
+"""Arguments of transformers: read local files only, and run no code of a model's folder."""
 INSTALL = (
     "pip install -r requirements.txt && pip install --no-build-isolation -r requirements.txt -r requirements-gpu.txt"
 )
-"""The command that installs what GPUs need."""
+"""The command that installs the packages for GPUs."""
 
 
 def model_class(config: Any) -> Any:

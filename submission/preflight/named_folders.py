@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from models.engines.adapter_config import CONFIG, MATRIX, TENSORS, AdapterConfig, read_adapter_config
-from models.engines.vllm_engine.lora_requests import UNCHANGED, room_for
+from models.engines.vllm_engine.adapters import UNCHANGED, reserved_rank
 from retrieval.products.catalogue import Catalog
 from retrieval.products.manifest import MANIFEST
 from submission.preflight.repository import FailedError, Repository, UsedAdapter, listed
@@ -65,7 +65,7 @@ def _tensors(adapter: UsedAdapter) -> tuple[Tensor, ...]:
     try:
         config = read_adapter_config(adapter.folder)
         if adapter.engine == "vllm":
-            room_for(adapter.folder)
+            reserved_rank(adapter.folder)
     except UserError as error:
         raise FailedError(str(error), "train or copy another adapter, or set engine.adapter to none") from None
     tensors = read_tensors(adapter.folder / TENSORS)

@@ -18,7 +18,7 @@ from models.engines.model_registry import DEFAULT_MODEL, ModelEntry, template_te
 from models.engines.settings import EngineSettings, way_of, weights_folder
 from models.engines.transformers_engine.decoding import write
 from models.engines.transformers_engine.engine import PrefixCache
-from models.engines.vllm_engine.probes import probes
+from models.engines.vllm_engine.tree_scoring import probes
 from models.engines.weights import missing_weights_message
 from models.settings import load_settings
 from prompts.detection import detect_task_type

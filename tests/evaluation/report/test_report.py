@@ -242,7 +242,7 @@ def test_time_is_compared_with_the_limits_of_batch_and_track(tmp_path: Path) -> 
         ("named_entity_recognition", 2),
     ]
     assert [batch.seconds for batch in batches] == pytest.approx([8.0, 4.0])
-    assert "20 % of what the evaluator allows" in written(tmp_path, run.folder)
+    assert "20 % of the evaluator's limit" in written(tmp_path, run.folder)
     found = {time.track.number: time for time in track_times(run)}
     assert list(found) == [2, 3, 5]
     third = found[3]
