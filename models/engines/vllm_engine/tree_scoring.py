@@ -9,7 +9,7 @@ it for any tokens; the first one, the only one on a CPU, for the row's tokens al
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from models.engines.answering.token_tree import TokenTree
+from models.engines.answering.tokens import TokenTree
 from models.engines.interface import EngineError
 from models.engines.vllm_engine.client import VllmClient
 from models.engines.vllm_engine.requests import Reply, Request

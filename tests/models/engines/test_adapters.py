@@ -12,8 +12,7 @@ from safetensors.torch import load_file, save_file
 from models.engines.interface import EngineError
 from models.engines.registry import create_engine
 from models.engines.settings import engine_identity
-from models.engines.transformers_engine.causal_lm import CausalLM
-from models.engines.transformers_engine.engine import TransformersEngine
+from models.engines.transformers_engine.engine import CausalLM, TransformersEngine
 from prompts.prompt import Prompt
 from tests.conftest import TINY
 from tests.models.engines.test_engine import MIXED

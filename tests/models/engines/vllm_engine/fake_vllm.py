@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from models.engines.settings import VllmSettings
-from models.engines.transformers_engine.causal_lm import CausalLM
+from models.engines.transformers_engine.engine import CausalLM
 
 VLLM = VllmSettings(max_model_len=1024)
 BLOCK = 4

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.engines.answering.token_tree import grow_tree
+from models.engines.answering.tokens import grow_tree
 from models.engines.vllm_engine.tree_scoring import MOST_ASKED, probes
 
 CONTINUATIONS = st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=6), min_size=1, max_size=8)

@@ -9,11 +9,9 @@ from typing import cast
 import pytest
 import torch
 
-from models.engines.answering.solvers import way_of
 from models.engines.interface import EngineError
-from models.engines.settings import Scoring
-from models.engines.transformers_engine.causal_lm import CausalLM
-from models.engines.transformers_engine.engine import TransformersEngine
+from models.engines.settings import Scoring, way_of
+from models.engines.transformers_engine.engine import CausalLM, TransformersEngine
 from models.engines.vllm_engine.adapters import adapter_fields
 from models.engines.vllm_engine.engine import VllmEngine
 from prompts.prompt import Prompt

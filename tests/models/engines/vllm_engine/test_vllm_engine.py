@@ -9,14 +9,11 @@ from typing import cast
 
 import pytest
 
-from models.engines.answering.solvers import WRITE, way_of
 from models.engines.interface import EngineError, LostEngineError
-from models.engines.settings import Scoring, VllmSettings
-from models.engines.transformers_engine.causal_lm import CausalLM
-from models.engines.transformers_engine.engine import TransformersEngine
+from models.engines.settings import WRITE, Scoring, VllmSettings, way_of
+from models.engines.transformers_engine.engine import CausalLM, TransformersEngine
 from models.engines.vllm_engine.engine import VllmEngine
-from prompts.answer_space import Choice, Selection, Text, admits
-from prompts.prompt import Prompt
+from prompts.prompt import Choice, Prompt, Selection, Text, admits
 from tests.conftest import TINY
 from tests.models.engines.test_engine import MIXED, ask
 from tests.models.engines.vllm_engine.fake_vllm import VLLM, DeadError, FakeVllm, install
