@@ -299,7 +299,7 @@ def test_a_damaged_run_ends_in_one_sentence_and_exit_code_2(
 
 def test_runs_of_other_questions_and_the_same_run_twice_are_refused(tmp_path: Path) -> None:
     first = make_run(tmp_path / "a")
-    with pytest.raises(UserError, match="was asked other questions than"):
+    with pytest.raises(UserError, match="answered other questions than"):
         read_runs([first, make_run(tmp_path / "b", FIRST[:4], QUESTIONS[:4])])
     with pytest.raises(UserError, match="is named twice"):
         read_runs([first, first])
