@@ -4,7 +4,6 @@ A line of questions.jsonl is a question in the evaluator's format with more fiel
 can therefore be inspected and repeated after its data file has changed.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -15,10 +14,11 @@ from pydantic import Field, TypeAdapter
 
 from evaluation.loop import Prediction
 from evaluation.metrics import MICRO_F1, Count, Counts, Score
-from evaluation.questions import QuestionRow, checked, json_lines, naming_line, read_questions
+from evaluation.questions import QuestionRow, checked, read_questions
 from models.traced_question import Number, TracedQuestion
 from utilities.errors import UserError
-from utilities.files import write_text
+from utilities.files import write_json_lines
+from utilities.json_files import json_lines, naming_line
 
 S = TypeVar("S")
 AGAIN = ": run local_evaluation.py again"
@@ -92,21 +92,11 @@ def write_trace(path: Path, traced: Iterable[TracedQuestion]) -> None:
     write_json_lines(path, map(asdict, traced))
 
 
-def write_json_lines(path: Path, values: Iterable[object]) -> None:
-    """Write one value a line; a line with half a surrogate pair, which UTF-8 lacks, is escaped."""
-    write_text(path, "".join(f"{_line(value)}\n" for value in values))
-
-
-def _line(value: object) -> str:
-    readable = json.dumps(value, ensure_ascii=False)
-    return json.dumps(value) if any("\ud800" <= character <= "\udfff" for character in readable) else readable
-
-
 def read_answers(path: Path) -> list[str]:
     """Read answers.jsonl, or other saved answers: one JSON string a line.
 
     Raises:
-        UserError: it cannot be read, or a line is no JSON string.
+        UserError: it cannot be read, or a line is not a JSON string.
     """
     answers = []
     for number, value in json_lines(path):
@@ -120,7 +110,7 @@ def read_question_records(path: Path) -> list[QuestionRecord]:
     """Read questions.jsonl.
 
     Raises:
-        UserError: it cannot be read, or a line is no question with scores.
+        UserError: it cannot be read, or a line is not a question with scores.
     """
     questions = read_questions(path)
     rows = Counter(question.input_field for question in questions)
@@ -138,7 +128,7 @@ def _record(question: QuestionRow, value: object, rows: int) -> QuestionRecord:
             f"field 'scores' holds {len(read.scores)} scores instead of {rows}, one for each question of this text"
         )
     if read.score not in read.scores:
-        raise ValueError("field 'score' is none of field 'scores'")
+        raise ValueError("field 'score' is not in field 'scores'")
     return QuestionRecord(question, read.scores, read.score, read.batch, read.seconds)
 
 

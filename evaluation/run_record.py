@@ -10,7 +10,7 @@ from pathlib import Path
 
 from evaluation.loop import DescribesItself, Model, Prediction
 from utilities.files import ROOT
-from utilities.wheels import sha256
+from utilities.fingerprint import sha256
 
 _PACKAGES = (
     "torch", "transformers", "tokenizers", "numpy", "rank-bm25", "tantivy", "vllm", "gptqmodel",

@@ -95,7 +95,7 @@ def _collated(rows: Sequence[Example], pad: int) -> dict[str, Any]:
 
 
 class RunMonitor(TrainerCallback):
-    """Writes the trainer's logs as JSON lines with tokens a second, and stops a run that has diverged.
+    """Writes the trainer's logs as JSON lines with tokens a second, and stops a run that diverges.
 
     A resumed run drops the lines of the steps that it repeats.
     """
@@ -112,11 +112,7 @@ class RunMonitor(TrainerCallback):
             write_text(self._path, "".join(f"{json.dumps(line)}\n" for line in kept))
 
     def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Append a line.
-
-        Raises:
-            UserError: a loss is not finite; no checkpoint has been made of it yet.
-        """
+        """Append a line, or raise a `UserError` if a loss is not finite; no checkpoint has been made of it yet."""
         line: dict[str, Any] = {"step": state.global_step, **kwargs.get("logs", {})}
         for name in ("loss", _HELD_OUT):
             if not math.isfinite(line.get(name, 0.0)):
@@ -134,7 +130,7 @@ class RunMonitor(TrainerCallback):
             file.write(json.dumps(line) + "\n")
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Leave the time of the held-out rows out of the tokens a second."""
+        """Restart the measurement of tokens a second, without the time of the held-out rows."""
         self._tokens, self._time = self._trainer.tokens_seen, time.perf_counter()
 
 
@@ -149,7 +145,7 @@ def _whole_lines(path: Path) -> Iterator[dict[str, Any]]:
         if isinstance(line, dict) and isinstance(line.get("step"), int):
             yield line
         else:
-            print(f"{path}, line {number}: dropped, it was not written to its end", file=sys.stderr)
+            print(f"{path}, line {number}: dropped because it is incomplete", file=sys.stderr)
 
 
 def _stays(line: dict[str, Any], step: int) -> bool:

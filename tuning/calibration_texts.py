@@ -7,11 +7,10 @@ import random
 from pathlib import Path
 from typing import Any
 
-from evaluation.questions import json_lines
+from evaluation.questions import DEVELOPMENT
 from utilities.errors import UserError
-from utilities.files import ROOT
+from utilities.json_files import json_lines
 
-DEVELOPMENT = ROOT / "data" / "development.json"
 _FEWEST_TOKENS = 10  # fewer than any of the own texts has, for any tokenizer
 _FIELDS = ("text", "input_field")
 _PRODUCTS = (

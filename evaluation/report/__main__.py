@@ -5,7 +5,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from utilities.errors import UserError, exit_code
+from utilities.errors import exit_code
+from utilities.files import writing
 from utilities.options import command_parser
 
 EXAMPLES = """\
@@ -34,10 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from evaluation.report.runs import read_runs
 
     runs = read_runs([folder for _, folder in options.runs], options.data, {run: name for name, run in options.runs})
-    try:
+    with writing("--output", options.output):
         write_report(runs, options.output)
-    except OSError as error:
-        raise UserError(f"--output {options.output} cannot be written ({error.strerror}): name another file") from None
     print(f"report: {options.output} ({options.output.stat().st_size / 1e6:.1f} MB)")
     return 0
 

@@ -160,11 +160,7 @@ class Run:
 
     @cached_property
     def trial(self) -> Trial:
-        """Run the model.
-
-        Raises:
-            FailedError: the model cannot be run; the check that reports the reason is its owner.
-        """
+        """Run the model, or raise a `FailedError` whose owner is the check that reports the reason."""
         repository, count = self._repository, self._repository.request.questions
         if count is None:
             raise NotCheckedError("skipped by --skip-run")
@@ -201,7 +197,7 @@ class Run:
         if fallbacks:
             raise FailedError(
                 f"questions answered by a fallback: {listed(fallbacks)}; the log ends: {found.said}",
-                f"correct what the log names: {_LOG}",
+                f"correct the cause: {_LOG}",
             )
         loaded = found.event("loaded") or {"seconds": 0.0}
         return f"{found.questions} questions answered, loaded in {loaded['seconds']:.1f} s"

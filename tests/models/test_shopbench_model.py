@@ -13,10 +13,9 @@ from models.engines.scripted import ScriptedEngine
 from models.engines.transformers_engine.engine import TransformersEngine
 from models.settings import Settings
 from models.shopbench_model import FailureLog, ShopBenchModel
-from prompts.answer_space import Choice, Selection, admits
-from prompts.prompt import Prompt
+from prompts.prompt import Choice, Prompt, Selection, admits
 from prompts.registry import BUILDERS
-from retrieval.fusion import KINDS
+from retrieval.knowledge import KINDS
 from retrieval.settings import FuseSettings, KnowledgeSettings
 from utilities.task_type import TaskType
 

@@ -17,11 +17,7 @@ class Format(Protocol):
     FIELDS: Names
 
     def read(self, path: Path, options: ReadingOptions, /) -> Iterator[Reading]:
-        """Yield the rows of a file.
-
-        Raises:
-            UserError: the file cannot be read.
-        """
+        """Yield the rows of a file, or raise a `UserError` if it cannot be read or lacks a column."""
         ...
 
 

@@ -261,8 +261,12 @@ def test_detection_mistakes_are_counted_and_linked(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "damage", "problem"),
     [
-        ("scores.json", None, "does not exist: name a folder that local_evaluation.py wrote"),
-        ("scores.json", lambda text: text[:-9], "is no record of a run"),
+        (
+            "scores.json",
+            None,
+            "cannot be read (No such file or directory): name a folder that",
+        ),
+        ("scores.json", lambda text: text[:-9], "cannot be read"),
         ("scores.json", lambda text: text.replace('"tasks"', '"tisks"'), "scores.json: field 'tasks' is missing"),
         ("scores.json", lambda text: text.replace('"score": 0.5', '"score": 0.75'), "is not that of its questions"),
         ("answers.jsonl", None, "does not exist"),

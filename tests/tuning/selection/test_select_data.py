@@ -120,7 +120,7 @@ def test_unusable_rows_are_counted_by_reason(tmp_path: Path) -> None:
         "answer outside the options": {"material": 1, "order": 1},
         "all candidates are worth the same": {"order": 1},
         "empty field": {"material": 1},
-        "metric 'bool' is none of the evaluator's": {"material": 1},
+        "metric 'bool' is not one of the evaluator's": {"material": 1},
         "read as retrieval": {"also_buy": 1},
         "too long": {"describe": 1},
     }
