@@ -1,4 +1,4 @@
-"""A model's folder in Hugging Face layout: the tokenizer and the architecture, which both engines read."""
+"""How both engines read a model's folder with transformers: arguments, class of the architecture, installation."""
 
 from typing import Any
 

@@ -19,7 +19,7 @@ from models.engines.vllm_engine.requests import Reply, Request, read_reply, samp
 from utilities.errors import UserError
 
 _ENVIRONMENT = {
-    # The evaluator has no network, and vLLM shall use none elsewhere.
+    # The evaluator has no network; vLLM uses none on other machines either.
     "HF_HUB_OFFLINE": "1",
     "VLLM_NO_USAGE_STATS": "1",
     "VLLM_DO_NOT_TRACK": "1",
@@ -66,7 +66,7 @@ class VllmClient:
     def run(self, requests: Sequence[Request], deadline: float = math.inf) -> list[Reply]:
         """Run all requests until each is done or `deadline`, in monotonic seconds, has passed.
 
-        vLLM schedules requests in order, so a later one finds in the prefix cache what an earlier one left there.
+        vLLM schedules requests in order, so a later one finds the tokens of an earlier one in the prefix cache.
 
         Raises:
             EngineError: vLLM refused a request.

@@ -23,7 +23,7 @@ from utilities.grouping import grouped
 
 
 class VllmEngine(SolvingEngine):
-    """An engine that answers prompts with a model that vLLM runs in processes of its own."""
+    """An engine that answers prompts with a model that vLLM runs in separate processes."""
 
     def __init__(self, folder: Path, settings: EngineSettings) -> None:
         """Start vLLM, and load the model in `folder` and its adapters.

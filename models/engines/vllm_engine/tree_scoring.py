@@ -1,9 +1,9 @@
 """Log-probabilities of continuations by vLLM, whose prefix cache computes their common beginnings once.
 
-vLLM has no trees: a request is one row of tokens, and the prefix cache holds blocks of tokens that rows begin with. A
-request returns the log-probabilities of up to 128 named tokens behind its own tokens, and those of tokens in place of
-its own, as far as these are not cached: of any tokens with vLLM's second model runner, of its own tokens with the first
-one, the only one on a CPU.
+vLLM has no trees. A request is one row of tokens, and the prefix cache holds blocks of tokens at the beginning of rows.
+A request can return two kinds of log-probabilities: those of up to 128 named tokens behind the row, and those of tokens
+in place of the row's last tokens. The second kind needs tokens that are not cached. vLLM's second model runner returns
+it for any tokens; the first one, the only one on a CPU, for the row's tokens alone.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
