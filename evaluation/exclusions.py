@@ -18,7 +18,7 @@ from utilities.fingerprint import sha256
 from utilities.options import command_parser
 
 EXAMPLES = """\
-example:
+examples:
   python -m evaluation.exclusions my_questions.json other.json --output exclusions.jsonl
   python -m retrieval.products build --output catalog products.parquet --exclude exclusions.jsonl
 

@@ -7,6 +7,7 @@ can therefore be inspected and repeated after its data file has changed.
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -66,14 +67,13 @@ def question_records(
     batches: Sequence[int | None] = prediction.batch_of if prediction else [None] * len(questions)
     seen: Counter[str] = Counter()
     records: list[QuestionRecord] = []
-    start = 0
+    left = iter(rows)
     for question, batch in zip(questions, batches, strict=True):
         text = question.input_field
-        scores = tuple(rows[start : start + counts[text]])
+        scores = tuple(islice(left, counts[text]))
         seconds = prediction.batches[batch].per_question if prediction and batch is not None else None
         records.append(QuestionRecord(question, scores, scores[seen[text]], batch, seconds))
         seen[text] += 1
-        start += counts[text]
     return records
 
 
@@ -93,11 +93,7 @@ def write_trace(path: Path, traced: Iterable[TracedQuestion]) -> None:
 
 
 def read_answers(path: Path) -> list[str]:
-    """Read answers.jsonl, or other saved answers: one JSON string a line.
-
-    Raises:
-        UserError: it cannot be read, or a line is not a JSON string.
-    """
+    """Read answers.jsonl or other saved answers, or raise a `UserError` if a line is not a JSON string."""
     answers = []
     for number, value in json_lines(path):
         if not isinstance(value, str):
@@ -107,11 +103,7 @@ def read_answers(path: Path) -> list[str]:
 
 
 def read_question_records(path: Path) -> list[QuestionRecord]:
-    """Read questions.jsonl.
-
-    Raises:
-        UserError: it cannot be read, or a line is not a question with scores.
-    """
+    """Read questions.jsonl, or raise a `UserError` if a line is not a question with scores."""
     questions = read_questions(path)
     rows = Counter(question.input_field for question in questions)
     records = []

@@ -18,7 +18,7 @@ from utilities.task_type import TaskType
 T = TypeVar("T")
 UNKNOWN_TRACK = "unknown"
 DEVELOPMENT = ROOT / "data" / "development.json"
-"""The package's own questions."""
+"""The questions that the package ships."""
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,7 @@ class Filled:
         return [f"{each.row.name} was not run: {_without_folders(each.missing)}" for each in missing]
 
     def rows_by(self, keys: Callable[[Result], Iterable[K]]) -> dict[K, str]:
-        """Return, by each key, the names of the rows that have it, joined by semicolons as names may hold commas."""
+        """Return the names of the rows of each key, joined by semicolons, because names may contain commas."""
         rows: dict[K, list[str]] = defaultdict(list)
         for name, result in self.results.items():
             for key in keys(result):

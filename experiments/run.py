@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.all:
         # Files of questions share their missing rows.
         lacking = dict.fromkeys(f"{file.stem}: {remark}" for file, part in parts for remark in part.lacking())
-        for line in lacking or ["no row lacks anything"]:
+        for line in lacking or ["all rows could be run"]:
             print(line)
     print(f"results: {options.output}")
     return 2 if any(part.failed for _, part in parts) else 0

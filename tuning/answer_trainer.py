@@ -44,9 +44,12 @@ class AnswerTrainer(Trainer):
     """Trains on `Example` rows; `tokens_seen` counts the tokens of the forward passes, without padding."""
 
     def __init__(self, model: Any, head: torch.nn.Module, pad: int, *, group_by_length: bool, **others: Any) -> None:
-        super().__init__(
-            model=model, data_collator=lambda rows: _collated(rows, pad), compute_metrics=_mean_value, **others
-        )
+
+        def collated(rows: Sequence[Example]) -> dict[str, Any]:
+            # The trainer takes the size of a batch from the first tensor that it finds.
+            return {"rows": torch.arange(len(rows)), _BATCH: collate(rows, pad)}
+
+        super().__init__(model=model, data_collator=collated, compute_metrics=_mean_value, **others)
         self._head = head
         self._grouped = group_by_length
         # The loss is the mean of a batch's examples, so the trainer has to divide by the batches of a step.
@@ -87,11 +90,6 @@ def _mean_value(prediction: Any) -> dict[str, float]:
     values = np.asarray(prediction.predictions, dtype=np.float64)
     known = values[~np.isnan(values)]
     return {"score": float(known.mean())} if len(known) else {}
-
-
-def _collated(rows: Sequence[Example], pad: int) -> dict[str, Any]:
-    # The trainer takes the size of a batch from the first tensor that it finds.
-    return {"rows": torch.arange(len(rows)), _BATCH: collate(rows, pad)}
 
 
 class RunMonitor(TrainerCallback):

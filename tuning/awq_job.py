@@ -97,7 +97,7 @@ def _shortage(job: Job, error: BaseException) -> str | None:
 
 @contextmanager
 def _thread_failures_reported(job: Job, screen: Any) -> Iterator[None]:
-    """Make gptqmodel's threads say why they end the process, which each does with code 1 when it fails."""
+    """Report the errors of gptqmodel's threads, which end the process with code 1 and without a reason."""
     from gptqmodel.utils.threadx import _DeviceWorker
 
     reported = threading.Lock()

@@ -76,7 +76,7 @@ class Chain:
             text = str([step.options, step.environment])
             unknown = [name for name in _PLACE.findall(text) if name not in known | {step.name}]
             if unknown or step.name in known:
-                problem = f"uses {{{unknown[0]}}} before it is made" if unknown else "has the name of another"
+                problem = f"uses {{{unknown[0]}}} before it is made" if unknown else "has the name of another step"
                 raise ValueError(f"step {step.name} {problem}")
             known.add(step.name)
 

@@ -159,7 +159,7 @@ def _check_shapes(shapes: Mapping[str, tuple[int, int]], group_size: int) -> Non
     for name, (outputs, inputs) in shapes.items():
         if inputs % group_size:
             fitting = [size for size in _USUAL_GROUPS if all(shape[1] % size == 0 for shape in shapes.values())]
-            remedy = f"give --group-size {fitting[0]}" if fitting else "no usual group size fits this model"
+            remedy = f"use --group-size {fitting[0]}" if fitting else "no usual group size fits this model"
             raise UserError(f"groups of {group_size} do not divide the {inputs} inputs of {name}: {remedy}")
         if outputs % _OUTPUTS:
             raise UserError(f"{name} has {outputs} outputs; AWQ needs multiples of {_OUTPUTS}: keep this model dense")

@@ -156,13 +156,15 @@ def _checked_sizes(sizes: Sequence[int], selected: Selected, held_out: int) -> l
     """Return the sizes of the training sets in order."""
     apart, there = len(selected.held_out), len(selected.training)
     if apart < held_out:
-        raise UserError(f"--held-out: {held_out} rows are more than there are: {apart}, with none left to train on")
+        raise UserError(
+            f"--held-out: {held_out} are more than the {apart} rows that there are, and none is left to train on"
+        )
     if held_out and not there:
         raise UserError(f"--held-out {held_out} leaves no row to train on: hold out fewer, or use more files")
     wanted = sorted(set(sizes))
     if wanted[-1] > there:
         beside = f" beside --held-out {held_out}" if held_out else ""
-        raise UserError(f"--sizes: {wanted[-1]} rows are more than there are: {there} is the largest possible{beside}")
+        raise UserError(f"--sizes: {wanted[-1]} rows are too many: {there} is the largest possible size{beside}")
     return wanted
 
 

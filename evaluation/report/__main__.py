@@ -52,7 +52,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _named(text: str) -> tuple[str, Path]:
-    """Split NAME=RUN where the rest is an existing folder: names and folders may hold equals signs too."""
+    """Split NAME=RUN where the rest is an existing folder: names and folders may contain equals signs."""
     parts = text.split("=")
     splits = [("=".join(parts[:at]), Path("=".join(parts[at:]))) for at in range(len(parts))]
     return next((split for split in splits if split[1].exists()), splits[-1])

@@ -60,7 +60,7 @@ def read_runs(folders: Sequence[Path], data: Path | None = None, names: Mapping[
     for run in runs[1:]:
         if _asked(run) != _asked(runs[0]):
             raise UserError(
-                f"{run.folder} was asked other questions than {runs[0].folder}: "
+                f"{run.folder} answered other questions than {runs[0].folder}: "
                 "compare runs made with the same --data and --limit"
             )
     named = [(names or {}).get(folder) or name for folder, name in zip(folders, _names(folders), strict=True)]
@@ -142,12 +142,12 @@ def _of_data(folder: Path, described: Mapping[str, Any], data: Path | None) -> l
     path = data or Path(described["path"])
     questions = read_questions(path)[: described["questions"]]
     if sha256(path) != described["sha256"]:
-        raise UserError(f"{path} is not the file that {folder} was made of: name that one by --data")
+        raise UserError(f"{path} is not the data file of {folder}: name that file by --data")
     return questions
 
 
 def _check_scores(run: Run) -> None:
-    """Require that the questions' scores give those of scores.json: a folder may hold files of two runs."""
+    """Require that the questions' scores give those of scores.json: a folder may contain files of two runs."""
     tasks = by_task(run)
     if set(tasks) != set(run.tasks):
         raise UserError(f"{run.folder}: scores.json and questions.jsonl name different tasks{AGAIN}")

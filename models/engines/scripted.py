@@ -11,7 +11,7 @@ def _fallback(prompt: Prompt) -> Answer:
 
 
 class ScriptedEngine:
-    """Answers each prompt by `script`, by default with what is known without a model.
+    """Answers each prompt by `script`, by default with the prompt's fallback.
 
     `seen` keeps the prompts `ways` how they were to be answered, where that was said, and
     `seconds` how long each call was given.
@@ -26,7 +26,7 @@ class ScriptedEngine:
     def answer(
         self, prompts: Sequence[Prompt], ways: Sequence[str] | None = None, seconds: float = NO_LIMIT
     ) -> list[Answer]:
-        """Answer every prompt by the script, in whatever way."""
+        """Answer every prompt by the script; the ways are only recorded."""
         self.ways.extend(ways or ())
         self.seconds.append(seconds)
         self.seen.extend(prompts)

@@ -207,11 +207,11 @@ class Run:
         found = self.trial
         if found.connections:
             raise FailedError(
-                f"the run asked for {listed(found.connections)}",
+                f"the run tried to connect to {listed(found.connections)}",
                 "load everything from the repository; switch off a library's own reports by an ENV in Dockerfile",
             )
         how = "no network at all" if namespace_command() else "Python's sockets closed; other code was not restricted"
-        return f"nothing asked for ({how})"
+        return f"no connection ({how})"
 
     def check_files(self) -> str:
         """Require that every file that Python reads belongs to the machine or to the submission."""

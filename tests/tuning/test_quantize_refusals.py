@@ -88,7 +88,7 @@ def _output(folder: Path, output: Path) -> None:
         (_phi, (), "model_type is 'phi3'; gptqmodel makes"),
         (_odd_outputs, (), "has 96 outputs; AWQ needs multiples of 64"),
         (_output, (), "exists: move it or name another folder"),
-        (_nothing, ("--group-size", "128"), "groups of 128 do not divide the 192 inputs .*: give --group-size 64"),
+        (_nothing, ("--group-size", "128"), "groups of 128 do not divide the 192 inputs .*: use --group-size 64"),
         (_nothing, ("--group-size", "1"), "group_size is 1; it must be at least 16"),
         (_nothing, ("--bits", "8"), "bits is 8; choose one of: 4"),
         (_nothing, ("--rows", "0"), "rows is 0; it must be at least 1"),
@@ -96,10 +96,10 @@ def _output(folder: Path, output: Path) -> None:
         (
             _nothing,
             ("--calibration", "{folder}/few.txt"),
-            r"few.txt: \d+ tokens are there and 4 rows of 64 are needed",
+            r"few.txt: \d+ tokens are available, 4 rows of 64 are needed",
         ),
         (_nothing, ("--calibration", "{folder}/odd.jsonl"), "odd.jsonl, line 2: no field text or input_field"),
-        (_nothing, ("--calibration", str(DEVELOPMENT)), "holds the questions that scores are taken on"),
+        (_nothing, ("--calibration", str(DEVELOPMENT)), "holds the evaluation questions"),
         (_nothing, ("--recipe", "{folder}/few.txt"), "the settings are pairs of names and values"),
     ],
 )

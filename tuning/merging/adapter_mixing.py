@@ -73,7 +73,7 @@ def check_adapters_base(base: Path, adapters: Sequence[Path]) -> None:
             if shape != _shape(change):
                 there = "nothing of that name" if shape is None else by(shape)
                 changed = f"{folder} changes {module}, {by(_shape(change))}"
-                raise UserError(f"{changed}; {base} has {there}: name its own base")
+                raise UserError(f"{changed}; {base} has {there}: name the base of the adapter")
 
 
 def _check_alike(parents: Mapping[Path, Changes]) -> None:

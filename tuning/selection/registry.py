@@ -41,4 +41,4 @@ def format_of(path: Path) -> Format:
     for each in FORMATS.values():
         if not any(fields.isdisjoint(names) for names in each.FIELDS):
             return each
-    raise UserError(f"{path} is of no known format: say which with --source FORMAT=FILE, one of {', '.join(FORMATS)}")
+    raise UserError(f"{path} is of no known format: name it by --source FORMAT=FILE, one of {', '.join(FORMATS)}")

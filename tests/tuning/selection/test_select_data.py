@@ -184,18 +184,18 @@ def refused(tmp_path: Path, row: dict[str, Any], *arguments: str) -> str:
 
 def test_the_largest_possible_size_is_told(tmp_path: Path) -> None:
     assert refused(tmp_path, choice(1), "--sizes", "1", "5") == (
-        "--sizes: 5 rows are more than there are: 1 is the largest possible"
+        "--sizes: 5 rows are too many: 1 is the largest possible size"
     )
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--held-out", "61"], "--held-out: 61 rows are more than there are: 60, with none left to train on"),
+        (["--held-out", "61"], "--held-out: 61 are more than the 60 rows that there are, and none is left to train on"),
         (["--held-out", "60"], "--held-out 60 leaves no row to train on: hold out fewer, or use more files"),
         (
             ["--held-out", "20", "--sizes", "41"],
-            "--sizes: 41 rows are more than there are: 36 is the largest possible beside --held-out 20",
+            "--sizes: 41 rows are too many: 36 is the largest possible size beside --held-out 20",
         ),
     ],
 )
