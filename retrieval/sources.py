@@ -37,7 +37,7 @@ FOLDER = ROOT / "retrieval" / "fitted_weights"
 
 
 def open_knowledge(settings: KnowledgeSettings, identity: Mapping[str, str]) -> Knowledge:
-    """Open the sources that the settings name; a damaged catalogue is left out, logged and counted in the knowledge's events.
+    """Open the sources that the settings name; a damaged catalogue is left out, logged and counted as an event.
 
     `identity` is that of the model (`models.engines.settings.engine_identity`). Weights that were fitted for another
     model or way of answering are not used; this is counted, too.

@@ -13,8 +13,7 @@ def _fallback(prompt: Prompt) -> Answer:
 class ScriptedEngine:
     """Answers each prompt by `script`, by default with the prompt's fallback.
 
-    `seen` keeps the prompts `ways` how they were to be answered, where that was said, and
-    `seconds` how long each call was given.
+    `seen` records the prompts, `ways` their ways of answering, and `seconds` the timeout of each call.
     """
 
     def __init__(self, script: Callable[[Prompt], Answer] = _fallback) -> None:
