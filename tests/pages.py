@@ -147,7 +147,7 @@ def programs(root: Path) -> list[str]:
     found = []
     for file in files_of(root):
         text = (root / file).read_text(encoding="utf-8")
-        parses = "ArgumentParser" in text or "make_parser(" in text
+        parses = "ArgumentParser(" in text or "_parser(" in text
         if ('__name__ == "__main__"' in text and parses) or file.endswith("/__main__.py"):
             found.append(file.removesuffix(".py").removesuffix("/__main__").replace("/", "."))
     return found

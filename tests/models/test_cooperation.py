@@ -10,7 +10,6 @@ from models import cooperation
 from models.cooperation import Team, answerer, engine_settings, identities, part_of
 from models.engines.interface import Answer, EngineError, Usage
 from models.engines.settings import EngineSettings
-from models.engines.transformers_engine.engine import TransformersEngine
 from models.scheduling.clock import Allowance
 from models.settings import CooperationSettings, OfTaskTypes, Settings, load_settings
 from models.shopbench_model import ShopBenchModel
@@ -18,7 +17,6 @@ from models.trace import start_trace
 from prompts.prompt import Prompt
 from tests.conftest import TINY
 from tests.models.test_shopbench_model import CHOICE, FREE, RANKING, by_model
-from tests.tiny_adapter import save_tiny_adapter
 from utilities.errors import UserError
 from utilities.task_type import TaskType
 
@@ -96,6 +94,8 @@ def test_the_record_names_every_model_and_adds_up_what_they_read(engines: dict[s
 
 
 def test_weights_of_evidence_are_those_of_the_adapter_that_answers(tmp_path: Path, tiny_folder: Path) -> None:
+    from tests.tiny_adapter import save_tiny_adapter
+
     adapter = save_tiny_adapter(tmp_path / "one", tiny_folder, 1)
     engine = replace(TINY, weights=str(tiny_folder))
     found = identities(
@@ -106,6 +106,9 @@ def test_weights_of_evidence_are_those_of_the_adapter_that_answers(tmp_path: Pat
 
 
 def test_adapters_answer_their_task_types_on_one_base(tmp_path: Path, tiny_folder: Path) -> None:
+    from models.engines.transformers_engine.engine import TransformersEngine
+    from tests.tiny_adapter import save_tiny_adapter
+
     adapter = save_tiny_adapter(tmp_path / "one", tiny_folder, 1)
     engine = replace(TINY, weights=str(tiny_folder))
     settings = Settings(engine=engine, cooperation=CooperationSettings(adapters=OfTaskTypes(ranking=str(adapter))))

@@ -10,6 +10,8 @@ from models.engines.transformers_engine.causal_lm import CausalLM
 from prompts.answer_space import AnswerSpace, Choice, Selection, admits
 from prompts.prompt import Prompt
 
+pytestmark = pytest.mark.slow
+
 LIMITS = ScoringSettings(512, 256)
 NUMBERS = tuple(str(number) for number in range(1, 16))
 TRICKY = [

@@ -17,6 +17,8 @@ from prompts.answer_space import Choice, Selection, Spans, Text, admits
 from prompts.prompt import Prompt
 from tests.models.engines.test_causal_lm import plain
 
+pytestmark = pytest.mark.slow
+
 LIMITS = ScoringSettings(512, 256)
 SYSTEM = "You are a helpful online shopping assistant."
 REVIEW = "The battery lasts three weeks, but the stand feels flimsy. I would buy it again! 水筒がよい。"

@@ -10,6 +10,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, Llama
 from models.engines.gguf_conversion import SAMPLES, check_tokenizer, convert
 from utilities.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 WIDTH, HEADS, KEY_HEADS = 32, 4, 2
 MARKS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 MERGES = {"Ċ Ċ": "ĊĊ", "Ġ Ġ": "ĠĠ"}

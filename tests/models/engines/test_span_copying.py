@@ -16,6 +16,8 @@ from models.settings import load_settings
 from prompts.answer_space import Choice, Spans, admits
 from prompts.prompt import Prompt
 
+pytestmark = pytest.mark.slow
+
 SPACE = Spans("Norvane steel bottle, 750 ml, for kids", 2, 3)
 PROMPT = Prompt("You help.", "Query: norvane bottle", SPACE, fallback="Norvane")
 

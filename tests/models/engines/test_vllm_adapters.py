@@ -26,6 +26,8 @@ from tests.tiny_adapter import MODULES, save_tiny_adapter
 from tests.tiny_model import save_tiny_model
 from utilities.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 Make = Callable[..., tuple[VllmEngine, FakeVllm, TransformersEngine]]
 
 

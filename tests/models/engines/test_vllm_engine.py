@@ -20,6 +20,8 @@ from tests.models.engines.fake_vllm import DeadError, FakeVllm, install
 from tests.models.engines.test_engine import MIXED, ask
 from utilities.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 VLLM = VllmSettings(max_model_len=1024)
 Engines = Callable[..., tuple[VllmEngine, FakeVllm]]
 

@@ -11,6 +11,8 @@ from tuning.merging.registry import read_recipe
 from tuning.merging.slerp import GradientSlerp, Slerp, spread
 from utilities.files import ROOT
 
+pytestmark = pytest.mark.slow
+
 FIVE = (0.0, 0.5, 0.3, 0.7, 1.0)
 
 
