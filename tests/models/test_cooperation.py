@@ -15,6 +15,7 @@ from models.settings import CooperationSettings, OfTaskTypes, Settings, load_set
 from models.shopbench_model import ShopBenchModel
 from models.trace import start_trace
 from prompts.prompt import Prompt
+from retrieval.settings import KnowledgeSettings
 from tests.conftest import TINY
 from tests.models.test_shopbench_model import CHOICE, FREE, RANKING, by_model
 from utilities.errors import UserError
@@ -23,6 +24,9 @@ from utilities.task_type import TaskType
 BESIDE = CooperationSettings(
     adapters=OfTaskTypes(ranking="some/adapter", generation="none"), models=OfTaskTypes(multiple_choice="phi-3-mini")
 )
+
+
+LEXICAL = KnowledgeSettings(similarity="lexical")
 
 
 class Engine:
@@ -58,7 +62,7 @@ def engines(monkeypatch: pytest.MonkeyPatch) -> dict[str, Engine]:
 
 
 def test_each_task_type_is_answered_by_what_the_settings_name(engines: dict[str, Engine]) -> None:
-    model = ShopBenchModel(Settings(cooperation=BESIDE))
+    model = ShopBenchModel(Settings(cooperation=BESIDE, knowledge=LEXICAL))
     model.batch_predict({"prompt": [CHOICE, CHOICE + " "]}, True)
     model.batch_predict({"prompt": [RANKING, FREE]}, False)
     own, beside = engines["smollm2-135m-instruct"], engines["phi-3-mini"]
@@ -69,13 +73,13 @@ def test_each_task_type_is_answered_by_what_the_settings_name(engines: dict[str,
 
 
 def test_without_cooperation_prompts_are_those_of_the_builders(engines: dict[str, Engine]) -> None:
-    ShopBenchModel(Settings()).batch_predict({"prompt": [RANKING]}, False)
+    ShopBenchModel(Settings(knowledge=LEXICAL)).batch_predict({"prompt": [RANKING]}, False)
     assert [(prompt.model, prompt.adapter) for prompt in engines["smollm2-135m-instruct"].asked] == [("", None)]
 
 
 def test_a_model_that_breaks_takes_no_other_with_it(engines: dict[str, Engine]) -> None:
     both = CooperationSettings(models=OfTaskTypes(ranking="phi-3-mini"))
-    model = ShopBenchModel(Settings(cooperation=both))
+    model = ShopBenchModel(Settings(cooperation=both, knowledge=LEXICAL))
     engines["phi-3-mini"].breaks = True
     answers = model.batch_predict({"prompt": [RANKING, FREE]}, False)
     assert len(answers) == 2

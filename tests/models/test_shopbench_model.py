@@ -191,7 +191,7 @@ def test_nonsense_is_no_answer_where_options_or_phrases_are_asked(text: str) -> 
     [(1.0,), (1.0,) * 6, (float("nan"),) * 5, (float("inf"), 0.0, 0.0, 0.0, 0.0), (float("-inf"),) * 5, ("x",) * 5],
 )
 def test_scores_that_make_no_sense_still_leave_a_ranking_of_all(scores: Any) -> None:
-    settings = Settings()
+    settings = replace(EVIDENCE, knowledge=KnowledgeSettings(similarity="lexical"))
     model = ShopBenchModel(settings, ScriptedEngine(lambda _: Answer("1, 2, 3, 4, 5", scores)))
     answers = model.batch_predict({"prompt": [RANKING]}, False)
     assert sorted(cast(list[int], parse(TaskType.RANKING, answers[0]))) == [1, 2, 3, 4, 5]
