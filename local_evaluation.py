@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from utilities.errors import UserError, exit_code
-from utilities.files import check_folder, write_json
+from utilities.files import check_folder, write_json, write_json_lines
 from utilities.options import command_parser, positive
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
 def _run_user_model(questions: Sequence["QuestionRow"], folder: Path) -> tuple[Sequence[str], "RunRecord"]:
     """Answer all questions and save answers and trace at once: they survive later failures."""
     from evaluation.loop import predict
-    from evaluation.question_record import write_json_lines, write_trace
+    from evaluation.question_record import write_trace
     from evaluation.run_record import record_run
     from models.trace import start_trace
 
@@ -89,7 +89,7 @@ def _run_user_model(questions: Sequence["QuestionRow"], folder: Path) -> tuple[S
 
 def _saved_answers(options: argparse.Namespace, expected: int) -> Sequence[str]:
     """Read the answers of `--answers` and save them; the trace of an earlier run in the folder is not theirs."""
-    from evaluation.question_record import read_answers, write_json_lines
+    from evaluation.question_record import read_answers
 
     answers = read_answers(options.answers)
     if len(answers) != expected:
@@ -108,7 +108,7 @@ def _evaluate(
     """Score the answers, write scores.json and questions.jsonl, and print tables."""
     from evaluation.question_record import question_records, write_questions
     from evaluation.run_record import NO_RUN, describe_data, versions
-    from evaluation.score_table import console_for, print_run, print_scores
+    from evaluation.score_table import print_run, print_scores
     from evaluation.scores import score_answers
 
     scores = score_answers(questions, answers)
@@ -118,11 +118,10 @@ def _evaluate(
     write_questions(options.output / "questions.jsonl", records)
     scores_file = options.output / "scores.json"
     write_json(scores_file, {**scores.to_json(), **described, "versions": versions(), "data": data})
-    console = console_for(sys.stdout)
-    print_scores(scores, console)
+    print_scores(scores)
     if run:
-        print_run(run, data["sha256"], console)
-    console.print(f"files: {options.output / 'answers.jsonl'}, {scores_file}", soft_wrap=True)
+        print_run(run, data["sha256"])
+    print(f"files: {options.output / 'answers.jsonl'}, {scores_file}")
 
 
 def _report(folder: Path) -> None:

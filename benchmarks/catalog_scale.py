@@ -13,21 +13,22 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.common import (
-    ROOT,
     Json,
     Results,
     conditions,
     make_parser,
-    print_table,
     shown,
     source_digest,
 )
-from evaluation.questions import json_lines, read_questions
+from evaluation.questions import read_questions
 from prompts.reading import Question, read_query
 from utilities.errors import UserError, exit_code
+from utilities.files import ROOT
+from utilities.fingerprint import sha256
+from utilities.json_files import json_lines
 from utilities.options import positive
+from utilities.printed_tables import print_table
 from utilities.task_type import TaskType
-from utilities.wheels import sha256
 
 EXAMPLES = """\
   python -m benchmarks.catalog_scale --titles catalog.jsonl --queries ranking_train.jsonl
@@ -36,7 +37,7 @@ EXAMPLES = """\
 A title joins the beginning of one title to the end of another. Each engine runs in a separate process, on one
 thread. Memory is resident memory, including pages of mapped files.
 """
-SOURCES = ("retrieval/products/*.py", "retrieval/words.py", "retrieval/units.py", "benchmarks/catalog_scale.py")
+SOURCES = ("retrieval/products/*.py", "retrieval/lexical.py", "retrieval/lexical.py", "benchmarks/catalog_scale.py")
 CATALOG = "catalogue"
 RANK_BM25 = "rank-bm25"
 MEGABYTE = 1e6
@@ -87,7 +88,7 @@ measure(begin, json.load(sys.stdin))
 _SEARCH_RANK_BM25 = """
 import numpy
 from rank_bm25 import BM25Okapi
-from retrieval.words import words
+from retrieval.lexical import words
 
 def begin():
     with open(sys.argv[1], encoding="utf-8") as file:
@@ -128,20 +129,9 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--queries", type=Path, required=True, metavar="FILE", help="questions; ranking questions are used")
     add("--sizes", type=positive, nargs="+", default=[10_000, 100_000], metavar="N", help="default: 10000 100000")
     add("--count", type=positive, default=1000, metavar="N", help="how many queries (default: %(default)s)")
-    add(
-        "--seed",
-        type=int,
-        default=0,
-        metavar="N",
-        help="seed of titles and of the order of queries (default: %(default)s)",
-    )
-    add(
-        "--rank-bm25-up-to",
-        type=positive,
-        default=100_000,
-        metavar="N",
-        help="measure rank-bm25 up to this size (default: %(default)s)",
-    )
+    add("--seed", type=int, default=0, metavar="N", help="seed of titles and queries (default: %(default)s)")
+    largest = "measure rank-bm25 up to this size (default: %(default)s)"
+    add("--rank-bm25-up-to", type=positive, default=100_000, metavar="N", help=largest)
     add("--folder", type=Path, metavar="DIR", help="where catalogues are built and removed (default: the system's)")
     return parser.parse_args(argv)
 
@@ -221,7 +211,7 @@ def _child(what: str, code: str, arguments: Sequence[Path], given: str) -> str:
         check=False,
     )
     if child.returncode:
-        raise UserError(f"the {what} ended with code {child.returncode}: correct what it says above")
+        raise UserError(f"the {what} ended with code {child.returncode}: correct the error above")
     return child.stdout
 
 

@@ -7,33 +7,29 @@ import multiprocessing
 import os
 import platform
 import statistics
-import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from rich import box
-from rich.table import Table
 from tqdm import tqdm
 
 from evaluation.questions import QuestionRow, read_questions
 from evaluation.run_record import describe_data, versions
-from evaluation.score_table import console_for
 from models.engines.interface import Engine
 from models.engines.settings import EngineSettings, adapter_folders, weights_folder
 from models.engines.weights import holds_model, missing_weights_message
 from models.settings import Settings
 from utilities.errors import UserError
-from utilities.files import write_json
+from utilities.files import ROOT, write_json, writing
 from utilities.fingerprint import fingerprint_of_both
+from utilities.json_files import read_object
 from utilities.options import command_parser, positive
+from utilities.printed_tables import print_table
 
-ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-DEVELOPMENT = ROOT / "data" / "development.json"
 PACKAGE = (
     "models/**/*.py",
     "prompts/**/*.py",
@@ -141,7 +137,7 @@ def started_engine(settings: EngineSettings) -> Engine:
 
 
 def conditions(threads: int, seed: int | None) -> Json:
-    """Return what a figure depends on beside its inputs: versions, processor, threads, seed."""
+    """Return the conditions of a figure beside its inputs: versions, processor, threads and seed."""
     return {
         "versions": versions(),
         "cpu": cpu_name(),
@@ -202,10 +198,8 @@ class Results:
         Raises:
             UserError: the file cannot be written.
         """
-        try:
+        with writing("--results", self._path):
             write_json(self._path, {"conditions": self._setting, "report": report, "parts": self._parts})
-        except OSError as error:
-            raise UserError(f"--results {self._path} cannot be written ({error.strerror}): name another file") from None
 
 
 def open_results(options: argparse.Namespace, seed: int | None = None) -> Results:
@@ -217,12 +211,9 @@ def open_results(options: argparse.Namespace, seed: int | None = None) -> Result
 def _read_parts(path: Path) -> dict[str, Json]:
     if not path.exists():
         return {}
-    try:
-        parts: dict[str, Json] = json.loads(path.read_text(encoding="utf-8"))["parts"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{path} holds no results of a benchmark ({type(error).__name__}): remove it or give --fresh"
-        ) from None
+    parts = read_object(path, "remove it or give --fresh").get("parts")
+    if not isinstance(parts, dict):
+        raise UserError(f"{path} holds no results of a benchmark: remove it or give --fresh")
     return parts
 
 
@@ -252,17 +243,6 @@ def print_turns(report: Json, figures: Mapping[str, str], heads: Sequence[str]) 
         for name, words in figures.items()
     ]
     print_table(["", *heads], lines)
-
-
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table: the first column is text, the others are numbers, aligned right."""
-    console = console_for(sys.stdout)
-    table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, pad_edge=False, header_style="bold")
-    for index, column in enumerate(columns):
-        table.add_column(column, justify="right" if index else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)
 
 
 def shown(value: float | None, digits: int = 3) -> str:

@@ -15,13 +15,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.common import (
-    DEVELOPMENT,
     PACKAGE,
     Json,
     make_parser,
     names_of,
     open_results,
-    print_table,
     read_asked,
     shown,
     source_digest,
@@ -29,11 +27,12 @@ from benchmarks.common import (
     weights_of,
 )
 from evaluation.loop import DescribesItself, predict
-from evaluation.questions import QuestionRow
+from evaluation.questions import DEVELOPMENT, QuestionRow
 from evaluation.scores import score_answers
 from models.settings import Settings, load_settings
 from utilities.errors import exit_code
 from utilities.options import positive
+from utilities.printed_tables import print_table
 from utilities.task_type import TaskType
 
 if TYPE_CHECKING:

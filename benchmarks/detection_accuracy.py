@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.common import ROOT, Json, Results, conditions, make_parser, print_table, shown, source_digest
-from evaluation.questions import json_lines
+from benchmarks.common import Json, Results, conditions, make_parser, shown, source_digest
 from evaluation.run_record import describe_data
 from prompts.detection import detect_task_type
 from prompts.reading import Question
 from utilities.errors import UserError, exit_code
+from utilities.files import ROOT
+from utilities.json_files import json_lines
+from utilities.printed_tables import print_table
 from utilities.task_type import TaskType
 
 EXAMPLES = """\

@@ -18,15 +18,12 @@ from pathlib import Path
 from typing import cast
 
 from benchmarks.common import (
-    DEVELOPMENT,
     PACKAGE,
-    ROOT,
     Json,
     make_parser,
     model_folder,
     names_of,
     open_results,
-    print_table,
     read_asked,
     set_threads,
     shown,
@@ -35,14 +32,15 @@ from benchmarks.common import (
     weights_of,
 )
 from evaluation.loop import predict
-from evaluation.questions import QuestionRow
+from evaluation.questions import DEVELOPMENT, QuestionRow
 from evaluation.scores import score_answers
 from models.engines.interface import Engine
 from models.engines.settings import SCORINGS, EngineSettings, Scoring
 from models.settings import Settings, load_settings
 from models.shopbench_model import ShopBenchModel
 from utilities.errors import UserError, exit_code
-from utilities.files import write_json
+from utilities.files import ROOT, write_json
+from utilities.printed_tables import print_table
 from utilities.task_type import TaskType
 
 EXAMPLES = """\

@@ -5,13 +5,14 @@ import sys
 import time
 from collections.abc import Sequence
 
-from benchmarks.common import DEVELOPMENT, Json, make_parser, open_results, print_table, read_asked, shown
-from evaluation.questions import QuestionRow
+from benchmarks.common import Json, make_parser, open_results, read_asked, shown
+from evaluation.questions import DEVELOPMENT, QuestionRow
 from models.engines.settings import engine_identity
 from models.settings import load_settings
 from prompts.reading import read_numbered_list
 from retrieval.sources import open_knowledge
 from utilities.errors import UserError, exit_code
+from utilities.printed_tables import print_table
 
 EXAMPLES = """\
   python -m benchmarks.evidence_speed                        data/development.json

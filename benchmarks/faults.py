@@ -20,12 +20,10 @@ from dataclasses import asdict, replace
 from functools import partial
 
 from benchmarks.common import (
-    DEVELOPMENT,
     PACKAGE,
     Json,
     make_parser,
     open_results,
-    print_table,
     read_asked,
     source_digest,
     weights_of,
@@ -33,11 +31,12 @@ from benchmarks.common import (
 from benchmarks.faulty_worker import POISON, command
 from benchmarks.hostile_prompts import flaw_of
 from evaluation.loop import predict
-from evaluation.questions import QuestionRow
+from evaluation.questions import DEVELOPMENT, QuestionRow
 from models.engines.process.supervised import SupervisedEngine
 from models.settings import Settings, load_settings
 from models.shopbench_model import ShopBenchModel
 from utilities.errors import exit_code
+from utilities.printed_tables import print_table
 
 EXAMPLES = """\
   python -m benchmarks.faults                       the default model, loaded after each fault: a quarter of an hour

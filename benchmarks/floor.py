@@ -11,19 +11,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.common import (
-    DEVELOPMENT,
     Json,
     make_parser,
     model_folder,
     open_results,
-    print_table,
     read_asked,
     weights_of,
 )
+from evaluation.questions import DEVELOPMENT
 from models.engines.settings import EngineSettings
 from models.settings import load_settings
 from submission.time_budget.devices import best_seconds
 from utilities.errors import exit_code
+from utilities.printed_tables import print_table
 
 if TYPE_CHECKING:
     import torch

@@ -11,20 +11,19 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.common import (
-    DEVELOPMENT,
-    ROOT,
     Json,
     Results,
     conditions,
     make_parser,
-    print_table,
     read_asked,
     source_digest,
     weights_of,
 )
-from evaluation.questions import QuestionRow
+from evaluation.questions import DEVELOPMENT, QuestionRow
 from models.settings import load_settings
 from utilities.errors import UserError, exit_code
+from utilities.files import ROOT
+from utilities.printed_tables import print_table
 from utilities.processes import ProcessTree
 
 EXAMPLES = """\
@@ -86,7 +85,7 @@ def evaluate_in_child(data: Path, limit: int, environment: Mapping[str, str]) ->
             tree.sample()
             time.sleep(_SAMPLING_SECONDS)
     if child.returncode != 0:
-        raise UserError(f"local_evaluation.py ended with code {child.returncode}: correct what its output above says")
+        raise UserError(f"local_evaluation.py ended with code {child.returncode}: see its output above")
     return {"peak_bytes": tree.peak_bytes, "evaluation_seconds": time.perf_counter() - started}
 
 
@@ -112,7 +111,7 @@ def _seconds_to_answer(question: QuestionRow, environment: Mapping[str, str]) ->
         answered = child.stdout.readline()
         seconds = time.perf_counter() - started
     if not answered:
-        raise UserError("the UserModel gave no answer: correct what its output above says")
+        raise UserError("the UserModel gave no answer: correct the error in its output above")
     return seconds
 
 

@@ -14,25 +14,24 @@ from functools import partial
 from tqdm import tqdm
 
 from benchmarks.common import (
-    DEVELOPMENT,
     PACKAGE,
     Json,
     Results,
     make_parser,
     open_results,
-    print_table,
     source_digest,
     unhurried,
 )
 from evaluation.loop import Model
 from evaluation.parsers import NO_CHOICE, parse
-from evaluation.questions import read_questions
+from evaluation.questions import DEVELOPMENT, read_questions
 from models.settings import load_settings
 from models.shopbench_model import ShopBenchModel
 from prompts.detection import detect_task_type
 from prompts.reading import Question
 from utilities.errors import exit_code
 from utilities.options import positive
+from utilities.printed_tables import print_table
 from utilities.task_type import TaskType
 
 EXAMPLES = """\

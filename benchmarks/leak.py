@@ -16,23 +16,22 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import Json, Results, conditions, make_parser, print_table, source_digest
+from benchmarks.common import Json, Results, conditions, make_parser, source_digest
 from evaluation.exclusions import write_exclusion_list
 from evaluation.metrics import ndcg
 from evaluation.questions import read_questions
 from evaluation.run_record import describe_data
 from prompts.reading import Question, read_numbered_list, read_query
-from retrieval.bm25 import best_first
-from retrieval.fusion import LEXICAL, RELATED, FittedSum
-from retrieval.knowledge import QUESTION_ALONE
+from retrieval.knowledge import LEXICAL, QUESTION_ALONE, RELATED, FittedSum
+from retrieval.lexical import PLURAL, best_first
 from retrieval.products.build import Request, build
 from retrieval.products.catalogue import Catalog
 from retrieval.products.columns import JUDGEMENT_COLUMNS, PRODUCT_COLUMNS, read_columns
 from retrieval.products.manifest import BuildSettings
-from retrieval.words import PLURAL
 from utilities.errors import UserError, exit_code
 from utilities.files import write_text
 from utilities.options import positive
+from utilities.printed_tables import print_table
 
 EXAMPLES = """\
   python -m benchmarks.leak --titles catalog.jsonl --rows ranking_train.jsonl --data ranking_dev.jsonl

@@ -10,11 +10,10 @@ import torch
 from transformers import GenerationConfig
 
 from models.engines.answering.language_model import LogProbabilities, ScoringRow, WritingRow
-from models.engines.answering.rendering import ScoringSettings
-from models.engines.answering.solvers import solve, way_of
+from models.engines.answering.solvers import solve
+from models.engines.answering.tokens import ScoringSettings, TextCoder
 from models.engines.interface import NO_LIMIT, Answer, Usage
-from models.engines.local_folder import TextCoder
-from models.engines.settings import EngineSettings
+from models.engines.settings import EngineSettings, way_of
 from models.engines.transformers_engine.decoding import constrained
 from prompts.prompt import Prompt
 from utilities.errors import UserError

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.common import Results, conditions, make_parser, model_folder, print_table
+from benchmarks.common import Results, conditions, make_parser, model_folder
 from models.engines.settings import adapter_folders
 from models.settings import load_settings
 from tuning.merging.adapter_mixing import check_adapters_base
 from tuning.merging.checkpoint import Checkpoint
-from tuning.merging.slerp import LINEAR
+from tuning.merging.methods import LINEAR
 from tuning.model_files import read_adapter
 from utilities.errors import UserError, exit_code
-from utilities.fingerprint import fingerprint
-from utilities.wheels import sha256
+from utilities.fingerprint import fingerprint, sha256
+from utilities.printed_tables import print_table
 
 EXAMPLES = """\
   python -m benchmarks.parallel_weights                              the default model and its adapter

@@ -14,6 +14,7 @@ from models.settings import Settings
 from models.shopbench_model import ShopBenchModel
 from prompts.detection import detect_task_type
 from prompts.reading import Question
+from utilities.grouping import grouped, in_order
 from utilities.task_type import TaskType
 
 BATCH_SIZE = 16
@@ -96,16 +97,14 @@ class DigitsRecipe:
     def batch_predict(self, batch: Mapping[str, Sequence[str]], is_multiple_choice: bool) -> list[str]:
         """Answer by the detected task type; each type of a batch is written as its own batch."""
         questions = batch["prompt"]
-        groups: dict[TaskType, list[int]] = {}
-        for index, question in enumerate(questions):
-            groups.setdefault(detect_task_type(Question(question), is_multiple_choice), []).append(index)
-        answers: dict[int, str] = {}
-        for task_type, indices in groups.items():
+
+        def write(task_type: TaskType, indices: Sequence[int]) -> list[str]:
             processors = [DigitsOnly(self._tokens)] if task_type in _NUMBERS else []
             texts = [self._chat(questions[index]) for index in indices]
-            written = self._writer.write(texts, OUTPUT_LIMITS[task_type], processors, is_chat=True)
-            answers.update(zip(indices, written, strict=True))
-        return [answers[index] for index in range(len(questions))]
+            return self._writer.write(texts, OUTPUT_LIMITS[task_type], processors, is_chat=True)
+
+        types = [detect_task_type(Question(question), is_multiple_choice) for question in questions]
+        return in_order(grouped(types), write)
 
     def _chat(self, question: str) -> str:
         tokenizer = self._writer.tokenizer

@@ -12,14 +12,15 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.chromium import CHROMIUM, Browser
-from benchmarks.common import Json, make_parser, open_results, print_table, source_digest
-from evaluation.question_record import write_json_lines, write_questions, write_trace
+from benchmarks.common import Json, make_parser, open_results, source_digest
+from evaluation.question_record import write_questions, write_trace
 from evaluation.report.page import write_report
 from evaluation.report.runs import Run, read_run
 from utilities.errors import UserError, exit_code
-from utilities.files import write_json
+from utilities.files import write_json, write_json_lines
+from utilities.fingerprint import sha256
 from utilities.options import positive
-from utilities.wheels import sha256
+from utilities.printed_tables import print_table
 
 EXAMPLES = """\
   python -m benchmarks.report_scale outputs

@@ -13,13 +13,11 @@ from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from benchmarks.common import (
-    ROOT,
     Json,
     Results,
     conditions,
     make_parser,
     model_folder,
-    print_table,
     source_digest,
     started_engine,
 )
@@ -28,11 +26,12 @@ from models.engines.interface import Engine
 from models.engines.model_registry import ModelEntry, model_entry
 from models.engines.settings import EngineSettings, VllmSettings, weights_folder
 from models.settings import load_settings
-from prompts.answer_space import Choice, Text
-from prompts.prompt import Prompt
+from prompts.prompt import Choice, Prompt, Text
 from submission.time_budget.devices import read_devices
 from utilities.errors import UserError, exit_code
+from utilities.files import ROOT
 from utilities.options import positive
+from utilities.printed_tables import print_table
 
 if TYPE_CHECKING:
     from submission.time_budget.prediction import Machine

@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.common import Results, conditions, make_parser, print_table
+from benchmarks.common import Results, conditions, make_parser
 from evaluation.questions import QuestionRow, read_questions
 from tuning.selection.decontamination import UnseenContent
 from tuning.selection.question_text import read_parts
 from utilities.errors import exit_code
-from utilities.wheels import sha256
+from utilities.fingerprint import sha256
+from utilities.printed_tables import print_table
 
 EXAMPLES = """\
   python -m benchmarks.shared_content --rows selected/train_2000.jsonl --data selected/held_out.jsonl official.json
@@ -46,13 +47,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--rows", type=Path, nargs="+", required=True, metavar="FILE", help="rows that were trained on")
     add("--data", type=Path, nargs="+", required=True, metavar="FILE", help="questions that should be unseen")
-    add(
-        "--among",
-        type=Path,
-        nargs="+",
-        metavar="FILE",
-        help="rows with the same instructions (default: --rows)",
-    )
+    add("--among", type=Path, nargs="+", metavar="FILE", help="rows with the same instructions (default: --rows)")
     return parser.parse_args(argv)
 
 

@@ -14,24 +14,23 @@ from typing import Any
 from tqdm import tqdm
 
 from benchmarks.common import (
-    DEVELOPMENT,
     PACKAGE,
     Json,
     make_parser,
     open_results,
-    print_table,
     read_asked,
     source_digest,
     started_engine,
     weights_of,
 )
-from evaluation.questions import QuestionRow
+from evaluation.questions import DEVELOPMENT, QuestionRow
 from models.engines.interface import Engine
 from models.engines.model_registry import model_entry
 from models.settings import Settings, load_settings
 from prompts.prompt import Prompt
 from submission.time_budget.devices import CPU, Device, device_named, read_devices
 from utilities.errors import exit_code
+from utilities.printed_tables import print_table
 
 EXAMPLES = """\
   python -m benchmarks.time_budget_accuracy              all of data/development.json: takes minutes

@@ -20,8 +20,7 @@ from transformers import Trainer
 
 from benchmarks.common import Json, in_turns, make_parser, model_folder, open_results, print_turns, set_threads
 from evaluation.questions import read_questions
-from models.engines.answering.rendering import question_tokens
-from models.engines.local_folder import TextCoder
+from models.engines.answering.tokens import TextCoder, question_tokens
 from models.settings import load_settings
 from tuning.answer_trainer import AnswerTrainer
 from tuning.examples import example
@@ -29,9 +28,8 @@ from tuning.finetune_recipe import FinetuneRecipe, engine_settings, read_recipe,
 from tuning.lora_model import adapted, load_base
 from tuning.training_form import TrainingForm, training_form
 from utilities.errors import exit_code
-from utilities.fingerprint import fingerprint
+from utilities.fingerprint import fingerprint, sha256
 from utilities.options import positive
-from utilities.wheels import sha256
 
 EXAMPLES = """\
   python -m benchmarks.training_speed --rows data/development.json

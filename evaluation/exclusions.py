@@ -13,12 +13,12 @@ from evaluation.questions import QuestionRow, read_questions
 from prompts.reading import Question, read_actions, read_numbered_list, read_query
 from retrieval.products.exclusion_list import EvaluationFile, QuestionParts
 from utilities.errors import UserError, exit_code
-from utilities.files import write_text
+from utilities.files import write_text, writing
+from utilities.fingerprint import sha256
 from utilities.options import command_parser
-from utilities.wheels import sha256
 
 EXAMPLES = """\
-example:
+examples:
   python -m evaluation.exclusions my_questions.json other.json --output exclusions.jsonl
   python -m retrieval.products build --output catalog products.parquet --exclude exclusions.jsonl
 
@@ -41,15 +41,13 @@ def write_exclusion_list(files: Sequence[Path], output: Path) -> None:
     """Write the exclusion list of evaluation files.
 
     Raises:
-        UserError: a file cannot be read or a line is no question, or the list cannot be written.
+        UserError: a file cannot be read or a line is not a question, or the list cannot be written.
     """
     lines = [line for path in files for line in _lines(path)]
-    try:
+    with writing("--output", output):
         if any(path.samefile(output) for path in files if output.exists()):
             raise UserError(f"--output {output} is one of the evaluation files: name another file")
         write_text(output, "".join(f"{line}\n" for line in lines))
-    except OSError as error:
-        raise UserError(f"--output {output} cannot be written ({error.strerror}): name another file") from None
 
 
 def _lines(path: Path) -> Iterator[str]:

@@ -34,13 +34,11 @@ class Interval(NamedTuple):
     high: float
 
 
-def draw(sizes: Mapping[str, int], seed: int, resamples: int = RESAMPLES) -> dict[str, Drawn]:
-    """Draw the questions of every resample of every task; all variants use the same draws, which pairs differences."""
-    return dict(drawing(sizes, seed, resamples))
+def draw(sizes: Mapping[str, int], seed: int, resamples: int = RESAMPLES) -> Iterator[tuple[str, Drawn]]:
+    """Yield each task's name and the questions of its resamples; the draws of all tasks at once would fill memory.
 
-
-def drawing(sizes: Mapping[str, int], seed: int, resamples: int = RESAMPLES) -> Iterator[tuple[str, Drawn]]:
-    """Yield the draws of one task after the other, by name: all tasks of a large run at once would fill memory."""
+    All variants use the same draws, which pairs their differences.
+    """
     generator = np.random.default_rng(seed)
     for task, size in sorted(sizes.items()):
         yield task, generator.integers(0, size, (resamples, size))

@@ -17,7 +17,7 @@ from retrieval.embeddings import ENGLISH, MULTILINGUAL, NotScorableError, load_e
 from utilities.task_type import TaskType
 
 MAX_WEIGHT = 1000
-"""The largest gain of an item: 2^w of a larger one is no finite float."""
+"""The largest gain of an item: 2^w of a larger one is not a finite float."""
 
 Count = Annotated[int, Field(strict=True, ge=0)]
 

@@ -25,7 +25,7 @@ def parse(task_type: TaskType, answer: str) -> Parsed:
     """Read `answer` as the evaluator does; only its first 5,000 characters count.
 
     Returns:
-        Multiple choice: the option number, -1 if the first non-blank character is no digit.
+        Multiple choice: the option number, -1 if the first non-blank character is not a digit.
         Ranking: up to five item numbers, empty after a repetition. Retrieval: up to three item numbers.
         Named entity recognition: the phrases. Generation: the stripped text.
     """
@@ -53,7 +53,7 @@ def _retrieval(answer: str) -> list[int]:
 def _numbers(answer: str) -> Iterator[int]:
     """Delete all but numeric characters, commas and spaces; yield the integers between the commas.
 
-    A field that is no integer is skipped: "1 2", one with '½', one with more digits than `int` accepts.
+    A field that is not an integer is skipped: "1 2", one with '½', one with more digits than `int` accepts.
     """
     kept = "".join(character for character in answer if character.isnumeric() or character in ", ")
     for field in kept.split(","):
@@ -74,7 +74,7 @@ def _phrases(answer: str) -> list[str]:
 def _literal(answer: str) -> object:
     """Return the Python literal that `answer` spells, or None; no code is run."""
     with warnings.catch_warnings():
-        # The compiler warns about phrases such as "5in" or "\d", which says nothing to the reader of a score.
+        # The compiler warns about phrases like "5in" or "\d"; the warning would not help the reader of a score.
         warnings.simplefilter("ignore")
         try:
             return ast.literal_eval(answer)

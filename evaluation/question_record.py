@@ -4,10 +4,10 @@ A line of questions.jsonl is a question in the evaluator's format with more fiel
 can therefore be inspected and repeated after its data file has changed.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -15,10 +15,11 @@ from pydantic import Field, TypeAdapter
 
 from evaluation.loop import Prediction
 from evaluation.metrics import MICRO_F1, Count, Counts, Score
-from evaluation.questions import QuestionRow, checked, json_lines, naming_line, read_questions
+from evaluation.questions import QuestionRow, checked, read_questions
 from models.traced_question import Number, TracedQuestion
 from utilities.errors import UserError
-from utilities.files import write_text
+from utilities.files import write_json_lines
+from utilities.json_files import json_lines, naming_line
 
 S = TypeVar("S")
 AGAIN = ": run local_evaluation.py again"
@@ -66,14 +67,13 @@ def question_records(
     batches: Sequence[int | None] = prediction.batch_of if prediction else [None] * len(questions)
     seen: Counter[str] = Counter()
     records: list[QuestionRecord] = []
-    start = 0
+    left = iter(rows)
     for question, batch in zip(questions, batches, strict=True):
         text = question.input_field
-        scores = tuple(rows[start : start + counts[text]])
+        scores = tuple(islice(left, counts[text]))
         seconds = prediction.batches[batch].per_question if prediction and batch is not None else None
         records.append(QuestionRecord(question, scores, scores[seen[text]], batch, seconds))
         seen[text] += 1
-        start += counts[text]
     return records
 
 
@@ -92,22 +92,8 @@ def write_trace(path: Path, traced: Iterable[TracedQuestion]) -> None:
     write_json_lines(path, map(asdict, traced))
 
 
-def write_json_lines(path: Path, values: Iterable[object]) -> None:
-    """Write one value a line; a line with half a surrogate pair, which UTF-8 lacks, is escaped."""
-    write_text(path, "".join(f"{_line(value)}\n" for value in values))
-
-
-def _line(value: object) -> str:
-    readable = json.dumps(value, ensure_ascii=False)
-    return json.dumps(value) if any("\ud800" <= character <= "\udfff" for character in readable) else readable
-
-
 def read_answers(path: Path) -> list[str]:
-    """Read answers.jsonl, or other saved answers: one JSON string a line.
-
-    Raises:
-        UserError: it cannot be read, or a line is no JSON string.
-    """
+    """Read answers.jsonl or other saved answers, or raise a `UserError` if a line is not a JSON string."""
     answers = []
     for number, value in json_lines(path):
         if not isinstance(value, str):
@@ -117,11 +103,7 @@ def read_answers(path: Path) -> list[str]:
 
 
 def read_question_records(path: Path) -> list[QuestionRecord]:
-    """Read questions.jsonl.
-
-    Raises:
-        UserError: it cannot be read, or a line is no question with scores.
-    """
+    """Read questions.jsonl, or raise a `UserError` if a line is not a question with scores."""
     questions = read_questions(path)
     rows = Counter(question.input_field for question in questions)
     records = []
@@ -138,7 +120,7 @@ def _record(question: QuestionRow, value: object, rows: int) -> QuestionRecord:
             f"field 'scores' holds {len(read.scores)} scores instead of {rows}, one for each question of this text"
         )
     if read.score not in read.scores:
-        raise ValueError("field 'score' is none of field 'scores'")
+        raise ValueError("field 'score' is not in field 'scores'")
     return QuestionRecord(question, read.scores, read.score, read.batch, read.seconds)
 
 

@@ -3,10 +3,10 @@
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from itertools import islice
 
 from evaluation.questions import QuestionRow
-from retrieval.words import words
+from retrieval.lexical import words
 
 WORDS = 8
 
@@ -20,46 +20,30 @@ class Overlap:
     def __init__(self, questions: Sequence[str]) -> None:
         self._texts = frozenset(questions)
         # A set: a question in two files would make its content count as an instruction's wording.
-        held = Counter(gram for question in self._texts for gram in set(grams(question)))
+        held = Counter(gram for question in self._texts for gram in set(grams(words(question), WORDS)))
         self._grams = frozenset(gram for gram, count in held.items() if count == 1)
 
     def touches(self, text: str) -> bool:
         """Return whether `text` has one of these 8-grams or is one of the questions."""
-        return text in self._texts or any(gram in self._grams for gram in grams(text))
+        return text in self._texts or any(gram in self._grams for gram in grams(words(text), WORDS))
 
 
-def grams(text: str) -> Iterator[tuple[str, ...]]:
-    """Yield every eight consecutive words, case-folded; a shorter text is one gram of all its words."""
-    found = words(text)
-    for start in range(max(1, len(found) - WORDS + 1)):
-        yield tuple(found[start : start + WORDS])
+def grams(found: Sequence[str], length: int) -> Iterator[tuple[str, ...]]:
+    """Yield every `length` consecutive words; fewer words are one gram."""
+    return (tuple(found[start : start + length]) for start in range(max(1, len(found) - length + 1)))
 
 
-class Sample(NamedTuple):
-    """Questions by task, and the number of questions of each task that were left out for overlap."""
-
-    tasks: dict[str, list[QuestionRow]]
-    refused: dict[str, int]
-
-
-def draw_sample(questions: Sequence[QuestionRow], per_task: int, seed: int, overlap: Overlap) -> Sample:
+def draw_sample(
+    questions: Sequence[QuestionRow], per_task: int, seed: int, overlap: Overlap
+) -> dict[str, list[QuestionRow]]:
     """Draw up to `per_task` different questions of each task, none that touches `overlap`."""
-    tasks: dict[str, list[QuestionRow]] = {}
-    refused: Counter[str] = Counter()
+    tasks = {}
     for task, members in sorted(_by_task(questions).items()):
         # A generator for each task, so that another task's rows do not change this sample.
         random.Random(f"{seed} {task}").shuffle(members)
-        kept: list[QuestionRow] = []
-        for question in members:
-            if len(kept) == per_task:
-                break
-            if overlap.touches(question.input_field):
-                refused[task] += 1
-            else:
-                kept.append(question)
-        if kept:
-            tasks[task] = kept
-    return Sample(tasks, dict(refused))
+        free = (question for question in members if not overlap.touches(question.input_field))
+        tasks[task] = list(islice(free, per_task))
+    return tasks
 
 
 def _by_task(questions: Sequence[QuestionRow]) -> dict[str, list[QuestionRow]]:

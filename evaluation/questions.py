@@ -2,20 +2,23 @@
 
 import json
 import reprlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, NoReturn, TypeVar
+from typing import Annotated, TypeVar
 
 from pydantic import AliasChoices, Field, StrictBool, TypeAdapter, ValidationError
 
 from evaluation.metrics import METRICS, MICRO_F1
 from utilities.errors import UserError
+from utilities.files import ROOT
+from utilities.json_files import json_lines, naming_line
 from utilities.task_type import TaskType
 
 T = TypeVar("T")
 UNKNOWN_TRACK = "unknown"
+DEVELOPMENT = ROOT / "data" / "development.json"
+"""The questions that the package ships."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ def read_questions(path: Path) -> list[QuestionRow]:
     `track` and `is_multiple_choice` are optional, and `task_name` may be called `task`.
 
     Raises:
-        UserError: the file cannot be read, holds no question, or a line is no question that can be scored.
+        UserError: the file cannot be read, holds no question, or a line is not a question that can be scored.
     """
     questions = []
     for number, value in json_lines(path):
@@ -52,31 +55,6 @@ def read_questions(path: Path) -> list[QuestionRow]:
     return questions
 
 
-def json_lines(path: Path) -> Iterator[tuple[int, object]]:
-    """Yield line number (from 1) and value of each line that is not blank.
-
-    Raises:
-        UserError: the file cannot be read, is not UTF-8, or a line is not JSON.
-    """
-    for number, line in enumerate(_text(path).split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            yield number, json.loads(line, parse_constant=_refuse_constant)
-        except (ValueError, RecursionError) as error:
-            problem = error.msg if isinstance(error, json.JSONDecodeError) else error
-            raise UserError(f"{path}, line {number}: not JSON ({problem}): {_json_remedy(line)}") from None
-
-
-@contextmanager
-def naming_line(path: Path, number: int, remedy: str = "") -> Iterator[None]:
-    """Turn a ValueError of the block into a UserError that names file and line and ends with the remedy."""
-    try:
-        yield
-    except ValueError as error:
-        raise UserError(f"{path}, line {number}: {error}{remedy}") from None
-
-
 def checked(form: TypeAdapter[T], value: object) -> T:
     """Return a JSON object as the type of `form`.
 
@@ -84,7 +62,7 @@ def checked(form: TypeAdapter[T], value: object) -> T:
         ValueError: a field is missing or does not fit; the message names the first one.
     """
     if not isinstance(value, dict):
-        raise ValueError("no JSON object")
+        raise ValueError("not a JSON object")
     try:
         return form.validate_python(value)
     except ValidationError as error:
@@ -104,33 +82,9 @@ _REASONS: Mapping[str, str] = {
 """pydantic's type of an error -> the reason in words of JSON, where pydantic's message names types of Python."""
 
 
-def _text(path: Path) -> str:
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist: name an existing JSON Lines file") from None
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}): name a readable JSON Lines file") from None
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        number = data.count(b"\n", 0, error.start) + 1
-        raise UserError(f"{path}, line {number}: not UTF-8 text: save the file in UTF-8") from None
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number of JSON")
-
-
-def _json_remedy(line: str) -> str:
-    if line.lstrip().startswith("["):
-        return "this looks like a JSON array; write JSON Lines, one whole object a line, without [ and ]"
-    return "write one whole JSON value on each line"
-
-
 def _question(value: object) -> QuestionRow:
     if not isinstance(value, dict):
-        raise ValueError("no JSON object: write one object {...} a line, not a JSON array of them")
+        raise ValueError("not a JSON object: write one object {...} a line, not a JSON array of them")
     is_choice = value.get("task_type") == TaskType.MULTIPLE_CHOICE
     question = checked(_ROW, {"is_multiple_choice": is_choice, "track": UNKNOWN_TRACK, **value})
     _check_metric(question)

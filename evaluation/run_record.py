@@ -10,7 +10,7 @@ from pathlib import Path
 
 from evaluation.loop import DescribesItself, Model, Prediction
 from utilities.files import ROOT
-from utilities.wheels import sha256
+from utilities.fingerprint import sha256
 
 _PACKAGES = (
     "torch", "transformers", "tokenizers", "numpy", "rank-bm25", "tantivy", "vllm", "gptqmodel",
@@ -59,7 +59,8 @@ NO_RUN: Mapping[str, object] = {
 def record_run(model: Model, prediction: Prediction, load_seconds: float) -> RunRecord:
     """Gather the counts and the description of `model`, as far as it offers them."""
     described = model.describe() if isinstance(model, DescribesItself) else {}
-    description = {name: _jsonable(described.get(name)) for name in _DESCRIBED}
+    # Paths and other objects become strings, so that none of them stops a finished run from being saved.
+    description = json.loads(json.dumps({name: described.get(name) for name in _DESCRIBED}, default=str))
     return RunRecord(prediction, load_seconds, _counts(model, "fallbacks"), _counts(model, "events"), description)
 
 
@@ -83,8 +84,3 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def _jsonable(value: object) -> object:
-    """Turn paths and other objects into strings, so that none of them stops a finished run from being saved."""
-    return json.loads(json.dumps(value, default=str))

@@ -11,6 +11,7 @@ from evaluation.metrics import METRICS, MICRO_F1, Counts, Score, micro_f1
 from evaluation.parsers import parse
 from evaluation.questions import QuestionRow
 from retrieval.embeddings import NotScorableError
+from utilities.grouping import grouped, in_order
 from utilities.task_type import TaskType
 
 
@@ -82,9 +83,7 @@ def score_answers(questions: Sequence[QuestionRow], answers: Sequence[str]) -> S
     """Score `answers`, one for each question and in the same order."""
     rows = join_answers(questions, answers)
     values = _score_rows(rows)
-    tasks: dict[str, list[int]] = defaultdict(list)
-    for index, row in enumerate(rows):
-        tasks[row.question.task_name].append(index)
+    tasks = grouped([row.question.task_name for row in rows])
     return Scores(
         tuple(_task_score([rows[i].question for i in of], [values[i] for i in of]) for of in tasks.values()),
         tuple(None if isinstance(value, NotScorableError) else value for value in values),
@@ -104,18 +103,16 @@ def join_answers(questions: Sequence[QuestionRow], answers: Sequence[str]) -> li
 
 def _score_rows(rows: Sequence[Row]) -> list[Score | NotScorableError]:
     """Score each row by its question's metric, all rows of a metric in one call."""
-    by_metric: dict[str, list[int]] = defaultdict(list)
-    for index, row in enumerate(rows):
-        by_metric[row.question.metric].append(index)
-    values: dict[int, Score | NotScorableError] = {}
-    for metric, indices in by_metric.items():
+
+    def score(metric: str, indices: Sequence[int]) -> Sequence[Score | NotScorableError]:
         predictions = [parse(rows[index].question.task_type, rows[index].answer) for index in indices]
         references = [rows[index].question.output_field for index in indices]
         try:
-            values.update(zip(indices, METRICS[metric].score(predictions, references), strict=True))
+            return METRICS[metric].score(predictions, references)
         except NotScorableError as missing:
-            values |= dict.fromkeys(indices, missing)
-    return [values[index] for index in range(len(rows))]
+            return [missing] * len(indices)
+
+    return in_order(grouped([row.question.metric for row in rows]), score)
 
 
 def _task_score(questions: Sequence[QuestionRow], values: Sequence[Score | NotScorableError]) -> TaskScore:
@@ -130,11 +127,9 @@ def _task_score(questions: Sequence[QuestionRow], values: Sequence[Score | NotSc
     return TaskScore(*described, score=float(np.mean(cast(Sequence[float], values))))
 
 
-def _means(tasks: Iterable[TaskScore], key: Callable[[TaskScore], str]) -> dict[str, float | None]:
-    groups: dict[str, list[TaskScore]] = defaultdict(list)
-    for task in tasks:
-        groups[key(task)].append(task)
-    return {name: _mean(group) for name, group in sorted(groups.items())}
+def _means(tasks: Sequence[TaskScore], key: Callable[[TaskScore], str]) -> dict[str, float | None]:
+    groups = grouped([key(task) for task in tasks])
+    return {name: _mean([tasks[index] for index in of]) for name, of in sorted(groups.items())}
 
 
 def _mean(tasks: Iterable[TaskScore]) -> float | None:

@@ -9,15 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from rich import box
-from rich.console import Console
-from rich.table import Table as ScreenTable
-
 from evaluation.report.runs import MOST_RUNS
 from experiments.results import Cell, Result
 from experiments.row_plan import Planned
 from experiments.table import Row, Table
 from utilities.files import ROOT
+from utilities.printed_tables import print_table
 
 K = TypeVar("K")
 _RESULT_FIELDS = ("unscored", "seconds", "fallbacks", "questions", "weights", "code", "date", "versions")
@@ -93,12 +90,12 @@ class Filled:
         ]
 
     def lacking(self) -> list[str]:
-        """Return, for each row that could not be run, what is missing and how to get it."""
+        """Return, for each row that could not be run, the missing weights and how to get them."""
         missing = [each for each in self.planned if each.missing]
         return [f"{each.row.name} was not run: {_without_folders(each.missing)}" for each in missing]
 
     def rows_by(self, keys: Callable[[Result], Iterable[K]]) -> dict[K, str]:
-        """Return, by each key, the names of the rows that have it, joined by semicolons as names may hold commas."""
+        """Return the names of the rows of each key, joined by semicolons, because names may contain commas."""
         rows: dict[K, list[str]] = defaultdict(list)
         for name, result in self.results.items():
             for key in keys(result):
@@ -130,21 +127,17 @@ class Filled:
         }
 
 
-def show(filled: Filled, console: Console) -> None:
-    """Print a table to the screen, with the command that makes a report of its runs."""
-    screen = ScreenTable(box=box.SIMPLE_HEAD, title=filled.table.title, title_justify="left", pad_edge=False)
-    for number, head in enumerate(filled.heads()):
-        screen.add_column(head, justify="right" if number else "left")
-    for line in filled.lines():
-        screen.add_row(*line)
-    console.print(screen)
+def show(filled: Filled) -> None:
+    """Print a table, and the command that makes a report of its runs."""
+    print(filled.table.title)
+    print_table(filled.heads(), filled.lines())
     names: dict[Path, str] = {}
     for name, result in filled.results.items():
         names.setdefault(result.folder, name)
     runs = [f"{name}={folder}" for folder, name in names.items()][:MOST_RUNS]
     command = f"single questions: python -m evaluation.report {shlex.join(runs)} --output report.html"
     for remark in (filled.about(), *filled.remarks(), *([command] if runs else [])):
-        console.print(remark, soft_wrap=True)
+        print(remark)
 
 
 def markdown(filled: Sequence[Filled], command: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Plans the rows of a table: questions, settings, what is missing, and the folder of each run.
+"""Plans the rows of a table: the questions, settings, missing files and folder of each run.
 
 The folder's name is a key of all that affects the answers: settings, weights, evidence, questions, code and packages.
 """
@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from evaluation.questions import json_lines, read_questions
+from evaluation.questions import read_questions
 from evaluation.run_record import versions
 from experiments.row_settings import Base, settings_of
 from experiments.table import Row, Table
@@ -20,13 +20,14 @@ from models.cooperation import engine_settings, identities
 from models.engines.registry import check_engine
 from models.engines.settings import engine_identity
 from models.settings import Settings, load_settings
-from retrieval.embeddings import ENGLISH, PACKAGED, at_hand
+from retrieval.embeddings import ENGLISH, PACKAGED, available_models
 from retrieval.products.manifest import MANIFEST
 from retrieval.settings import FITTED
 from retrieval.sources import weights_file
 from utilities.errors import UserError
 from utilities.files import ROOT, write_text
-from utilities.fingerprint import fingerprint
+from utilities.fingerprint import fingerprint, sha256
+from utilities.json_files import json_lines
 
 SETTINGS = "settings.yaml"
 SCORES = "scores.json"
@@ -61,7 +62,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Planned:
-    """A row with its questions, the folder of its run, the hash of the code, and what is missing, empty for nothing."""
+    """A row with its questions, the folder of its run, the hash of the code, and the missing weights, empty if none."""
 
     row: Row
     data: Path
@@ -176,7 +177,7 @@ def identity_of(values: Mapping[str, Any], settings: Settings) -> bytes:
     models = [identity["weights_sha256"] for identity in identities(settings).values()]
     engines = [engine_identity(each)["weights_sha256"] for each in engine_settings(settings).values()]
     # With further embedding models more tasks are scored.
-    scorers = [name for name in at_hand() if name != ENGLISH]
+    scorers = [name for name in available_models() if name != ENGLISH]
     parts = [{**values, "engine": engine}, models, engines, _evidence_hashes(settings), *scorers]
     return json.dumps(parts, sort_keys=True).encode()
 
@@ -195,4 +196,4 @@ def _evidence_hashes(settings: Settings) -> list[str]:
 
 
 def _hashes(paths: Iterable[Path]) -> list[str]:
-    return [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths if path.is_file()]
+    return [sha256(path) for path in paths if path.is_file()]

@@ -33,7 +33,7 @@ def base_settings(environment: Mapping[str, str] = os.environ) -> Base:
     """Return the settings file, overridden by SHOPALIGN_MODEL, SHOPALIGN_WEIGHTS and SHOPALIGN_ADAPTER.
 
     Raises:
-        UserError: the file cannot be read, or its `engine` is no mapping.
+        UserError: the file cannot be read, or its `engine` is not a mapping.
     """
     path = settings_file(environment)
     values = read_mapping(path, "the settings", f"name a file by {FILE_VARIABLE}")

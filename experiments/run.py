@@ -12,9 +12,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
-from evaluation.score_table import console_for
 from experiments.filled_table import Filled, markdown, show
 from experiments.results import readable, results
 from experiments.row_plan import NoQuestionsError, Options, RowError, plan
@@ -31,7 +28,7 @@ examples:
   python -m experiments.run experiments/tables/finetuning.yaml --adapters chain --data development.json held_out.jsonl
   python -m experiments.run experiments/tables/orders.yaml --limit 20 --markdown orders.md
   python -m experiments.run --all --markdown docs/results
-      every table; ends with a list of what is missing for rows that could not be run
+      every table; ends with the missing weights of rows that could not be run
 
 exit code: 0 when every row that could be run is finished, 2 when a row failed or an input is invalid
 """
@@ -45,16 +42,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     files = sorted(TABLES.glob("*.yaml")) if options.all else options.tables
     if not files:
         raise UserError("name a table of experiments/tables, or --all")
-    console = console_for(sys.stdout)
     _check_outputs(options, files)
     base = base_settings()
-    parts = [(file, part) for file in files for part in _written(file, options, base, console)]
+    parts = [(file, part) for file in files for part in _written(file, options, base)]
     if options.all:
         # Files of questions share their missing rows.
         lacking = dict.fromkeys(f"{file.stem}: {remark}" for file, part in parts for remark in part.lacking())
-        for line in lacking or ["no row lacks anything"]:
-            console.print(line, soft_wrap=True)
-    console.print(f"results: {options.output}")
+        for line in lacking or ["all rows could be run"]:
+            print(line)
+    print(f"results: {options.output}")
     return 2 if any(part.failed for _, part in parts) else 0
 
 
@@ -76,7 +72,7 @@ def _is_page(page: Path | None) -> bool:
     return page is not None and page.suffix == ".md"
 
 
-def _written(file: Path, options: argparse.Namespace, base: Base, console: Console) -> list[Filled]:
+def _written(file: Path, options: argparse.Namespace, base: Base) -> list[Filled]:
     """Run, show and write one table; return a part for each file of questions that has any for it."""
     filled = []
     for data in options.data:
@@ -85,9 +81,9 @@ def _written(file: Path, options: argparse.Namespace, base: Base, console: Conso
         except NoQuestionsError as error:
             if not options.all:
                 raise
-            console.print(f"{file.stem} was left out: {error}", soft_wrap=True)
+            print(f"{file.stem} was left out: {error}")
             continue
-        show(filled[-1], console)
+        show(filled[-1])
     if filled:
         write_json(options.output / f"{file.stem}.json", [each.to_json() for each in filled])
     if filled and options.markdown:

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from evaluation.questions import json_lines
 from experiments.row_plan import SCORES, SETTINGS, Planned, code_digest
 from models.settings import ADAPTER_VARIABLE, FILE_VARIABLE, MODEL_VARIABLE, WEIGHTS_VARIABLE
 from utilities.files import ROOT, write_json
+from utilities.json_files import json_lines
 
 CODE = "code.json"
 POLL_SECONDS = 1.0
@@ -101,7 +101,7 @@ def _evaluate(planned: Planned, work: Path, bar: tqdm, lock: int) -> int:
                 except subprocess.TimeoutExpired:
                     bar.update(before + asked(planned.folder / _LOG) - bar.n)
         finally:
-            # After Ctrl-C or an error here nobody waits for the evaluation any more.
+            # After Ctrl-C or an error no one waits for the evaluation.
             if process.poll() is None:
                 process.terminate()
                 process.wait()

@@ -84,9 +84,5 @@ class Table:
 
 
 def read_table(path: Path) -> Table:
-    """Read a table.
-
-    Raises:
-        UserError: the file cannot be read, or holds an unknown key or an invalid value.
-    """
+    """Read a table, or raise a `UserError` if the file cannot be read or holds an unknown key or an invalid value."""
     return build(Table, read_mapping(path, "the table", "name one of experiments/tables"), f"{path}: ", "key")

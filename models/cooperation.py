@@ -38,7 +38,7 @@ class Team:
         Raises:
             UserError: weights or adapters are missing, or a model does not start.
         """
-        self._cooperation = settings.cooperation
+        self._answerers = {task_type: answerer(settings.cooperation, task_type) for task_type in TaskType}
         self._members: dict[str, _Member] = {}
         for name, wanted in engine_settings(settings).items():
             started = engine if engine and not name else start_engine(wanted)
@@ -46,7 +46,7 @@ class Team:
 
     def assigned(self, prompt: Prompt, task_type: TaskType) -> Prompt:
         """Return the prompt with the model and the adapter that answer its task type."""
-        model, adapter = answerer(self._cooperation, task_type)
+        model, adapter = self._answerers[task_type]
         return prompt if (model, adapter) == ("", None) else replace(prompt, model=model, adapter=adapter)
 
     def answers(self, prompts: Sequence[Prompt], allowance: Allowance) -> list[Answer | Missing]:

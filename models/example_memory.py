@@ -38,8 +38,6 @@ class Exemplars:
 
     def keep(self, items: Sequence[Item]) -> None:
         """Keep the questions that the model answered as examples for later batches."""
-        if not self._settings.dynamic_exemplars:
-            return
         for item in items:
             if isinstance(item.answer, Missing):
                 continue

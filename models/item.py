@@ -4,10 +4,9 @@ from dataclasses import dataclass
 
 from models.engines.interface import Answer
 from models.scheduling.asking import Missing
-from prompts.answer_space import Choice, Selection, admits, best_labels
-from prompts.prompt import Prompt
+from prompts.prompt import Choice, Prompt, Selection, admits, best_labels
 from prompts.reading import Question
-from retrieval.fusion import MODEL, Combiner
+from retrieval.knowledge import MODEL, Combiner
 from utilities.task_type import TaskType
 
 _NOT_ASKED = Missing("not asked")

@@ -9,7 +9,7 @@ from models.engines.interface import Answer
 from models.item import Item
 from models.scheduling.asking import Missing
 from models.scheduling.clock import Allowance
-from models.settings import NO_REASONING, Settings
+from models.settings import Settings
 from prompts.chain_of_thought import kind_of, reasoning_of, reasoning_prompt, with_reasoning
 from prompts.prompt import Prompt
 
@@ -34,7 +34,7 @@ class Reasoning:
             item.prompt = self._extended(item.prompt, answer)
 
     def _wanted(self, prompt: Prompt) -> bool:
-        return self._settings.source != NO_REASONING and kind_of(prompt) in self._settings.kinds
+        return kind_of(prompt) in self._settings.kinds
 
     def _asked(self, prompt: Prompt) -> Prompt:
         return replace(reasoning_prompt(prompt, self._settings.words), model=self._model)

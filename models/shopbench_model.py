@@ -15,7 +15,7 @@ from models.item import Decision, Item, decide
 from models.reasoning import Reasoning
 from models.scheduling.asking import Missing
 from models.scheduling.clock import Allowance, Clock, ClockSettings
-from models.settings import Settings, load_settings
+from models.settings import NO_REASONING, Settings, load_settings
 from models.trace import Trace
 from prompts.detection import detect_task_type
 from prompts.plain import plain_prompt
@@ -23,8 +23,7 @@ from prompts.prompt import Prompt
 from prompts.reading import Question
 from prompts.registry import BUILDERS
 from prompts.settings import PromptSettings
-from retrieval.fusion import Combiner
-from retrieval.knowledge import QUESTION_ALONE, Knowledge
+from retrieval.knowledge import QUESTION_ALONE, Combiner, Knowledge
 from retrieval.sources import combiner_for, open_knowledge
 from utilities.errors import UserError
 from utilities.files import ROOT
@@ -133,8 +132,10 @@ class ShopBenchModel(ShopBenchBaseModel):
     def _extend(self, items: Sequence[Item], allowance: Allowance) -> None:
         """Add the reasoning and the examples that the settings ask for to the prompts."""
         try:
-            self._reasoning.extend(items, allowance)
-            self._exemplars.extend(items)
+            if self.settings.reasoning.source != NO_REASONING:
+                self._reasoning.extend(items, allowance)
+            if self.settings.prompts.exemplars or self.settings.prompts.dynamic_exemplars:
+                self._exemplars.extend(items)
         except Exception as error:  # noqa: BLE001 - the evaluator ends a submission at the first exception
             self._failures.add("prompt not extended", len(items), error)
 
@@ -158,6 +159,8 @@ class ShopBenchModel(ShopBenchBaseModel):
         return decision
 
     def _keep(self, items: Sequence[Item]) -> None:
+        if not self.settings.prompts.dynamic_exemplars:
+            return
         try:
             self._exemplars.keep(items)
         except Exception as error:  # noqa: BLE001 - the evaluator ends a submission at the first exception
@@ -183,9 +186,6 @@ def track_minutes(settings: ClockSettings) -> float:
     except UserError as error:
         _LOG.warning("the limit of the shortest track applies: %s", error)
         return min(track.minutes for track in TRACKS)
-
-
-_LOG = logging.getLogger("shopalign")
 
 
 class FailureLog:

@@ -3,14 +3,12 @@
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from models.engines.answering.solvers import way_of
 from models.engines.interface import Answer, Usage
-from models.engines.settings import EngineSettings
+from models.engines.settings import EngineSettings, way_of
 from models.item import Item
 from models.scheduling.asking import Missing
 from models.traced_question import TracedQuestion
-from prompts.answer_space import Choice, Selection
-from prompts.prompt import Prompt
+from prompts.prompt import Choice, Prompt, Selection
 
 
 class Trace:

@@ -7,11 +7,11 @@ than the one that answers may write the reasoning.
 import re
 from dataclasses import replace
 
-from prompts.answer_space import Choice, Text
-from prompts.clipping import clipped
-from prompts.prompt import Prompt
-from prompts.sections import ANSWER, QUESTION, THOUGHT, keeps_list, without_marker, without_marks
-from retrieval.words import CJK
+from prompts.prompt import Choice, Prompt, Text
+from prompts.reading.lists import without_marker
+from prompts.reading.question import clipped
+from prompts.sections import ANSWER, QUESTION, THOUGHT, keeps_list, without_marks
+from retrieval.lexical import CJK
 
 CHOICE, RATING = "choice", "rating"
 KINDS = (CHOICE, RATING)

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from prompts.answer_space import Choice, Selection, Spans, admits
 from prompts.external_information import token_estimate
-from prompts.prompt import Prompt
+from prompts.prompt import Choice, Prompt, Selection, Spans, admits
 from prompts.reading import Question
+from prompts.reading.lists import without_marker
 from prompts.registry import BUILDERS
-from prompts.sections import EXAMPLE, QUESTION, keeps_list, without_marker
+from prompts.sections import EXAMPLE, QUESTION, keeps_list
 from prompts.settings import PromptSettings
 from retrieval.knowledge import QUESTION_ALONE
 from utilities.errors import UserError

@@ -4,9 +4,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from prompts.answer_space import AnswerSpace, Spans, Text
 from prompts.phrases import phrases
-from prompts.prompt import Prompt
+from prompts.prompt import ASSISTANT, PREVIOUS_KNOWLEDGE, AnswerSpace, Prompt, Spans, Text, variant
 from prompts.reading import (
     Question,
     asks_to_extract,
@@ -17,7 +16,6 @@ from prompts.reading import (
 )
 from prompts.settings import PromptSettings
 from prompts.trimming import trim
-from prompts.wording import ASSISTANT, PREVIOUS_KNOWLEDGE, variant
 from retrieval.knowledge import QUESTION_ALONE, Knowledge
 
 VARIANTS: Mapping[str, str] = {

@@ -4,15 +4,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from prompts.answer_space import Choice
 from prompts.plain import plain_prompt
-from prompts.prompt import Prompt
+from prompts.prompt import ASSISTANT, Choice, Prompt, variant
 from prompts.reading import NumberedList, Question
-from prompts.sections import without_list, without_marker
+from prompts.reading.lists import without_list, without_marker
 from prompts.settings import PromptSettings
-from prompts.wording import ASSISTANT, variant
-from retrieval.bm25 import best_first
 from retrieval.knowledge import QUESTION_ALONE, Knowledge
+from retrieval.lexical import best_first
 from utilities.task_type import TaskType
 
 VARIANTS: Mapping[str, str] = {

@@ -2,13 +2,11 @@
 
 from collections.abc import Mapping
 
-from prompts.answer_space import Spans
 from prompts.phrases import phrases
 from prompts.plain import plain_prompt
-from prompts.prompt import Prompt
+from prompts.prompt import ASSISTANT, Prompt, Spans, variant
 from prompts.reading import Question, read_entity_type, read_query, read_source_text
 from prompts.settings import PromptSettings
-from prompts.wording import ASSISTANT, variant
 from retrieval.knowledge import QUESTION_ALONE, Knowledge
 from utilities.task_type import TaskType
 

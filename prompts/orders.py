@@ -4,8 +4,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 
-from prompts.answer_space import Choice, Selection
-from prompts.prompt import Prompt
+from prompts.prompt import Choice, Prompt, Selection
 from prompts.reading import read_numbered_list
 
 

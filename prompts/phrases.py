@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from prompts.answer_space import Spans
+from prompts.prompt import Spans
 
 _WORD = re.compile(r"[゠-ヿー]+|[一-鿿々]+|[ぁ-ゟ]+|[^\s゠-ヿ一-鿿ぁ-ゟ、。「」【】]+")
 _CLAUSE_END = re.compile(r"[.!?;:…、。！？]['\"”’)]*$|[、。！？,]")

@@ -2,10 +2,8 @@
 
 from collections.abc import Mapping
 
-from prompts.answer_space import AnswerSpace, Choice, Selection, Text
-from prompts.prompt import Prompt
+from prompts.prompt import ASSISTANT, AnswerSpace, Choice, Prompt, Selection, Text
 from prompts.reading import Question
-from prompts.wording import ASSISTANT
 from utilities.task_type import TaskType
 
 

@@ -2,15 +2,13 @@
 
 from collections.abc import Mapping
 
-from prompts.answer_space import Selection
 from prompts.external_information import external_blocks, with_external_information
 from prompts.plain import plain_prompt
-from prompts.prompt import Prompt
+from prompts.prompt import ASSISTANT, PREVIOUS_KNOWLEDGE, Prompt, Selection, variant
 from prompts.reading import Question, read_query
 from prompts.settings import PromptSettings
-from prompts.wording import ASSISTANT, PREVIOUS_KNOWLEDGE, variant
-from retrieval.bm25 import best_first
 from retrieval.knowledge import QUESTION_ALONE, Knowledge
+from retrieval.lexical import best_first
 from utilities.task_type import TaskType
 
 _TASK = (

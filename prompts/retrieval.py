@@ -2,17 +2,15 @@
 
 from collections.abc import Mapping
 
-from prompts.answer_space import Selection
 from prompts.languages import REVIEW
 from prompts.plain import plain_prompt
-from prompts.prompt import Prompt
+from prompts.prompt import ASSISTANT, PREVIOUS_KNOWLEDGE, Prompt, Selection, variant
 from prompts.reading import NumberedList, Question, read_actions, read_aspect, read_product, read_review
+from prompts.reading.lists import without_form, without_list
 from prompts.reading.session import PRODUCT
-from prompts.sections import without_form, without_list
 from prompts.settings import PromptSettings
-from prompts.wording import ASSISTANT, PREVIOUS_KNOWLEDGE, variant
-from retrieval.bm25 import best_first
 from retrieval.knowledge import QUESTION_ALONE, Knowledge
+from retrieval.lexical import best_first
 from utilities.task_type import TaskType
 
 _EXPERT = "You are a product retrieval expert. You help consumers to find the products that meet their specific needs."

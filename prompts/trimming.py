@@ -2,7 +2,7 @@
 
 import re
 
-from prompts.answer_space import Text
+from prompts.prompt import Text
 
 _SENTENCE_END = re.compile(r"[.!?。！？](?=\s|$)")
 _DANGLING = re.compile(r"[\s,;:、\-–—]+$")

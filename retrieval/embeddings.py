@@ -3,13 +3,12 @@
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from utilities.errors import UserError
 from utilities.files import ROOT
 
 ENGLISH = "all-MiniLM-L6-v2"
@@ -54,10 +53,7 @@ def load_folder(folder: Path) -> Encode:
             str(folder), device="cpu", local_files_only=True, model_kwargs={"use_safetensors": True}
         )
 
-    def encode(texts: Sequence[str]) -> NDArray[np.float32]:
-        return np.asarray(model.encode(list(texts), show_progress_bar=False), dtype=np.float32)
-
-    return encode
+        return partial(model.float().encode, show_progress_bar=False)
 
 
 def _english_folder() -> Path:
@@ -71,7 +67,7 @@ def _english_folder() -> Path:
 def _multilingual_folder() -> Path:
     named = os.environ.get(VARIABLE)
     folder = Path(named).expanduser() if named else DEFAULT_FOLDER
-    return _checked(folder, f"put {MULTILINGUAL} there, or name its folder by the environment variable {VARIABLE}")
+    return _checked(folder, f"copy {MULTILINGUAL} there, or name its folder by the environment variable {VARIABLE}")
 
 
 def _checked(folder: Path, remedy: str) -> Path:
@@ -83,7 +79,7 @@ def _checked(folder: Path, remedy: str) -> Path:
 _FOLDERS: Mapping[str, Callable[[], Path]] = {ENGLISH: _english_folder, MULTILINGUAL: _multilingual_folder}
 
 
-def at_hand() -> list[str]:
+def available_models() -> list[str]:
     """Return the names of the embedding models that this machine has."""
     return [name for name, folder in _FOLDERS.items() if _is_there(folder)]
 
@@ -107,36 +103,3 @@ def _without_progress_bars() -> Iterator[None]:
     finally:
         if shown:
             logging.enable_progress_bar()  # type: ignore[no-untyped-call]
-
-
-class Vectors:
-    """Compares a query with candidates by an embedding model."""
-
-    def __init__(self, encode: Encode) -> None:
-        self._encode = encode
-
-    def similarity(self, query: str, candidates: Sequence[str]) -> tuple[float, ...]:
-        """Return the cosine of query and candidate embeddings, -1 to 1; 0 for an embedding of length 0."""
-        if not candidates:
-            return ()
-        # In separate batches: a batch is padded to its longest text, and a review is ten times as long as a candidate.
-        (asked,), units = self._units([query]), self._units(candidates)
-        return tuple(float(cosine) for cosine in units @ asked)
-
-    def _units(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        vectors = self._encode(texts)
-        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        units: NDArray[np.float32] = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
-        return units
-
-
-def load_vectors(named: str) -> Vectors:
-    """Load the packaged model by its name, or the sentence-transformers model of a folder, onto the CPU.
-
-    Raises:
-        UserError: this machine has no such model.
-    """
-    try:
-        return Vectors(load_encoder(PACKAGED) if named == PACKAGED else load_folder(Path(named).expanduser()))
-    except NotScorableError as error:
-        raise UserError(f"setting knowledge.vectors: {error}") from None

@@ -1,15 +1,135 @@
-"""Evidence beside the model: similarities of candidates by words and by vectors, and products of a catalogue."""
+"""Evidence beside the model: similarities by words and vectors, products of a catalogue, and the sum of all scores."""
 
 import logging
 import math
+import statistics
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from typing import Protocol
 
-from retrieval.bm25 import relevance
-from retrieval.fusion import LEXICAL, RELATED, Combiner, FittedSum, Scores
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.embeddings import Encode
+from retrieval.lexical import relevance
+from retrieval.settings import FuseSettings
 
 _LOG = logging.getLogger("shopalign")
+MODEL, LEXICAL, VECTORS, RELATED = "model", "lexical", "vectors", "related"
+KINDS = ("choice", "ranking", "also_bought", "next_query", "aspects", "snippets")
+"""Kinds of question with scored candidates: options, products of a query, and four kinds of retrieval."""
+
+Scores = Mapping[str, Sequence[float]]
+"""A source's name to its score for each candidate, higher is better."""
+
+_RANK_OFFSET = 60.0
+
+
+class Combiner(Protocol):
+    """Combines the scores of several sources into one score for each candidate."""
+
+    def combine(self, kind: str, scores: Scores) -> tuple[float, ...]:
+        """Return a score for each candidate of a question of `kind`; empty without any source."""
+
+
+class FittedSum:
+    """The weighted sum of standardised scores, with weights for each kind of question and each set of sources.
+
+    `weights` maps a kind to a set of sources, joined as by `key_of`, to the weight of each source. If the given sources
+    have no weights, the largest subset with weights is used and the other sources are left out. Without any weights all
+    sources of evidence count equally, and a model's scores are used without evidence.
+    """
+
+    def __init__(self, weights: Mapping[str, Mapping[str, Mapping[str, float]]]) -> None:
+        self._weights = weights
+
+    def combine(self, kind: str, scores: Scores) -> tuple[float, ...]:
+        """Return a score for each candidate."""
+        fitted = self._weights.get(kind, {})
+        usable = [key for key in fitted if _fits(key.split("+"), scores)]
+        if usable:
+            return weighted_sum(scores, fitted[max(usable, key=lambda key: (key.count("+"), key))])
+        return weighted_sum(scores, {MODEL: 1.0} if MODEL in scores else dict.fromkeys(scores, 1.0))
+
+
+class ReciprocalRank:
+    """Reciprocal rank fusion: each source adds 1 / (60 + rank) to a candidate; equal scores share their mean rank.
+
+    Cormack, Clarke and Büttcher (2009), "Reciprocal Rank Fusion Outperforms Condorcet and Individual Rank Learning
+    Methods".
+    """
+
+    def combine(self, kind: str, scores: Scores) -> tuple[float, ...]:  # noqa: ARG002 - the same for every kind
+        """Return a score for each candidate."""
+        given = ([1 / (_RANK_OFFSET + rank) for rank in ranks(each)] for each in scores.values())
+        return tuple(sum(column) for column in zip(*given, strict=True))
+
+
+def _fits(sources: Sequence[str], scores: Scores) -> bool:
+    """Return whether weights apply: all of their sources are given, and the model is among them if it is given."""
+    return set(sources) <= set(scores) and (MODEL in sources) == (MODEL in scores)
+
+
+def key_of(scores: Scores | Sequence[str]) -> str:
+    """Return the sources' names in alphabetical order, joined by "+"."""
+    return "+".join(sorted(scores))
+
+
+def weighted_sum(scores: Scores, weights: Mapping[str, float]) -> tuple[float, ...]:
+    """Return the sum of the standardised scores times their weights; a source without weight counts 0."""
+    given = ([weights.get(name, 0.0) * score for score in standardised(each)] for name, each in scores.items())
+    return tuple(sum(column) for column in zip(*given, strict=True))
+
+
+def standardised(scores: Sequence[float]) -> list[float]:
+    """Return the scores scaled to mean 0 and standard deviation 1; all 0 if they are equal."""
+    mean, spread = statistics.fmean(scores), statistics.pstdev(scores)
+    return [(score - mean) / spread if spread > 1e-12 else 0.0 for score in scores]
+
+
+def ranks(scores: Sequence[float]) -> list[float]:
+    """Return each score's rank, 1 for the highest; equal scores share the mean of their ranks."""
+    return [
+        1 + sum(other > score for other in scores) + (sum(other == score for other in scores) - 1) / 2
+        for score in scores
+    ]
+
+
+class SwitchedFusion:
+    """A combiner that returns the model's scores unchanged for the kinds of question that are switched off."""
+
+    def __init__(self, combiner: Combiner, fuse: FuseSettings) -> None:
+        self._combiner, self._fuse = combiner, asdict(fuse)
+
+    def combine(self, kind: str, scores: Scores) -> tuple[float, ...]:
+        """Return a score for each candidate."""
+        if MODEL in scores and not self._fuse.get(kind, True):
+            return tuple(scores[MODEL])
+        return self._combiner.combine(kind, scores)
+
+
+class Vectors:
+    """Compares a query with candidates by an embedding model."""
+
+    def __init__(self, encode: Encode) -> None:
+        self._encode = encode
+
+    def similarity(self, query: str, candidates: Sequence[str]) -> tuple[float, ...]:
+        """Return the cosine of query and candidate embeddings, -1 to 1; 0 for an embedding of length 0."""
+        if not candidates:
+            return ()
+        # In separate batches: a batch is padded to its longest text, and a review is ten times as long as a candidate.
+        (asked,), units = self._units([query]), self._units(candidates)
+        return tuple(float(cosine) for cosine in units @ asked)
+
+    def _units(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        vectors = self._encode(texts)
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        units: NDArray[np.float32] = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
+        return units
+
+
 Similarity = Callable[[str, Sequence[str]], Sequence[float]]
 """Query and candidates -> a score for each candidate."""
 

@@ -1,47 +1,39 @@
-"""Opens the sources of evidence that the settings name: similarities, catalogue, and fitted weights."""
+"""Opens the sources of evidence that the settings name: similarities, catalogue, and files of fitted weights."""
 
 import logging
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
-from retrieval.bm25 import relevance
-from retrieval.embeddings import PACKAGED, load_vectors
-from retrieval.fusion import (
+from retrieval.embeddings import PACKAGED, NotScorableError, load_encoder, load_folder
+from retrieval.knowledge import (
+    KINDS,
     LEXICAL,
     MODEL,
+    RELATED,
     VECTORS,
     Combiner,
     FittedSum,
+    Knowledge,
     ReciprocalRank,
-    Scores,
-    read_fitted_for,
-    read_weights,
-    without_model,
+    Similarity,
+    SwitchedFusion,
+    Vectors,
+    key_of,
 )
-from retrieval.knowledge import Knowledge, Similarity
-from retrieval.settings import RECIPROCAL_RANK, FuseSettings, KnowledgeSettings
+from retrieval.lexical import relevance
+from retrieval.settings import RECIPROCAL_RANK, KnowledgeSettings
 from utilities.errors import UserError
 from utilities.files import ROOT
+from utilities.typed_yaml import read_mapping
 
 _LOG = logging.getLogger("shopalign")
 
 FOLDER = ROOT / "retrieval" / "fitted_weights"
 """The folder of the files of fitted weights."""
-
-
-class SwitchedFusion:
-    """A combiner that returns the model's scores unchanged for the kinds of question that are switched off."""
-
-    def __init__(self, combiner: Combiner, fuse: FuseSettings) -> None:
-        self._combiner, self._fuse = combiner, asdict(fuse)
-
-    def combine(self, kind: str, scores: Scores) -> tuple[float, ...]:
-        """Return a score for each candidate."""
-        if MODEL in scores and not self._fuse.get(kind, True):
-            return tuple(scores[MODEL])
-        return self._combiner.combine(kind, scores)
 
 
 def open_knowledge(settings: KnowledgeSettings, identity: Mapping[str, str]) -> Knowledge:
@@ -132,3 +124,75 @@ def _with_catalogue(knowledge: Knowledge, settings: KnowledgeSettings) -> Knowle
     return replace(
         knowledge, products=lambda query: catalog.related(query, settings.related).titles, catalogue=described
     )
+
+
+def load_vectors(named: str) -> Vectors:
+    """Load the packaged model by its name, or the sentence-transformers model of a folder, onto the CPU.
+
+    Raises:
+        UserError: this machine has no such model.
+    """
+    try:
+        return Vectors(load_encoder(PACKAGED) if named == PACKAGED else load_folder(Path(named).expanduser()))
+    except NotScorableError as error:
+        raise UserError(f"setting knowledge.vectors: {error}") from None
+
+
+Weights = Mapping[str, Mapping[str, Mapping[str, float]]]
+"""Kind of question -> sources, joined as by `key_of` -> the weight of each source."""
+FITTED_FOR = ("weights_sha256", "choice", "selection")
+"""Keys of a file's `fitted`: the fingerprint of the model, and its ways of answering options."""
+
+_REMEDY = "make it by `python -m tuning.fit_fusion`"
+_SOURCES = (LEXICAL, MODEL, RELATED, VECTORS)
+
+
+def read_weights(path: Path) -> Weights:
+    """Return the weights of a file.
+
+    Raises:
+        UserError: the file cannot be read, or a kind, a source or a weight is invalid.
+    """
+    kinds = read_mapping(path, "the weights", _REMEDY).get("kinds")
+    if not isinstance(kinds, dict):
+        raise UserError(f"{path}: `kinds` is missing; {_REMEDY}")
+    for kind in kinds:
+        if kind not in KINDS:
+            raise UserError(f"{path}: unknown kind {kind!r}; known ones: {', '.join(KINDS)}")
+    return {kind: _of_kind(value, f"{path}: kinds.{kind}") for kind, value in kinds.items()}
+
+
+def read_fitted_for(path: Path) -> Mapping[str, object]:
+    """Return the model and the ways of answering that a file was fitted for; empty for a file written by hand.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    fitted = read_mapping(path, "the weights", _REMEDY).get("fitted")
+    return {name: fitted.get(name) for name in FITTED_FOR} if isinstance(fitted, dict) else {}
+
+
+def without_model(weights: Weights) -> Weights:
+    """Return the weights for evidence without a model; they apply to every model."""
+    return {
+        kind: {key: given for key, given in fitted.items() if MODEL not in given} for kind, fitted in weights.items()
+    }
+
+
+def _of_kind(value: Any, where: str) -> Mapping[str, Mapping[str, float]]:
+    weights = value.get("weights") if isinstance(value, dict) else None
+    if not isinstance(weights, dict):
+        raise UserError(f"{where}: `weights` is missing; {_REMEDY}")
+    return {str(key): _of_sources(str(key), given, where) for key, given in weights.items()}
+
+
+def _of_sources(key: str, given: Any, where: str) -> Mapping[str, float]:
+    where = f"{where}.weights.{key}"
+    if not isinstance(given, dict) or key_of([str(name) for name in given]) != key or not set(given) <= set(_SOURCES):
+        raise UserError(
+            f"{where}: name {', '.join(_SOURCES)} in alphabetical order, joined by +, and a weight for each"
+        )
+    for name, weight in given.items():
+        if isinstance(weight, bool) or not isinstance(weight, int | float) or not math.isfinite(weight):
+            raise UserError(f"{where}.{name} is {weight!r}; it must be a number")
+    return {name: float(weight) for name, weight in given.items()}

@@ -21,6 +21,7 @@ from submission.preflight.repository import AICROWD, Repository, Request
 from submission.preflight.weight_files import is_pointer
 from utilities.errors import UserError, exit_code
 from utilities.git import GitError, environment, git, lines_of
+from utilities.json_files import read_object
 from utilities.tracks import Track, track_by_number
 
 # Passed to each command, so that the person or the repository needs no `git lfs install`.
@@ -65,7 +66,7 @@ class Submission:
 def main(argv: Sequence[str] | None = None) -> int:
     """Check, then commit, tag and push, or print the steps."""
     options = _options(argv)
-    root, track = options.root.resolve(), track_by_number(options.track)
+    root, track = options.root.resolve(), options.track
     # Checked before preflight, which takes minutes.
     if not options.message.strip():
         raise UserError("--message is empty: describe the submission in a few words")
@@ -73,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     tag = options.tag or f"{TAG_PREFIX}track{track.number}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     request = Request(root, track, tag, options.remote, options.questions, with_track(root / AICROWD, track))
     if failures(preflight(request)):
-        print("nothing was changed: fix what failed above, then run this command again", file=sys.stderr)
+        print("nothing was changed: fix the failures above, then run this command again", file=sys.stderr)
         return 1
     repository = Repository(request)
     weights = repository.weights_files if repository.needs_weights else ()
@@ -100,21 +101,13 @@ def _require_tools(root: Path, remote: str) -> None:
 
 
 def with_track(path: Path, track: Track) -> str:
-    """Return the text of aicrowd.json with the id of `track`.
-
-    Raises:
-        UserError: the file is missing or holds no JSON object.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        content["challenge_id"] = track.challenge_id
-    except (OSError, ValueError, RecursionError, TypeError) as error:
-        raise UserError(f"{path} cannot be read ({error}): write it as docs/submission.md shows") from None
-    return json.dumps(content, ensure_ascii=False, indent=2) + "\n"
+    """Return the text of aicrowd.json with the id of `track`, or raise a `UserError` if it cannot be read."""
+    content = read_object(path, "write it as docs/submission.md shows")
+    return json.dumps({**content, "challenge_id": track.challenge_id}, ensure_ascii=False, indent=2) + "\n"
 
 
 def steps(submission: Submission) -> list[str]:
-    """Describe what `submit` does, one line per step."""
+    """Return the steps of `submit` in words."""
     head, size = _output(submission.request.root, "rev-parse", "--short", "HEAD"), submission.bytes / 1e6
     return [
         f"commit on {head}, beside the branch: {submission.message!r}",
@@ -127,7 +120,7 @@ def steps(submission: Submission) -> list[str]:
 
 
 def submit(submission: Submission) -> None:
-    """Commit, push and tag; the local tag comes last, so a failure before it leaves nothing but loose objects.
+    """Commit, push and tag; the local tag comes last, so a failure before it leaves only loose objects.
 
     Raises:
         UserError: a step failed; the message names the step and the remedy.
@@ -183,14 +176,14 @@ def make_commit(submission: Submission, index_file: Path, lfs: Sequence[str]) ->
 
 
 def _require_pointers(submission: Submission, commit: str) -> None:
-    """Require that `commit` holds weights as pointers of Git LFS, not as links, nor in full by a filter that failed."""
+    """Require that `commit` holds weights as Git LFS pointers, not as links, nor in full by a filter that failed."""
     root = submission.request.root
     entries = (entry.split("\t", 1) for entry in lines_of(git(root, "ls-tree", "-r", "-z", "--full-tree", commit)))
     files = {name for facts, name in entries if not facts.startswith(_LINK_MODE)}
     for name in submission.weights:
         if name.endswith(".safetensors") and (name not in files or not is_pointer(root, f"{commit}:{name}")):
             raise UserError(
-                f"nothing was pushed: {name} would go without its weights, because it is no pointer of Git LFS in the "
+                f"nothing was pushed: {name} would go without its weights, because it is not a Git LFS pointer in the "
                 "commit: put the file itself there, not a link, and give it to Git LFS in .gitattributes"
             )
 
@@ -199,21 +192,21 @@ def _output(root: Path, *arguments: str, stdin: str = "") -> str:
     return git(root, *arguments, stdin=stdin.encode()).decode().strip()
 
 
-def _push(root: Path, what: str, *arguments: str) -> None:
+def _push(root: Path, subject: str, *arguments: str) -> None:
     """Push with progress and prompts on the terminal: gigabytes take time, and a key may need its password."""
-    print(f"pushing {what}", flush=True)
+    print(f"pushing {subject}", flush=True)
     prompting = environment({"GIT_TERMINAL_PROMPT": "1"})
     ended = subprocess.run(["git", "-C", str(root), *arguments], env=prompting, check=False)
     if ended.returncode != 0:
         raise UserError(
-            f"{what} could not be pushed (git's reason stands above): no tag was made; fix it and repeat the command, "
-            "which does not send again what has arrived"
+            f"{subject} could not be pushed (see git's message above): no tag was made; fix the cause and repeat the "
+            "command, which sends only the missing objects"
         )
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = preflight_parser("submit", __doc__, EXAMPLES)
-    parser.add_argument("--track", type=int, required=True, metavar="N", help="the track, 1 to 5")
+    parser.add_argument("--track", type=track_by_number, required=True, metavar="N", help="the track, 1 to 5")
     parser.add_argument("--message", required=True, metavar="TEXT", help="the message of commit and tag")
     parser.add_argument("--tag", metavar="NAME", help="submission-... (default: made of track and time)")
     parser.add_argument("--dry-run", action="store_true", help="print each step and change nothing")

@@ -17,8 +17,7 @@ import pytest
 from models.engines.settings import EngineSettings, Scoring
 
 if TYPE_CHECKING:
-    from models.engines.transformers_engine.causal_lm import CausalLM
-    from models.engines.transformers_engine.engine import TransformersEngine
+    from models.engines.transformers_engine.engine import CausalLM, TransformersEngine
 
 # vLLM has an environment of its own (`make test-vllm`).
 collect_ignore = [] if find_spec("vllm") else ["vllm"]
@@ -89,7 +88,7 @@ def tiny_folder(one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> P
 def tiny_model(tiny_folder: Path) -> "CausalLM":
     import torch
 
-    from models.engines.transformers_engine.causal_lm import CausalLM
+    from models.engines.transformers_engine.engine import CausalLM
 
     return CausalLM(tiny_folder, torch.float32, "cpu")
 
@@ -98,7 +97,7 @@ def tiny_model(tiny_folder: Path) -> "CausalLM":
 def templateless_model(one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> "CausalLM":
     import torch
 
-    from models.engines.transformers_engine.causal_lm import CausalLM
+    from models.engines.transformers_engine.engine import CausalLM
     from tests.tiny_model import save_tiny_model
 
     folder = tmp_path_factory.mktemp("templateless")

@@ -21,6 +21,8 @@ MADE = ("models/weights", "models/adapters/", "outputs", "benchmarks/results", "
 _CODE_BLOCK = re.compile(r"^```[^\n]*\n(.*?)^```|^((?: {4}[^\n]*\n|\n)+)", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"`([^`\n]+)`")
 _LINK = re.compile(r"\]\(([^)#\s]+)(?:#[\w-]*)?\)|(?:src|href)=\"([^\"#]+)\"")
+_ANCHOR = re.compile(r"\]\(([^)#:\s]*)#([\w-]+)\)")
+_HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 _PATH = re.compile(r"(?<![\w./<-])([\w.-]+(?:/[\w.*+<>{}-]+)+/?)")
 _DOTTED = re.compile(r"(?<![\w./-])([a-z_]+(?:\.\w+)+)(?![\w(]*/)")
 _MAKE = re.compile(r"(?<![\w-])make ([a-z][a-z-]*)(?![\w-])")
@@ -50,6 +52,17 @@ def missing_links(root: Path, page: Path) -> list[str]:
     """Return the links and pictures of a page whose files do not exist."""
     targets = (first or second for first, second in _LINK.findall(page.read_text(encoding="utf-8")))
     return [target for target in targets if "://" not in target and not (page.parent / target).exists()]
+
+
+def missing_anchors(page: Path) -> list[str]:
+    """Return the links of a page to headings that do not exist, in the page or in another one."""
+    links = _ANCHOR.findall(page.read_text(encoding="utf-8"))
+    return [f"{target}#{anchor}" for target, anchor in links if anchor not in _anchors(page.parent / target, page)]
+
+
+def _anchors(target: Path, page: Path) -> set[str]:
+    text = (target if target.is_file() else page).read_text(encoding="utf-8")
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in _HEADING.findall(text)}
 
 
 def missing_paths(root: Path, text: str) -> list[str]:
@@ -147,7 +160,7 @@ def programs(root: Path) -> list[str]:
     found = []
     for file in files_of(root):
         text = (root / file).read_text(encoding="utf-8")
-        parses = "ArgumentParser(" in text or "_parser(" in text
+        parses = "parser" in text
         if ('__name__ == "__main__"' in text and parses) or file.endswith("/__main__.py"):
             found.append(file.removesuffix(".py").removesuffix("/__main__").replace("/", "."))
     return found

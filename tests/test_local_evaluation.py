@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import local_evaluation
-from evaluation.question_record import read_answers, write_json_lines
+from evaluation.question_record import read_answers
 from tests.evaluation.echoing import Describing
 from utilities.errors import UserError
+from utilities.files import write_json_lines
 
 ROWS: Sequence[Mapping[str, object]] = [
     {"task": "options", "task_type": "multiple-choice", "metric": "accuracy", "output_field": 2},

@@ -8,6 +8,7 @@ from tests.pages import (
     code_of,
     commands_in,
     help_of,
+    missing_anchors,
     missing_links,
     missing_modules,
     missing_paths,
@@ -23,8 +24,9 @@ PROGRAMS = programs(ROOT)
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_page_links_to_files_that_exist(page: Path) -> None:
+def test_a_page_links_to_files_and_headings_that_exist(page: Path) -> None:
     assert missing_links(ROOT, page) == []
+    assert missing_anchors(page) == []
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -86,5 +88,6 @@ def test_a_planted_wrong_module_setting_target_and_link_are_named(tmp_path: Path
     assert missing_settings("engine.vllm.max_model_len and engine.vllm.length") == ["engine.vllm.length"]
     assert missing_targets(ROOT, "make test and make coffee") == ["coffee"]
     page = tmp_path / "page.md"
-    page.write_text("[one](page.md) ![two](two.png)")
+    page.write_text("# A page\n[one](page.md#a-page) ![two](two.png) [three](#another-page)")
     assert missing_links(ROOT, page) == ["two.png"]
+    assert missing_anchors(page) == ["#another-page"]

@@ -1,1 +1,1 @@
-"""Models before they are submitted: selecting rows, training, merging, quantising; the package never imports this."""
+"""Makes the models that are submitted: selects rows, trains, merges and quantises; no model imports this."""

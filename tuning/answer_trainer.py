@@ -44,9 +44,12 @@ class AnswerTrainer(Trainer):
     """Trains on `Example` rows; `tokens_seen` counts the tokens of the forward passes, without padding."""
 
     def __init__(self, model: Any, head: torch.nn.Module, pad: int, *, group_by_length: bool, **others: Any) -> None:
-        super().__init__(
-            model=model, data_collator=lambda rows: _collated(rows, pad), compute_metrics=_mean_value, **others
-        )
+
+        def collated(rows: Sequence[Example]) -> dict[str, Any]:
+            # The trainer takes the size of a batch from the first tensor that it finds.
+            return {"rows": torch.arange(len(rows)), _BATCH: collate(rows, pad)}
+
+        super().__init__(model=model, data_collator=collated, compute_metrics=_mean_value, **others)
         self._head = head
         self._grouped = group_by_length
         # The loss is the mean of a batch's examples, so the trainer has to divide by the batches of a step.
@@ -89,13 +92,8 @@ def _mean_value(prediction: Any) -> dict[str, float]:
     return {"score": float(known.mean())} if len(known) else {}
 
 
-def _collated(rows: Sequence[Example], pad: int) -> dict[str, Any]:
-    # The trainer takes the size of a batch from the first tensor that it finds.
-    return {"rows": torch.arange(len(rows)), _BATCH: collate(rows, pad)}
-
-
 class RunMonitor(TrainerCallback):
-    """Writes the trainer's logs as JSON lines with tokens a second, and stops a run that has diverged.
+    """Writes the trainer's logs as JSON lines with tokens a second, and stops a run that diverges.
 
     A resumed run drops the lines of the steps that it repeats.
     """
@@ -112,11 +110,7 @@ class RunMonitor(TrainerCallback):
             write_text(self._path, "".join(f"{json.dumps(line)}\n" for line in kept))
 
     def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Append a line.
-
-        Raises:
-            UserError: a loss is not finite; no checkpoint has been made of it yet.
-        """
+        """Append a line, or raise a `UserError` if a loss is not finite; no checkpoint has been made of it yet."""
         line: dict[str, Any] = {"step": state.global_step, **kwargs.get("logs", {})}
         for name in ("loss", _HELD_OUT):
             if not math.isfinite(line.get(name, 0.0)):
@@ -134,7 +128,7 @@ class RunMonitor(TrainerCallback):
             file.write(json.dumps(line) + "\n")
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Leave the time of the held-out rows out of the tokens a second."""
+        """Restart the measurement of tokens a second, without the time of the held-out rows."""
         self._tokens, self._time = self._trainer.tokens_seen, time.perf_counter()
 
 
@@ -149,7 +143,7 @@ def _whole_lines(path: Path) -> Iterator[dict[str, Any]]:
         if isinstance(line, dict) and isinstance(line.get("step"), int):
             yield line
         else:
-            print(f"{path}, line {number}: dropped, it was not written to its end", file=sys.stderr)
+            print(f"{path}, line {number}: dropped because it is incomplete", file=sys.stderr)
 
 
 def _stays(line: dict[str, Any], step: int) -> bool:

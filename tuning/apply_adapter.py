@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         apply(base, changes, work)
         if changes:
             raise UserError(
-                f"{options.adapter / TENSORS} changes {min(changes)}, which {base} lacks: name its own base"
+                f"{options.adapter / TENSORS} changes {min(changes)}, which {base} lacks: name the base of the adapter"
             )
     print(f"{output}: finished")
     return 0
@@ -77,7 +77,7 @@ def _changed(path: Path, name: str, tensor: torch.Tensor, changes: dict[str, Cha
     delta = change.delta(tensor.device)
     if delta.shape != tensor.shape:
         raise UserError(
-            f"{path}: {name} is {tuple(tensor.shape)} and its change {tuple(delta.shape)}: name its own base"
+            f"{path}: {name} is {tuple(tensor.shape)} and its change {tuple(delta.shape)}: name the base of the adapter"
         )
     return (tensor.float() + delta).to(tensor.dtype)
 

@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from tqdm import tqdm
 
 from tuning.model_files import copy_files
-from utilities.errors import UserError, tells_full_disk, with_causes
+from utilities.errors import UserError, is_disk_full, with_causes
 from utilities.files import write_json
 
 RESUMABLE = ("llama",)
@@ -75,17 +75,17 @@ def failures_reported(job: Job) -> Iterator[None]:
 
 
 def _reason(job: Job, error: BaseException) -> str | None:
-    """Describe the shortage that ended the run, and the remedy; None for any other error."""
-    remedy = _remedy(job, error)
+    """Return the shortage that ended the run, with its remedy; None for any other error."""
+    problem = _shortage(job, error)
     again = "resumes after the last finished layer" if job.model_type in RESUMABLE else "starts over"
-    return f"{remedy}, then give the same command again, which {again}" if remedy else None
+    return f"{problem}, then repeat the command, which {again}" if problem else None
 
 
-def _remedy(job: Job, error: BaseException) -> str | None:
+def _shortage(job: Job, error: BaseException) -> str | None:
     errors = list(with_causes(error))
     said = " ".join(map(str, errors))
     files = [each for each in errors if isinstance(each, OSError)]
-    if tells_full_disk(error):
+    if is_disk_full(error):
         return f"{job.work}: the disk is full: make room there"
     if any(isinstance(each, torch.OutOfMemoryError) for each in errors):
         return f"{job.source}: the GPU has too little memory: free it, or take one with more"
@@ -97,7 +97,7 @@ def _remedy(job: Job, error: BaseException) -> str | None:
 
 @contextmanager
 def _thread_failures_reported(job: Job, screen: Any) -> Iterator[None]:
-    """Make gptqmodel's threads say why they end the process, which each does with code 1 when it fails."""
+    """Report the errors of gptqmodel's threads, which end the process with code 1 and without a reason."""
     from gptqmodel.utils.threadx import _DeviceWorker
 
     reported = threading.Lock()

@@ -7,11 +7,10 @@ import random
 from pathlib import Path
 from typing import Any
 
-from evaluation.questions import json_lines
+from evaluation.questions import DEVELOPMENT
 from utilities.errors import UserError
-from utilities.files import ROOT
+from utilities.json_files import json_lines
 
-DEVELOPMENT = ROOT / "data" / "development.json"
 _FEWEST_TOKENS = 10  # fewer than any of the own texts has, for any tokenizer
 _FIELDS = ("text", "input_field")
 _PRODUCTS = (
@@ -65,7 +64,7 @@ def calibration_rows(tokenizer: Any, path: Path | None, rows: int, tokens: int, 
         if len(joined) >= wanted:
             return [joined[start : start + tokens] for start in range(0, wanted, tokens)]
     raise UserError(
-        f"{path or 'the own texts'}: {len(joined)} tokens are there and {rows} rows of {tokens} are needed: "
+        f"{path or 'the own texts'}: {len(joined)} tokens are available, {rows} rows of {tokens} are needed: "
         "add texts or lower --rows"
     )
 
@@ -73,7 +72,7 @@ def calibration_rows(tokenizer: Any, path: Path | None, rows: int, tokens: int, 
 def _read(path: Path) -> list[str]:
     """Read JSON Lines with one of `_FIELDS`, or plain text with a text on each line."""
     if path.resolve() == DEVELOPMENT:
-        raise UserError(f"{path} holds the questions that scores are taken on: calibrate with other texts")
+        raise UserError(f"{path} holds the evaluation questions: calibrate with other texts")
     if path.suffix in (".json", ".jsonl"):
         return [_text_of(path, number, value) for number, value in json_lines(path)]
     try:

@@ -76,7 +76,7 @@ class Chain:
             text = str([step.options, step.environment])
             unknown = [name for name in _PLACE.findall(text) if name not in known | {step.name}]
             if unknown or step.name in known:
-                problem = f"uses {{{unknown[0]}}} before it is made" if unknown else "has the name of another"
+                problem = f"uses {{{unknown[0]}}} before it is made" if unknown else "has the name of another step"
                 raise ValueError(f"step {step.name} {problem}")
             known.add(step.name)
 
@@ -113,11 +113,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def read_chain(path: Path) -> Chain:
-    """Read a recipe.
-
-    Raises:
-        UserError: the file cannot be read, or a step does not fit.
-    """
+    """Read a recipe, or raise a `UserError` if the file cannot be read or a step is not valid."""
     return build(Chain, read_mapping(path, "the recipe", "name a chain of tuning/recipes"), f"{path}: ", "key")
 
 
@@ -169,7 +165,7 @@ def _filled(value: object, places: Places) -> list[str]:
 
 
 def _run(step: Step, command: Sequence[str], environment: Mapping[str, str]) -> float:
-    """Run a step and return its seconds; its own messages are on the screen."""
+    """Run a step, which prints its own messages, and return its seconds."""
     started = time.monotonic()
     done = subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, check=False)
     if done.returncode:

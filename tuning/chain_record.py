@@ -7,13 +7,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from evaluation.questions import json_lines
 from models.engines.adapter_config import holds_adapter
 from utilities.errors import UserError
 from utilities.files import ROOT, write_text
-from utilities.fingerprint import fingerprint, fingerprint_of_adapter
+from utilities.fingerprint import fingerprint, fingerprint_of_adapter, sha256
+from utilities.json_files import json_lines
 from utilities.typed_yaml import build, checked
-from utilities.wheels import sha256
 
 _FINISHED, _BEGUN = "finished.jsonl", "begun.jsonl"
 
@@ -37,7 +36,7 @@ class Made:
     seconds: float = 0.0
 
     def difference(self, other: "Made") -> str:
-        """Name the first difference in a few words; empty if there is none."""
+        """Return the first difference in words; empty if there is none."""
         if (self.command, self.environment) != (other.command, other.environment):
             return "other options"
         changed = sorted(path for path in self.inputs if self.inputs[path] != other.inputs.get(path))
@@ -48,11 +47,7 @@ class ChainRecord:
     """The begun and the finished steps of a chain, in its output folder."""
 
     def __init__(self, output: Path) -> None:
-        """Read an existing record.
-
-        Raises:
-            UserError: a line is damaged.
-        """
+        """Read an existing record, or raise a `UserError` if a line of it is damaged."""
         self._output = output
         self._finished = dict(_read(output / _FINISHED))
         self._begun = dict(_read(output / _BEGUN))
@@ -130,5 +125,5 @@ def _read(path: Path) -> Iterator[tuple[str, Made]]:
             made = build(Made, value if isinstance(value, dict) else {}, "")
         except UserError:
             remedy = "remove the line and the output of its step, to have the step done again"
-            raise UserError(f"{path}, line {number}: no record of a step: {remedy}") from None
+            raise UserError(f"{path}, line {number}: not the record of a step: {remedy}") from None
         yield made.step, made

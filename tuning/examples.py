@@ -11,14 +11,11 @@ from dataclasses import dataclass
 
 from models.engines.answering.language_model import Coder
 from models.engines.answering.option_scoring import label_tokens, option_row, without_question
-from models.engines.answering.rendering import ScoringSettings, question_tokens
-from models.engines.answering.solvers import COPY, DECODE, LABEL, PMI, SPANS, TEXT, WRITE, way_of
 from models.engines.answering.spans import phrase_tokens, span_row
-from models.engines.answering.token_tree import TokenTree, grow_tree
-from models.engines.settings import EngineSettings
-from prompts.answer_space import Choice, Selection, Spans
+from models.engines.answering.tokens import ScoringSettings, TokenTree, grow_tree, question_tokens
+from models.engines.settings import COPY, DECODE, LABEL, PMI, SPANS, TEXT, WRITE, EngineSettings, way_of
 from prompts.phrases import phrases
-from prompts.prompt import Prompt
+from prompts.prompt import Choice, Prompt, Selection, Spans
 from tuning.training_form import TrainingForm
 from utilities.errors import UserError
 from utilities.typed_yaml import Positive, checked

@@ -20,7 +20,7 @@ import torch
 from torch.distributed.tensor import DTensor
 
 from evaluation.questions import QuestionRow, read_questions
-from models.engines.local_folder import TextCoder
+from models.engines.answering.tokens import TextCoder
 from models.engines.settings import EngineSettings, weights_folder
 from models.settings import load_settings
 from tuning.answer_trainer import AnswerTrainer, RunMonitor
@@ -33,9 +33,8 @@ from tuning.selection.question_text import folded
 from tuning.training_form import training_form
 from utilities.errors import UserError, exit_code
 from utilities.files import write_json
-from utilities.fingerprint import fingerprint
+from utilities.fingerprint import file_record, fingerprint
 from utilities.options import command_parser
-from utilities.wheels import sha256
 
 EXAMPLES = """\
 examples:
@@ -105,9 +104,9 @@ def _files(options: argparse.Namespace, recipe: FinetuneRecipe) -> tuple[Path, P
     """Return the files of the training rows and of the held-out ones."""
     folder = options.rows.is_dir()
     if folder and not recipe.size:
-        raise UserError(f"--rows {options.rows} is a folder: say by --size which train_N.jsonl of it is meant")
+        raise UserError(f"--rows {options.rows} is a folder: choose a train_N.jsonl in it by --size N")
     if not folder and options.size is not None:
-        raise UserError(f"--rows {options.rows} is a file, of which all rows are taken: leave --size out")
+        raise UserError(f"--rows {options.rows} is a file, whose rows are all used: remove --size")
     if not folder and options.held_out is None:
         raise UserError("--held-out is missing: name a file of rows that are not trained on")
     rows = options.rows / f"train_{recipe.size}.jsonl" if folder else options.rows
@@ -161,8 +160,8 @@ def _record(recipe: FinetuneRecipe, folder: Path, options: argparse.Namespace) -
         "recipe": asdict(recipe),
         "base": folder.name,
         "base_fingerprint": fingerprint(folder) if (folder / "config.json").is_file() else "",
-        "rows": {"file": options.rows.name, "sha256": sha256(options.rows)},
-        "held_out": {"file": options.held_out.name, "sha256": sha256(options.held_out)},
+        "rows": file_record(options.rows),
+        "held_out": file_record(options.held_out),
         "prompts": asdict(load_settings().prompts),
         "processes": process_count(),
         "versions": {name: version(name) for name in ("torch", "transformers", "peft")},

@@ -88,11 +88,7 @@ class FinetuneRecipe:
 
 
 def read_recipe(path: Path, **given: Any) -> FinetuneRecipe:
-    """Read a recipe; `given` replaces its values.
-
-    Raises:
-        UserError: the file cannot be read, or holds an unknown key or a value that does not fit.
-    """
+    """Read a recipe, whose values `given` replaces, or raise a `UserError` if a key or a value is not valid."""
     values = read_mapping(path, "the recipe", "name a file of tuning/recipes")
     return build(FinetuneRecipe, {**values, **given}, f"{path}: ", "key")
 

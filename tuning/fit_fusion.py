@@ -1,4 +1,4 @@
-"""Fit how the model's scores and the evidence are weighted, for each kind of question, on training rows.
+"""Fit the weights of the model's scores and of the evidence, for each kind of question, on training rows.
 
 The result is a small YAML file, by default `retrieval/fitted_weights/<model>.yaml`, or `<model>+<adapter>.yaml` for a
 model with an adapter; a file there is used for the model with the fingerprint that it was fitted for. Rows are drawn
@@ -26,14 +26,14 @@ from evaluation.questions import QuestionRow, read_questions
 from evaluation.run_record import versions
 from models.engines.settings import engine_identity
 from models.settings import Settings, load_settings
-from retrieval.fusion import KINDS, LEXICAL, MODEL, RELATED, VECTORS, key_of, standardised, weighted_sum
+from retrieval.knowledge import KINDS, LEXICAL, MODEL, RELATED, VECTORS, key_of, standardised, weighted_sum
 from retrieval.sources import weights_name
 from tuning.scored_rows import ScoredRow, scored_rows
 from utilities.errors import UserError, exit_code
 from utilities.files import write_text
+from utilities.fingerprint import file_record
 from utilities.options import command_parser
 from utilities.task_type import TaskType
-from utilities.wheels import sha256
 
 EXAMPLES = """\
 examples:
@@ -45,7 +45,7 @@ _POOLED: Mapping[str, Sequence[str]] = {"next_query": ("also_bought", "aspects",
 """Kinds without training rows, and the kinds whose rows are used instead."""
 _TASK_TYPES = (TaskType.MULTIPLE_CHOICE, TaskType.RETRIEVAL, TaskType.RANKING)
 _FUSED = "fused, cross-validated"
-_NOTE = "# Made by `python -m tuning.fit_fusion`: the weight of each source, by the sources that are available.\n"
+_NOTE = "# Made by `python -m tuning.fit_fusion`: the weight of each source, for each set of available sources.\n"
 _DIGITS = 3
 
 
@@ -71,14 +71,8 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = command_parser("python -m tuning.fit_fusion", __doc__, EXAMPLES)
     parser.add_argument("--rows", type=Path, nargs="+", required=True, metavar="FILE", help="training rows, JSON Lines")
     parser.add_argument("--against", type=Path, nargs="+", default=[], metavar="FILE", help="evaluation questions")
-    parser.add_argument(
-        "--each",
-        type=_count,
-        nargs="+",
-        default=[("", 100)],
-        metavar="[TYPE=]N",
-        help="rows of each task, and of each task of a task type (default: 100)",
-    )
+    each = "rows of each task, and of each task of a task type (default: 100)"
+    parser.add_argument("--each", type=_count, nargs="+", default=[("", 100)], metavar="[TYPE=]N", help=each)
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the sample (default: 0)")
     parser.add_argument("--output", type=Path, metavar="FILE", help="default: the model's in retrieval/fitted_weights")
     parser.add_argument("--scores", type=Path, metavar="FILE", help="the file of saved scores")
@@ -108,7 +102,7 @@ def drawn(files: Sequence[Path], against: Sequence[Path], each: Mapping[str, int
     for task_type in _TASK_TYPES:
         of_type = [question for question in rows if question.task_type is task_type]
         sample = draw_sample(of_type, each.get(task_type, each.get("", 0)), seed, overlap)
-        chosen += [question for members in sample.tasks.values() for question in members]
+        chosen += [question for members in sample.values() for question in members]
     if not chosen:
         raise UserError("--rows: no row with numbered candidates is left: name other files")
     return chosen
@@ -133,7 +127,7 @@ def _fitted(by_kind: Mapping[str, Sequence[ScoredRow]], kind: str) -> dict[str, 
 def _record(options: argparse.Namespace, settings: Settings) -> dict[str, Any]:
     return {
         **engine_identity(settings.engine),
-        "rows": [{"file": path.name, "sha256": sha256(path)} for path in options.rows],
+        "rows": [file_record(path) for path in options.rows],
         "rows_of_each_task": {task_type or "others": count for task_type, count in options.each},
         "seed": options.seed,
         "versions": {name: versions()[name] for name in ("torch", "transformers", "numpy")},
@@ -193,13 +187,9 @@ def _pairs(rows: Sequence[ScoredRow], names: Sequence[str]) -> tuple[NDArray[np.
 
 def value(rows: Sequence[ScoredRow], weights: dict[str, float]) -> list[float]:
     """Return the metric of each row for the sum of its sources by these weights."""
-    return [
-        row.value(
-            weighted_sum({name: row.scores[name] for name in weights if name in row.scores}, weights)
-            or (0.0,) * len(row.gains)
-        )
-        for row in rows
-    ]
+    known = [{name: row.scores[name] for name in weights if name in row.scores} for row in rows]
+    sums = [weighted_sum(scores, weights) or (0.0,) * len(row.gains) for row, scores in zip(rows, known, strict=True)]
+    return [row.value(combined) for row, combined in zip(rows, sums, strict=True)]
 
 
 def cross_validated(rows: Sequence[ScoredRow], names: Sequence[str], folds: int = 5) -> float:

@@ -9,7 +9,8 @@ import transformers
 from peft import LoraConfig, TaskType, get_peft_model, get_peft_model_state_dict, prepare_model_for_kbit_training
 
 from models.engines.adapter_config import CONFIG, TENSORS
-from models.engines.local_folder import LOCAL, TextCoder
+from models.engines.answering.tokens import TextCoder
+from models.engines.local_folder import LOCAL
 from models.engines.model_registry import model_entry, template_text
 from models.engines.weights import holds_model, missing_weights_message
 from tuning.finetune_recipe import FinetuneRecipe, engine_settings

@@ -1,6 +1,5 @@
 """Files of models and adapters: JSON and LoRA matrices are read and checked, other files copied, tensors written."""
 
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +12,10 @@ from safetensors.torch import save_file
 from models.engines.adapter_config import TENSORS, matrix_name
 from models.engines.adapter_matrices import Changes, read_matrices
 from utilities.errors import UserError
+from utilities.json_files import read_object
 
+FETCH_AGAIN = "fetch the model again"
+"""The remedy for a damaged file of a model."""
 _COPIED = (
     "config.json",
     "generation_config.json",
@@ -29,37 +31,14 @@ _COPIED = (
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """Return the config of a model folder.
-
-    Raises:
-        UserError: the folder or its config is missing or damaged.
-    """
+    """Return the config of a model folder, or raise a `UserError` if either is missing or damaged."""
     if not folder.is_dir():
-        raise UserError(f"{folder} is no folder: name a model in Hugging Face layout")
-    return read_fields(folder / "config.json")
-
-
-def read_fields(path: Path) -> dict[str, Any]:
-    """Return the names and values of a JSON file of a model.
-
-    Raises:
-        UserError: the file is missing or damaged.
-    """
-    try:
-        values: object = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({error}): fetch the model again") from None
-    if not isinstance(values, dict):
-        raise UserError(f"{path} holds a {type(values).__name__}, not names and values: fetch the model again")
-    return values
+        raise UserError(f"{folder} is not a folder: name a model in Hugging Face layout")
+    return read_object(folder / "config.json", FETCH_AGAIN)
 
 
 def read_adapter(folder: Path) -> Changes:
-    """Return the changes of a LoRA adapter.
-
-    Raises:
-        UserError: the adapter cannot be read, lacks a matrix, or holds a number that is not finite.
-    """
+    """Return the changes of a LoRA adapter, or raise a `UserError` if it is damaged or a number is not finite."""
     changes = read_matrices(folder)
     for module, change in changes.items():
         for side, matrix in (("A", change.down), ("B", change.up)):
@@ -68,11 +47,7 @@ def read_adapter(folder: Path) -> Changes:
 
 
 def check_finite(path: Path, name: str, tensor: torch.Tensor) -> None:
-    """Check that all numbers of the tensor `name` in the file `path` are finite.
-
-    Raises:
-        UserError: one is NaN or infinite, as after a training that diverged.
-    """
+    """Raise a `UserError` unless all numbers of the tensor `name` in the file `path` are finite."""
     # torch has no isfinite for types of eight bits.
     if not (tensor if tensor.element_size() > 1 else tensor.float()).isfinite().all():
         raise UserError(f"{path}: {name} holds NaN or infinity: it is damaged or its training diverged: take another")
@@ -86,11 +61,7 @@ def copy_files(model: Path, folder: Path) -> None:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Write a safetensors file that all users may read.
-
-    Raises:
-        OSError: the disk cannot be written to.
-    """
+    """Write a safetensors file that all users may read, or raise an OSError."""
     try:
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path, metadata={"format": "pt"})
     except SafetensorError as error:

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from evaluation.metrics import ndcg
-from models.engines.answering.token_tree import TokenTree, pack_trees
-from retrieval.bm25 import best_first
+from models.engines.answering.tokens import TokenTree, pack_trees
+from retrieval.lexical import best_first
 from tuning.examples import Example, Term
 
 

@@ -1,4 +1,4 @@
-"""Output folders: renamed into place when they are finished, so that none is half made; a long run can be resumed."""
+"""Makes output folders: each is renamed into place when it is finished, and a long run can be resumed."""
 
 import fcntl
 import json
@@ -10,13 +10,14 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from utilities.errors import UserError, tells_full_disk
+from utilities.errors import UserError, is_disk_full
 from utilities.files import write_json
+from utilities.json_files import read_object
 
 
 @contextmanager
 def new_folder(output: Path) -> Iterator[Path]:
-    """Yield an empty folder beside `output`; on success it becomes `output`, on failure it is removed.
+    """Yield an empty folder beside `output`, which becomes `output` on success and is removed on failure.
 
     Raises:
         UserError: the output exists, or the disk cannot be written to.
@@ -40,11 +41,7 @@ class RunFolder:
     """
 
     def __init__(self, output: Path, kept: Callable[[Path], bool]) -> None:
-        """Name the folders.
-
-        Raises:
-            UserError: the output exists.
-        """
+        """Name the folders, or raise a `UserError` if the output exists."""
         _check_new(output)
         self.output = output
         self.work = output.with_name(f"{output.name}.partial")
@@ -63,7 +60,7 @@ class RunFolder:
                 # The kernel drops the lock with its process, so a killed run never blocks the next one.
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise UserError(f"{self.work}: another run is at work there: wait for it") from None
+                raise UserError(f"{self.work}: another run uses this folder: wait until it ends") from None
             try:
                 self._begin(json.loads(json.dumps(record)))
                 yield
@@ -84,29 +81,19 @@ class RunFolder:
     def _begin(self, record: Mapping[str, Any]) -> None:
         path = self.work / "begun.json"
         if path.is_file() and self._kept(self.work):
-            begun = _read(path)
+            begun = read_object(path, f"remove {self.work} and start over")
             differing = [name for name in record if begun.get(name) != record[name]]
             if differing:
                 raise UserError(
-                    f"{self.work} was begun with another {' and '.join(differing)}: "
-                    "give what was given then, or remove it"
+                    f"{self.work} was started with another {' and '.join(differing)}: "
+                    "repeat the command that started it, or remove the folder"
                 )
         write_json(path, record)
 
 
 def _check_new(output: Path) -> None:
     if output.exists():
-        raise UserError(f"--output {output} exists: move it away or name another folder")
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        begun: object = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        begun = None
-    if not isinstance(begun, dict):
-        raise UserError(f"{path} does not say what was begun there: remove {path.parent} and start over")
-    return begun
+        raise UserError(f"--output {output} exists: move it or name another folder")
 
 
 @contextmanager
@@ -118,6 +105,6 @@ def disk_errors_reported(place: Path) -> Iterator[None]:
         where = error.filename or place
         raise UserError(f"{where}: {error.strerror or error}: make room or name another --output") from error
     except (RuntimeError, SafetensorError) as error:
-        if not tells_full_disk(error):
+        if not is_disk_full(error):
             raise
         raise UserError(f"{place}: the disk is full: make room, then give the same command again") from error

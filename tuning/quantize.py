@@ -62,7 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     settings = _settings(options)
     source, run = options.source.resolve(), RunFolder(options.output.absolute(), keeps_layers)
     config = check_source(source, settings.group_size)
-    _check_device(options.device)
+    if options.device == "cuda" and not torch.cuda.is_available():
+        raise UserError("--device cuda: torch finds no GPU: give --device cpu, or use a machine with a GPU")
     versions = {name: _version(name) for name in ("gptqmodel", "torch", "transformers")}
     tokenizer = _load_tokenizer(source)
     rows = calibration_rows(tokenizer, options.calibration, settings.rows, settings.max_tokens, settings.seed)
@@ -141,14 +142,7 @@ def _load_tokenizer(folder: Path) -> Any:
 def _check_config(folder: Path, config: Mapping[str, Any]) -> None:
     path = folder / "config.json"
     if "quantization_config" in config:
-        found = config["quantization_config"]
-        if isinstance(found, dict):
-            method = found.get("quant_method", "some method")
-            raise UserError(f"{folder} is quantised already ({method}): name the dense model that it was made from")
-        raise UserError(
-            f"{path}: quantization_config is {json.dumps(found)}; a dense model has no such field: "
-            "remove it if this is one"
-        )
+        raise UserError(f"{path} has the field quantization_config: name a dense model, which has no such field")
     if config.get("model_type") not in _ARCHITECTURES:
         raise UserError(
             f"{path}: model_type is {config.get('model_type')!r}; gptqmodel makes AWQ weights that "
@@ -165,15 +159,10 @@ def _check_shapes(shapes: Mapping[str, tuple[int, int]], group_size: int) -> Non
     for name, (outputs, inputs) in shapes.items():
         if inputs % group_size:
             fitting = [size for size in _USUAL_GROUPS if all(shape[1] % size == 0 for shape in shapes.values())]
-            remedy = f"give --group-size {fitting[0]}" if fitting else "no usual group size fits this model"
+            remedy = f"use --group-size {fitting[0]}" if fitting else "no usual group size fits this model"
             raise UserError(f"groups of {group_size} do not divide the {inputs} inputs of {name}: {remedy}")
         if outputs % _OUTPUTS:
             raise UserError(f"{name} has {outputs} outputs; AWQ needs multiples of {_OUTPUTS}: keep this model dense")
-
-
-def _check_device(device: str) -> None:
-    if device == "cuda" and not torch.cuda.is_available():
-        raise UserError("--device cuda: torch sees no GPU here: give --device cpu, or run this where there is one")
 
 
 def _version(package: str) -> str:

@@ -11,18 +11,16 @@ from tqdm import tqdm
 
 from evaluation.metrics import hit_rate_at_3, ndcg
 from evaluation.questions import QuestionRow
-from models.engines.answering.solvers import way_of
 from models.engines.interface import Answer, Engine
 from models.engines.registry import start_engine
-from models.engines.settings import engine_identity
+from models.engines.settings import engine_identity, way_of
 from models.settings import Settings
-from prompts.answer_space import Choice, Selection
 from prompts.detection import detect_task_type
-from prompts.prompt import Prompt
+from prompts.prompt import Choice, Prompt, Selection
 from prompts.reading import Question
 from prompts.registry import BUILDERS
-from retrieval.bm25 import best_first
-from retrieval.fusion import MODEL
+from retrieval.knowledge import MODEL
+from retrieval.lexical import best_first
 from retrieval.sources import open_knowledge
 from tuning.training_form import candidate_gains
 from utilities.errors import UserError
@@ -71,7 +69,11 @@ def scored_rows(questions: Sequence[QuestionRow], settings: Settings, kept: Path
                 file.write(json.dumps([key, scores]) + "\n")
                 file.flush()
                 finished[key] = scores
-    return [_row(prompt, gains, finished[key]) for key, prompt, gains in usable if finished[key]]
+    return [
+        ScoredRow(prompt.kind, gains, {name: tuple(each) for name, each in {**prompt.evidence, MODEL: scores}.items()})
+        for key, prompt, gains in usable
+        if (scores := finished[key])
+    ]
 
 
 def _asked(
@@ -92,11 +94,6 @@ def _gains(question: QuestionRow, prompt: Prompt) -> tuple[float, ...]:
     return candidate_gains(prompt.space, question.output_field, ranked=prompt.kind == "ranking")
 
 
-def _row(prompt: Prompt, gains: tuple[float, ...], scores: Sequence[float]) -> ScoredRow:
-    evidence = {name: tuple(each) for name, each in prompt.evidence.items()}
-    return ScoredRow(prompt.kind, gains, {**evidence, MODEL: tuple(scores)})
-
-
 def _key(question: QuestionRow, settings: Settings, weights: str) -> str:
     """Return the cache key of a model's scores: the question, the settings of prompts and engine, the weights."""
     shown = {"text": question.input_field, "prompts": asdict(settings.prompts), "engine": asdict(settings.engine)}
@@ -113,7 +110,7 @@ def _read_kept(path: Path) -> dict[str, Any]:
     try:
         whole = dict(json.loads(line) for line in lines[:-1])
     except (ValueError, TypeError):
-        raise UserError(f"{path} is no file of scores: remove it or name another") from None
+        raise UserError(f"{path} is not a file of scores: remove it or name another") from None
     if lines[-1]:
         path.write_text("".join(f"{line}\n" for line in lines[:-1]), encoding="utf-8")
     return whole

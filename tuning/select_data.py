@@ -16,7 +16,6 @@ from typing import Any
 from tqdm import tqdm
 
 from evaluation.questions import read_questions
-from evaluation.score_table import console_for
 from prompts.settings import PromptSettings
 from retrieval.products.columns import read_columns
 from tuning.selection import reviews
@@ -26,8 +25,8 @@ from tuning.selection.registry import FORMATS, format_of
 from tuning.selection.rows import ReadingOptions
 from tuning.selection.selection_files import HELD_OUT, Places, Result, check_inputs_stay
 from utilities.errors import UserError, exit_code
+from utilities.fingerprint import file_record
 from utilities.options import command_parser, positive, whole
-from utilities.wheels import sha256
 
 SIZES = (2000, 4750, 6000, 6100, 10000, 20000)
 EXAMPLES = f"""\
@@ -45,7 +44,7 @@ examples:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Select by the options of the command line, write the files, print what was kept and dropped; return 0."""
+    """Select by the options of the command line, write the files, print counts of kept and dropped rows; return 0."""
     options = _options(argv)
     places = _places(options)
     evaluation = [question.input_field for path in options.against for question in read_questions(path)]
@@ -59,9 +58,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     shares = Shares(dict(options.most), dict(options.weight))
     selected = select(cleaner.kept, shares, options.held_out, options.seed)
     result = Result(selected, _checked_sizes(options.sizes, selected, options.held_out), cleaner.dropped)
-    against = [_file_record(path) for path in options.against]
+    against = [file_record(path) for path in options.against]
     result.write(result.record({"sources": sources, "against": against, **_settings(options)}), places)
-    result.print(console_for(sys.stdout))
+    result.print()
     print(f"written: {options.output}")
     return 0
 
@@ -96,7 +95,7 @@ def _source(text: str) -> tuple[str, Path]:
     if not equals or Path(text).exists():
         return "", Path(text)
     if name not in FORMATS:
-        raise argparse.ArgumentTypeError(f"{name!r} is no format: use one of {', '.join(FORMATS)}")
+        raise argparse.ArgumentTypeError(f"{name!r} is not a format: use one of {', '.join(FORMATS)}")
     return name, Path(file)
 
 
@@ -132,17 +131,13 @@ def _read(cleaner: Cleaner, name: str, path: Path, options: argparse.Namespace) 
         options.split, options.setting, options.locale, tuple(options.products), options.columns, options.seed
     )
     count, kept = cleaner.add_all(tqdm(reader.read(path, given), desc=path.name, unit="row", mininterval=1))
-    return {**_file_record(path), "rows": count, "kept": kept}
-
-
-def _file_record(path: Path) -> dict[str, object]:
-    return {"file": path.name, "sha256": sha256(path)}
+    return {**file_record(path), "rows": count, "kept": kept}
 
 
 def _places(options: argparse.Namespace) -> Places:
     """Return where the files go."""
     if options.held_out_output and not options.held_out:
-        raise UserError("--held-out-output needs --held-out N: say how many rows are held out")
+        raise UserError("--held-out-output needs --held-out N: give the number of held-out rows")
     places = Places(options.output, options.held_out_output or options.output / HELD_OUT)
     check_inputs_stay((*(path for _, path in options.source), *options.against, *options.products), places)
     return places
@@ -161,13 +156,15 @@ def _checked_sizes(sizes: Sequence[int], selected: Selected, held_out: int) -> l
     """Return the sizes of the training sets in order."""
     apart, there = len(selected.held_out), len(selected.training)
     if apart < held_out:
-        raise UserError(f"--held-out: {held_out} rows are more than there are: {apart}, with none left to train on")
+        raise UserError(
+            f"--held-out: {held_out} are more than the {apart} rows that there are, and none is left to train on"
+        )
     if held_out and not there:
         raise UserError(f"--held-out {held_out} leaves no row to train on: hold out fewer, or use more files")
     wanted = sorted(set(sizes))
     if wanted[-1] > there:
         beside = f" beside --held-out {held_out}" if held_out else ""
-        raise UserError(f"--sizes: {wanted[-1]} rows are more than there are: {there} is the largest possible{beside}")
+        raise UserError(f"--sizes: {wanted[-1]} rows are too many: {there} is the largest possible size{beside}")
     return wanted
 
 

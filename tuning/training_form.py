@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from evaluation.questions import QuestionRow
-from prompts.answer_space import Choice, Selection, Spans
 from prompts.detection import detect_task_type
 from prompts.phrases import phrases
-from prompts.prompt import Prompt
+from prompts.prompt import Choice, Prompt, Selection, Spans
 from prompts.reading import Question
 from prompts.registry import BUILDERS
 from prompts.settings import PromptSettings
@@ -31,7 +30,7 @@ class TrainingForm:
 
 
 def training_form(question: QuestionRow, settings: PromptSettings) -> TrainingForm | str:
-    """Return the training form of a row, or in a few words why the row cannot be used."""
+    """Return the training form of a row, or the reason why the row cannot be used."""
     asked = Question(question.input_field)
     detected = detect_task_type(asked, question.is_multiple_choice)
     if detected is not question.task_type:

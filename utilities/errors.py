@@ -1,10 +1,10 @@
-"""Errors of the user's input, and of a full disk, as one sentence without a traceback."""
+"""Errors that a user can correct, printed as one sentence without a traceback, and the detection of a full disk."""
 
 import errno
 import sys
 from collections.abc import Callable, Iterator
 
-# torch raises the last one if the end of its archive cannot be written.
+# torch raises the last one when it cannot write the end of its archive.
 _FULL = ("No space left on device", "Disk quota exceeded", "file write failed", "unexpected pos")
 
 
@@ -19,8 +19,8 @@ def with_causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def tells_full_disk(error: BaseException) -> bool:
-    """Return whether an error or one of its causes is a full disk; torch and safetensors raise no OSError for it."""
+def is_disk_full(error: BaseException) -> bool:
+    """Return whether an error or one of its causes reports a full disk; torch and safetensors raise no OSError."""
     return any(
         (isinstance(each, OSError) and each.errno in (errno.ENOSPC, errno.EDQUOT)) or any(t in str(each) for t in _FULL)
         for each in with_causes(error)

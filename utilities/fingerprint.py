@@ -1,10 +1,21 @@
-"""Fingerprints of weights: fast enough for 40 GB of them."""
+"""SHA-256 of files, and fingerprints of weights, which take seconds for 40 GB."""
 
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
 _SAMPLES, _BLOCK = 64, 4096
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def file_record(path: Path) -> dict[str, str]:
+    """Return the name and the SHA-256 of a file, for the record of a result that was made from it."""
+    return {"file": path.name, "sha256": sha256(path)}
 
 
 def fingerprint(folder: Path) -> str:
@@ -31,18 +42,17 @@ def fingerprint_of_adapter(folder: Path) -> str:
     """Return a SHA-256 over all bytes of a LoRA adapter: its config and its matrices."""
     digest = hashlib.sha256((folder / "adapter_config.json").read_bytes())
     with (folder / "adapter_model.safetensors").open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
+        hashlib.file_digest(file, lambda: digest)
     return digest.hexdigest()
 
 
 def fingerprints_of_adapters(folders: Mapping[str, Path | None]) -> dict[str, str]:
-    """Return the fingerprint of each adapter by its name; a folder of None means no adapter and is left out."""
+    """Return the fingerprint of each adapter by its name; None means no adapter."""
     return {name: fingerprint_of_adapter(folder) for name, folder in folders.items() if folder}
 
 
 def fingerprint_of_both(folder: Path, adapter: Path | None) -> str:
-    """Return the fingerprint of a model with an adapter; without an adapter the model's own."""
+    """Return the fingerprint of a model with an adapter; of the model alone if there is no adapter."""
     if adapter is None:
         return fingerprint(folder)
     return hashlib.sha256((fingerprint(folder) + fingerprint_of_adapter(adapter)).encode()).hexdigest()

@@ -1,35 +1,30 @@
 """Command-line parsers, and types of options that several commands share."""
 
 import argparse
-
-
-def positive(text: str) -> int:
-    """Parse a whole number from 1, for argparse.
-
-    Raises:
-        argparse.ArgumentTypeError: the text is no such number.
-    """
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
-    return int(text)
-
-
-def whole(text: str) -> int:
-    """Parse a whole number from 0, for argparse.
-
-    Raises:
-        argparse.ArgumentTypeError: the text is no such number.
-    """
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0")
-    return int(text)
+from collections.abc import Callable
 
 
 def command_parser(program: str, description: str | None, examples: str) -> argparse.ArgumentParser:
-    """Return a parser for `program`, as typed behind `python`, whose help shows description and examples unchanged."""
+    """Return a parser for `python PROGRAM`; its help prints description and examples with their line breaks."""
     return argparse.ArgumentParser(
         prog=program,
         description=description,
         epilog=examples,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+
+
+def _whole_from(least: int) -> Callable[[str], int]:
+    """Return the type of an option that takes whole numbers from `least`."""
+
+    def read(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least}")
+        return int(text)
+
+    return read
+
+
+whole = _whole_from(0)
+positive = _whole_from(1)
+"""The types of options that take whole numbers from 0, and from 1."""

@@ -1,10 +1,10 @@
 """The challenge's five tracks: number, id in `aicrowd.json`, and time limit."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from utilities.errors import UserError
+from utilities.json_files import read_object
 
 
 @dataclass(frozen=True)
@@ -24,34 +24,22 @@ TRACKS: tuple[Track, ...] = (
     Track(5, "amazon-kdd-cup-24-all-around", 140),
 )
 
-# Of the second round. The numbers of the other tracks are unknown; their minutes were set for the same pace.
+# In the second round. The numbers of the other tracks are unknown; their minutes were set for the same pace.
 TRACK_3_QUESTIONS = 2373
 SECONDS_A_QUESTION = 30 * 60 / TRACK_3_QUESTIONS
 
 
-def track_by_number(number: int) -> Track:
-    """Return the track of this number.
-
-    Raises:
-        UserError: there is no such track.
-    """
+def track_by_number(number: str) -> Track:
+    """Return the track of this number, or raise a `UserError` if there is none; serves as the type of an option."""
     for track in TRACKS:
-        if track.number == number:
+        if str(track.number) == number:
             return track
     raise UserError(f"there is no track {number}: choose one of 1 to {len(TRACKS)}")
 
 
 def track_of(path: Path) -> Track:
-    """Return the track that an `aicrowd.json` names by its `challenge_id`.
-
-    Raises:
-        UserError: the file cannot be read, is no JSON object, or names no track.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{path} cannot be read ({error}): write it as docs/submission.md shows") from None
-    named = content.get("challenge_id") if isinstance(content, dict) else None
+    """Return the track that an `aicrowd.json` names by its `challenge_id`, or raise a `UserError`."""
+    named = read_object(path, "write it as docs/submission.md shows").get("challenge_id")
     for track in TRACKS:
         if track.challenge_id == named:
             return track

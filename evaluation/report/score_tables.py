@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from evaluation.intervals import Drawn, Interval, Scored, difference, drawing, interval, mean_over_tasks, resampled
+from evaluation.intervals import Drawn, Interval, Scored, difference, draw, interval, mean_over_tasks, resampled
 from evaluation.metrics import Score
 from evaluation.question_record import QuestionRecord
 from evaluation.questions import QuestionRow
@@ -89,7 +89,7 @@ def score_tables(runs: Sequence[Run], seed: int = SEED) -> Tables:
 def _tasks(runs: Sequence[Run], seed: int) -> Iterator[_Task]:
     grouped = [by_task(run) for run in runs]
     asked = {name: _asked(records) for name, records in grouped[0].items()}
-    for name, drawn in drawing({name: len(set(units)) for name, units in asked.items()}, seed):
+    for name, drawn in draw({name: len(set(units)) for name, units in asked.items()}, seed):
         recorded = [run.tasks[name] for run in runs]
         shares = [[share_of(record.own) for record in tasks[name]] for tasks in grouped]
         yield _Task(

@@ -1,73 +1,69 @@
-"""The settings of a LoRA adapter in peft's folder layout: adapter_config.json beside adapter_model.safetensors."""
+"""The config of a LoRA adapter in peft's folder layout: adapter_config.json beside adapter_model.safetensors."""
 
 import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from utilities.errors import UserError
+from utilities.typed_yaml import Positive, build, checked
 
 CONFIG, TENSORS = "adapter_config.json", "adapter_model.safetensors"
 
 MATRIX = re.compile(r"base_model\.model\.(?P<module>.+)\.lora_(?P<side>[AB])\.weight")
-"""How peft names the two matrices of a module's change."""
+"""The name that peft gives each of the two matrices of a module's change."""
 
 _WITHOUT_EFFECT: tuple[object, ...] = (None, False, "none", [], {})
 _REFUSED = (
-    "alora_invocation_tokens",
-    "arrow_config",
-    "bias",
-    "fan_in_fan_out",
-    "kasa_config",
-    "layer_replication",
-    "lora_bias",
-    "megatron_config",
-    "modules_to_save",
-    "monteclora_config",
-    "target_parameters",
-    "trainable_token_indices",
-    "use_bdlora",
-    "use_dora",
-    "use_qalora",
-    "velora_config",
-)
-"""What peft computes with beside a base's weight and the product of two small matrices."""
+    "alora_invocation_tokens", "arrow_config", "bias", "fan_in_fan_out", "kasa_config", "layer_replication",
+    "lora_bias", "megatron_config", "modules_to_save", "monteclora_config", "target_parameters",
+    "trainable_token_indices", "use_bdlora", "use_dora", "use_qalora", "velora_config",
+)  # fmt: skip
+"""Options of peft that compute more than a weight plus the product of two small matrices."""
 _INITIAL = (None, True, False, "gaussian", "eva", "orthogonal")
-"""Ways to begin that leave the base's weights as they are; after the others an adapter fits a changed base only."""
+"""Initialisations that leave the base's weights unchanged; an adapter of any other fits a changed base only."""
 
 
-@dataclass(frozen=True)
+T = TypeVar("T", int, float)
+Pattern = re.Pattern[str]
+
+
+@checked
 class AdapterConfig:
-    """What peft's LoRA config says of the size of each module's change.
+    """The rank and the scale of each module's change, from the fields of peft's config of the same names.
 
-    `rank_pattern` and `alpha_pattern` give modules their own; a key is a regular expression that the end of a module's
-    name matches (`peft.utils.other.get_pattern_key`). `stabilised` divides alpha by the square root of the rank
-    (Kalajdzievski 2023, "A Rank Stabilization Scaling Factor for Fine-Tuning with LoRA"), not by the rank.
+    `rank_pattern` and `alpha_pattern` give some modules another rank or alpha; a key is a regular expression that the
+    end of a module's name matches (`peft.utils.other.get_pattern_key`). With `use_rslora` alpha is divided by the
+    square root of the rank (Kalajdzievski 2023, "A Rank Stabilization Scaling Factor for Fine-Tuning with LoRA").
     """
 
-    rank: int
-    alpha: float
-    rank_pattern: Mapping[str, int]
-    alpha_pattern: Mapping[str, float]
-    stabilised: bool
+    r: Positive
+    lora_alpha: float
+    rank_pattern: Mapping[Pattern, Positive] = field(default_factory=dict)
+    alpha_pattern: Mapping[Pattern, float] = field(default_factory=dict)
+    use_rslora: bool = False
 
     def rank_of(self, module: str) -> int:
         """Return the rank of a module's change."""
-        return self.rank_pattern.get(_key(self.rank_pattern, module), self.rank)
+        return _of_module(self.rank_pattern, module, self.r)
 
     def scale_of(self, module: str) -> float:
-        """Return what the product of a module's two matrices is multiplied by."""
+        """Return the factor of the product of a module's two matrices."""
         rank = self.rank_of(module)
-        alpha = self.alpha_pattern.get(_key(self.alpha_pattern, module), self.alpha)
-        return alpha / (math.sqrt(rank) if self.stabilised else rank)
+        return _of_module(self.alpha_pattern, module, self.lora_alpha) / (math.sqrt(rank) if self.use_rslora else rank)
 
     @property
     def highest_rank(self) -> int:
         """The highest rank of any module."""
-        return max([self.rank, *self.rank_pattern.values()])
+        return max([self.r, *self.rank_pattern.values()])
+
+
+def _of_module(patterns: Mapping[Pattern, T], module: str, default: T) -> T:
+    found = (value for key, value in patterns.items() if re.match(rf"(.*\.)?({key.pattern})$", module))
+    return next(found, default)
 
 
 def matrix_name(module: str, side: str) -> str:
@@ -76,7 +72,7 @@ def matrix_name(module: str, side: str) -> str:
 
 
 def holds_adapter(folder: Path) -> bool:
-    """Tell whether both files of an adapter are there."""
+    """Return whether a folder has both files of an adapter."""
     return all((folder / name).is_file() for name in (CONFIG, TENSORS))
 
 
@@ -84,28 +80,21 @@ def read_adapter_config(folder: Path) -> AdapterConfig:
     """Read the config of the adapter in `folder`.
 
     Raises:
-        UserError: it cannot be read, or asks for what is not computed here.
+        UserError: it cannot be read, or has an option that is not supported.
     """
     path = folder / CONFIG
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(values, dict):
             raise TypeError(f"it holds a {type(values).__name__}")
-        _check(path, values)
-        return AdapterConfig(
-            rank=_positive(values["r"]),
-            alpha=float(values["lora_alpha"]),
-            rank_pattern={_pattern(key): _positive(rank) for key, rank in (values.get("rank_pattern") or {}).items()},
-            alpha_pattern={_pattern(key): float(each) for key, each in (values.get("alpha_pattern") or {}).items()},
-            stabilised=bool(values.get("use_rslora")),
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, re.error) as error:
-        raise UserError(
-            f"{path}: the adapter's config cannot be read ({type(error).__name__}: {error}): copy the adapter again"
-        ) from error
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise UserError(f"{path}: the adapter's config cannot be read ({error}): copy the adapter again") from error
+    _check_options(path, values)
+    names = [each.name for each in fields(AdapterConfig)]
+    return build(AdapterConfig, {name: values[name] for name in names if values.get(name) is not None}, f"{path}: ")
 
 
-def _check(path: Path, values: Mapping[str, Any]) -> None:
+def _check_options(path: Path, values: Mapping[str, Any]) -> None:
     kind = values.get("peft_type")
     if kind != "LORA":
         raise UserError(f"{path}: peft_type is {kind!r}; only 'LORA' is supported: train such an adapter")
@@ -121,18 +110,3 @@ def _check(path: Path, values: Mapping[str, Any]) -> None:
             f"{path}: init_lora_weights is {initial!r}, which changes the base as well, so it is not supported: "
             "convert the adapter with peft (path_initial_model_for_weight_conversion)"
         )
-
-
-def _positive(rank: Any) -> int:
-    if not isinstance(rank, int) or isinstance(rank, bool) or rank < 1:
-        raise ValueError(f"a rank is {rank!r}; it must be a positive number")
-    return rank
-
-
-def _pattern(key: str) -> str:
-    re.compile(key)
-    return key
-
-
-def _key(patterns: Mapping[str, object], module: str) -> str:
-    return next((key for key in patterns if re.match(rf"(.*\.)?({key})$", module)), module)

@@ -1,7 +1,7 @@
 """The matrices of a LoRA adapter in peft's folder layout, read without peft and checked against the model.
 
 A module's weight W becomes W + scale x B A (Hu et al. 2021, "LoRA: Low-Rank Adaptation of Large Language Models"), with
-A [rank, inputs] and B [outputs, rank]. Importing peft takes longer than the rest of the start of a small model.
+A [rank, inputs] and B [outputs, rank]. Importing peft takes longer than the start of a small model.
 """
 
 from collections.abc import Mapping
@@ -19,26 +19,26 @@ from utilities.errors import UserError
 
 @dataclass(frozen=True)
 class Change:
-    """What an adapter does to one module: `up` [outputs, rank] x `down` [rank, inputs] x `scale`."""
+    """An adapter's change of one module: `up` [outputs, rank] x `down` [rank, inputs] x `scale`."""
 
     down: torch.Tensor
     up: torch.Tensor
     scale: float
 
     def delta(self, device: torch.device) -> torch.Tensor:
-        """Return what is added to the weight, float32 [outputs, inputs]."""
+        """Return the product, which is added to the weight: float32 [outputs, inputs]."""
         return (self.up.to(device).float() @ self.down.to(device).float()) * self.scale
 
 
 Changes = Mapping[str, Change]
-"""A module's name in the model to what is done to it."""
+"""The change of each module by the module's name in the model."""
 
 
 def read_changes(folder: Path, model: Any) -> Changes:
-    """Read the adapter in `folder` and see that it fits the model.
+    """Read the adapter in `folder`, and check that it fits the model.
 
     Raises:
-        UserError: it cannot be read, lacks a matrix, or changes what the model has not.
+        UserError: it cannot be read, lacks a matrix, or changes a module that the model lacks.
     """
     changes = read_matrices(folder)
     for module, change in changes.items():
@@ -52,35 +52,31 @@ def read_matrices(folder: Path) -> Changes:
     Raises:
         UserError: it cannot be read, or lacks a matrix.
     """
-    config = read_adapter_config(folder)
+    config, path = read_adapter_config(folder), folder / TENSORS
     try:
-        tensors = load_file(folder / TENSORS)
+        tensors = load_file(path)
     except (OSError, SafetensorError) as error:
-        raise UserError(
-            f"{folder / TENSORS} cannot be read ({' '.join(str(error).split())}): copy the adapter again, "
-            "or run `git lfs pull`"
-        ) from error
+        reason = " ".join(str(error).split())
+        raise UserError(f"{path} cannot be read ({reason}): copy the adapter again, or run `git lfs pull`") from error
     pairs: dict[str, dict[str, torch.Tensor]] = {}
     for name, tensor in tensors.items():
         found = MATRIX.fullmatch(name)
         if not found:
-            raise UserError(f"{folder / TENSORS}: {name} is no matrix of a linear layer's LoRA: train without it")
+            raise UserError(f"{path}: {name} is no matrix of a linear layer's LoRA: train without it")
         pairs.setdefault(found["module"], {})[found["side"]] = tensor
     if not pairs:
-        raise UserError(f"{folder / TENSORS} holds no matrix: copy the adapter again")
-    return {module: _change(folder, module, pair, config) for module, pair in pairs.items()}
+        raise UserError(f"{path} holds no matrix: copy the adapter again")
+    return {module: _change(path, module, pair, config) for module, pair in pairs.items()}
 
 
-def _change(folder: Path, module: str, pair: Mapping[str, torch.Tensor], config: AdapterConfig) -> Change:
+def _change(path: Path, module: str, pair: Mapping[str, torch.Tensor], config: AdapterConfig) -> Change:
     missing = {"A", "B"} - pair.keys()
     if missing:
-        raise UserError(f"{folder / TENSORS}: {module} has no lora_{missing.pop()}: copy the adapter again")
-    rank = config.rank_of(module)
-    if (len(pair["A"]), pair["B"].shape[-1]) != (rank, rank):
-        raise UserError(
-            f"{folder}: {module} has matrices of rank {len(pair['A'])} and {pair['B'].shape[-1]}, {CONFIG} says "
-            f"{rank}: copy the adapter again"
-        )
+        raise UserError(f"{path}: {module} has no lora_{missing.pop()}: copy the adapter again")
+    one, other, rank = len(pair["A"]), pair["B"].shape[-1], config.rank_of(module)
+    if (one, other) != (rank, rank):
+        found = f"has matrices of rank {one} and {other}, {CONFIG} says {rank}"
+        raise UserError(f"{path}: {module} {found}: copy the adapter again")
     return Change(pair["A"], pair["B"], config.scale_of(module))
 
 
@@ -94,10 +90,7 @@ def _check_fit(folder: Path, model: Any, name: str, change: Change) -> None:
     sizes = getattr(module, "out_features", None), getattr(module, "in_features", None)
     changed = len(change.up), change.down.shape[-1]
     if sizes != changed:
-        raise UserError(f"{wrong}{name} is {_by(sizes)} here and {_by(changed)} there{remedy}")
+        here = "no linear layer" if None in sizes else f"{sizes[0]} x {sizes[1]}"
+        raise UserError(f"{wrong}{name} is {here} here and {changed[0]} x {changed[1]} there{remedy}")
     if getattr(module, "weight", None) is model.get_input_embeddings().weight:
         raise UserError(f"{folder}: {name} shares its weights with the embedding, so it cannot be changed alone")
-
-
-def _by(sizes: tuple[Any, Any]) -> str:
-    return f"{sizes[0]} x {sizes[1]}" if None not in sizes else "no linear layer"

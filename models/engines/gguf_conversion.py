@@ -1,4 +1,4 @@
-"""A GGUF file made into the folder of safetensors that transformers and vLLM load at once."""
+"""Converts a GGUF file into a folder of safetensors, which transformers and vLLM load quickly."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from utilities.errors import UserError
 
-# One round trip for each thing a shop's text mixes: prices, accents, Japanese, white space before a digit.
+# A shop's text has prices, accents, Japanese, and white space before digits.
 SAMPLES = (
     "Pack of 12, $4.99",
     "Größe 42 – ñandú",
@@ -23,11 +23,11 @@ SAMPLES = (
 def convert(gguf: Path, folder: Path) -> None:
     """Write the Llama model and tokenizer of `gguf` to `folder` as float32 safetensors.
 
-    Raises `UserError` for another architecture or a tokenizer that does not keep text, `OSError` when the
-    folder cannot be written.
+    Raises:
+        UserError: the model has another architecture, or the tokenizer fails a round trip.
+        OSError: the folder cannot be written.
     """
-    tokenizer = load_tokenizer(gguf)
-    tokenizer.save_pretrained(folder)
+    load_tokenizer(gguf).save_pretrained(folder)
     check_tokenizer(AutoTokenizer.from_pretrained(folder))
     try:
         load_model(gguf).save_pretrained(folder)
@@ -36,10 +36,10 @@ def convert(gguf: Path, folder: Path) -> None:
 
 
 def load_model(gguf: Path) -> PreTrainedModel:
-    """Return the weights of `gguf` dequantised to float32 in a model that transformers agrees to save.
+    """Return the model of `gguf`, dequantised to float32.
 
-    A model read from GGUF keeps its quantization config, for which `save_pretrained` refuses; the weights
-    themselves are plain already, so they move into a model built from the config without it.
+    `save_pretrained` refuses a model with a quantization config, which a model read from GGUF keeps. Its weights move
+    into a model that is built from the config without it.
     """
     quantized = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
     config = quantized.config
@@ -57,8 +57,8 @@ def load_model(gguf: Path) -> PreTrainedModel:
 def load_tokenizer(gguf: Path) -> Any:
     """Return the tokenizer of `gguf`, with the splitting rule that its metadata names.
 
-    transformers builds every "gpt2" vocabulary with GPT-2's rule. "smollm" also cuts every digit off the text
-    before it, so that a paragraph break before "1." is one token, as it was in training, and not two.
+    transformers builds every "gpt2" vocabulary with GPT-2's rule. The rule "smollm" also splits every digit from the
+    text before it: a paragraph break before "1." is one token, as in training, and not two.
     """
     tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
     field = GGUFReader(gguf).get_field("tokenizer.ggml.pre")
@@ -70,7 +70,7 @@ def load_tokenizer(gguf: Path) -> Any:
 
 
 def check_tokenizer(tokenizer: Any) -> None:
-    """Raise `UserError` unless text survives, a turn's marks are single tokens and the template renders."""
+    """Raise `UserError` if text fails a round trip, a turn's mark is no single token, or the template drops text."""
     for text in SAMPLES:
         if tokenizer.decode(tokenizer.encode(text)) != text:
             raise UserError(f"the converted tokenizer does not give back {text!r}: the file is not usable")

@@ -82,7 +82,7 @@ class Engine(Protocol):
     ) -> Sequence[Answer | None]:
         """Answer every prompt, in order, from its own answer space.
 
-        `ways` names the way of answering for each prompt (`models.engines.answering.solvers`); without it the settings
+        `ways` names the way of answering for each prompt (`models.engines.settings.way_of`); without it the settings
         do. `seconds` is the timeout: texts end there, and scores that are not complete are given up.
 
         Raises:

@@ -1,11 +1,11 @@
-"""The models that the package knows: how each one is run, and its shape, from which size and speed follow."""
+"""The registry of models: how each one is run, and the shape that its size and speed are computed from."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
 from utilities.errors import UserError
-from utilities.typed_yaml import build, checked, read_mapping
+from utilities.typed_yaml import Positive, build, checked, read_mapping
 
 FOLDER = Path(__file__).resolve().parent
 REGISTRY_FILE = FOLDER / "model_registry.yaml"
@@ -14,35 +14,29 @@ OWN_TEMPLATE = "own"
 AWQ_GROUP = 128
 
 _BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
-_AWQ_SCALE_BYTES = 2.0
-_AWQ_ZERO_BYTES = 0.5
+_AWQ_BYTES = 0.5 + (2.0 + 0.5) / AWQ_GROUP
+"""Bytes of a weight in 4 bits, with its part of its group's scale (2 bytes) and zero point (4 bits)."""
 
 
 @checked
 class ModelShape:
-    """A decoder's dimensions, as its published config.json names them.
+    """A decoder's dimensions, from its published config.json.
 
-    `head_size` is the size of one attention head, `vocabulary` the rows of the embedding matrix, padding included;
-    `tied_embeddings` says that the vocabulary projection is the embedding matrix again.
-
-    Raises:
-        ValueError: a dimension is not positive, or heads cannot share keys and values evenly.
+    `head_size` is the size of one attention head, `vocabulary` the number of rows of the embedding matrix with its
+    padding. With `tied_embeddings` the vocabulary projection is the embedding matrix. `kv_heads` must divide `heads`.
     """
 
     architecture: Literal["llama", "mistral", "qwen2", "phi3"]
-    layers: int
-    hidden_size: int
-    intermediate_size: int
-    heads: int
-    kv_heads: int
-    head_size: int
-    vocabulary: int
+    layers: Positive
+    hidden_size: Positive
+    intermediate_size: Positive
+    heads: Positive
+    kv_heads: Positive
+    head_size: Positive
+    vocabulary: Positive
     tied_embeddings: bool = False
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if name not in ("architecture", "tied_embeddings") and value < 1:
-                raise ValueError(f"{name} is {value}; it must be at least 1")
         if self.heads % self.kv_heads:
             raise ValueError(f"kv_heads is {self.kv_heads}; it must divide heads, {self.heads}")
 
@@ -53,39 +47,30 @@ class ModelShape:
         return self.layers * (attention + 3 * self.hidden_size * self.intermediate_size)
 
     @property
-    def small_parameters(self) -> int:
-        """Norms, and the biases of queries, keys and values that Qwen2 has."""
-        biases = self.head_size * (self.heads + 2 * self.kv_heads) if self.architecture == "qwen2" else 0
-        return self.layers * (2 * self.hidden_size + biases) + self.hidden_size
-
-    @property
     def vocabulary_parameters(self) -> int:
         """Weights of the projection onto the vocabulary."""
         return self.vocabulary * self.hidden_size
 
     @property
-    def embedding_parameters(self) -> int:
-        """Weights of the embedding and of the vocabulary projection, once where they are tied."""
-        return self.vocabulary_parameters * (1 if self.tied_embeddings else 2)
+    def other_parameters(self) -> int:
+        """Norms, Qwen2's biases of queries, keys and values, the embedding, and the projection unless it is tied."""
+        biases = self.head_size * (self.heads + 2 * self.kv_heads) if self.architecture == "qwen2" else 0
+        norms = (2 * self.layers + 1) * self.hidden_size
+        return norms + self.layers * biases + self.vocabulary_parameters * (1 if self.tied_embeddings else 2)
 
     @property
     def parameters(self) -> int:
         """All weights of the dense model."""
-        return self.linear_parameters + self.small_parameters + self.embedding_parameters
+        return self.linear_parameters + self.other_parameters
 
 
 @checked
 class ModelEntry:
-    """One model: where it lies, how it is run and how it is asked.
+    """One model: its folder, how it is run, and how it answers.
 
-    `weights` is a folder relative to the repository, `source` the hub's repository that it is filled from.
-    `chat_template` is `own` for the tokenizer's, else the name of a file of `models/engines/chat_templates`.
-    `context_length` is in tokens, `tensor_parallel` the number of GPUs that share every matrix. `choice`, `selection`
-    and `spans` say how options and phrases of the question are answered (`EngineSettings`). `adapter` is the folder of
-    a LoRA adapter for these weights, relative to the repository, empty for none.
-
-    Raises:
-        ValueError: a value is outside its range.
+    `weights` is a folder relative to the repository, `source` the hub's repository with its files. `context_length` is
+    in tokens, `tensor_parallel` the number of GPUs that share every matrix; it must divide the heads. `EngineSettings`
+    explains `adapter`, `chat_template`, `choice`, `selection` and `spans`.
     """
 
     name: str
@@ -95,8 +80,8 @@ class ModelEntry:
     dtype: Literal["float32", "float16", "bfloat16"]
     quantisation: Literal["none", "awq"]
     chat_template: str
-    context_length: int
-    tensor_parallel: int
+    context_length: Positive
+    tensor_parallel: Positive
     choice: Literal["label", "text", "pmi", "decode"]
     selection: Literal["label", "text", "pmi", "decode"]
     spans: Literal["score", "write"]
@@ -104,40 +89,28 @@ class ModelEntry:
     adapter: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("context_length", "tensor_parallel"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
         if self.shape.heads % self.tensor_parallel or self.shape.kv_heads % self.tensor_parallel:
             raise ValueError(
                 f"tensor_parallel is {self.tensor_parallel}; it must divide heads and kv_heads, "
                 f"{self.shape.heads} and {self.shape.kv_heads}"
             )
-        if self.template_file is not None and not self.template_file.is_file():
-            raise ValueError(f"chat_template is {self.chat_template!r}; use own, or add {self.template_file}")
-
-    @property
-    def template_file(self) -> Path | None:
-        """The chat template that the package ships for this model; None where the tokenizer's own is right."""
-        return None if self.chat_template == OWN_TEMPLATE else _template_file(self.chat_template)
+        if self.chat_template not in _templates():
+            raise ValueError(f"chat_template is {self.chat_template!r}; choose one of: {', '.join(_templates())}")
 
     @property
     def value_bytes(self) -> int:
-        """Bytes of one value in `dtype`, which activations, keys, values and unquantised weights have."""
+        """Bytes of one value of `dtype`, the type of activations, keys, values and unquantised weights."""
         return _BYTES[self.dtype]
 
     @property
     def block_bytes(self) -> int:
-        """Bytes of the blocks' matrices; AWQ adds a scale and a zero point for each group of a column."""
-        if self.quantisation == "none":
-            return self.shape.linear_parameters * self.value_bytes
-        a_group = (_AWQ_SCALE_BYTES + _AWQ_ZERO_BYTES) / AWQ_GROUP
-        return round(self.shape.linear_parameters * (0.5 + a_group))
+        """Bytes of the blocks' matrices."""
+        return round(self.shape.linear_parameters * (_AWQ_BYTES if self.quantisation == "awq" else self.value_bytes))
 
     @property
     def weight_bytes(self) -> int:
-        """Bytes of all weights as they lie in memory; AWQ leaves embeddings, norms and biases alone."""
-        rest = self.shape.small_parameters + self.shape.embedding_parameters
-        return self.block_bytes + rest * self.value_bytes
+        """Bytes of all weights in memory; AWQ does not pack embeddings, norms and biases."""
+        return self.block_bytes + self.shape.other_parameters * self.value_bytes
 
     @property
     def kv_bytes_a_token(self) -> int:
@@ -165,7 +138,7 @@ def model_entry(name: str, path: Path = REGISTRY_FILE) -> ModelEntry:
     """Return the entry of this name.
 
     Raises:
-        UserError: there is none, or the catalogue cannot be read.
+        UserError: there is none, or the registry cannot be read.
     """
     entries = read_registry(path)
     if name not in entries:
@@ -174,21 +147,18 @@ def model_entry(name: str, path: Path = REGISTRY_FILE) -> ModelEntry:
 
 
 def template_text(name: str) -> str | None:
-    """Return the chat template of this name; None for `own`, where the tokenizer's is right.
+    """Return the chat template of this name; None for `own`, the template of the model's tokenizer.
 
     Raises:
         UserError: the package has no such template.
     """
-    if name == OWN_TEMPLATE:
-        return None
-    try:
-        if Path(name).name != name:
-            raise OSError("a template lies in its folder")
-        return _template_file(name).read_text(encoding="utf-8")
-    except OSError:
-        known = ", ".join(sorted(path.stem for path in _template_file("*").parent.glob("*.jinja")))
-        raise UserError(f"there is no chat template {name!r}; choose one of: {OWN_TEMPLATE}, {known}") from None
+    if name not in _templates():
+        raise UserError(f"setting engine.chat_template is {name!r}; choose one of: {', '.join(_templates())}")
+    file = _templates()[name]
+    return None if file is None else file.read_text(encoding="utf-8")
 
 
-def _template_file(name: str) -> Path:
-    return FOLDER / "chat_templates" / f"{name}.jinja"
+def _templates() -> dict[str, Path | None]:
+    """Return the file of each chat template by its name; None for the tokenizer's own."""
+    files = sorted((FOLDER / "chat_templates").glob("*.jinja"))
+    return {OWN_TEMPLATE: None, **{file.stem: file for file in files}}

@@ -1,4 +1,4 @@
-"""How a model is run: the settings of an engine, checked, and the folders of its weights and adapters."""
+"""The settings of an engine, and the folders of weights and adapters that they name."""
 
 from collections.abc import Mapping
 from dataclasses import field
@@ -9,41 +9,44 @@ from pydantic import Field
 
 from models.engines.adapter_config import holds_adapter
 from models.engines.model_registry import DEFAULT_MODEL, OWN_TEMPLATE, ModelEntry, model_entry
+from prompts.prompt import AnswerSpace, Choice, Selection, Spans
 from utilities.files import ROOT
 from utilities.fingerprint import fingerprint_of_both
 from utilities.typed_yaml import Positive, Share, build, checked
 
 NO_ADAPTER = "none"
 FROM_REGISTRY = ("weights", "adapter", "dtype", "chat_template", "choice", "selection", "spans")
-"""Settings that the entry of `model` gives where the settings file leaves them out."""
+"""Settings that come from the registry's entry of `model` if the settings file leaves them out."""
 
 Scoring = Literal["label", "text", "pmi", "decode"]
 SCORINGS: tuple[str, ...] = get_args(Scoring)
+LABEL, TEXT, PMI, DECODE, SPANS, COPY, WRITE = "label", "text", "pmi", "decode", "spans", "copy", "write"
+"""The ways to answer, by `models.engines.answering.solvers`."""
+TokenLimit = Annotated[int, Field(ge=64)]
 _GPU_TOKENS = 4096
 _ANSWER_TOKENS = 256
-_FEWEST_TOKENS, _FEWEST_TOKENS_VLLM = 64, 256
 
 
 @checked
 class VllmSettings:
-    """Settings of the vLLM engine alone: how a model is spread over GPUs and machines, and how much memory it takes.
+    """Settings of the vLLM engine alone: parallelism over GPUs and machines, and memory.
 
     Attributes:
         tensor_parallel: GPUs that share every layer; the number must divide the model's attention heads.
         pipeline_parallel: groups of GPUs that share the layers; over several machines with `distributed_backend` ray.
-        data_parallel: replicas of the whole model, each on GPUs of its own.
+        data_parallel: replicas of the whole model, each on other GPUs.
         distributed_backend: `mp` for processes of one machine, `ray` for a Ray cluster, `auto` for vLLM's choice.
         max_model_len: most tokens of a prompt with its answer; the key-value cache must hold one such prompt.
-        memory_fraction: share of each GPU's memory that vLLM takes for weights and cache (of main memory on a CPU).
-        prefix_caching: compute the shared beginning of prompts once and keep it.
-        enforce_eager: capture no CUDA graphs: a quicker start and less memory, slower decoding.
+        memory_fraction: share of each GPU's memory (on a CPU, of main memory) for weights and key-value cache.
+        prefix_caching: whether the common prefix of prompts is computed once and kept.
+        enforce_eager: true captures no CUDA graphs: a quicker start and less memory, slower decoding.
     """
 
     tensor_parallel: Positive = 1
     pipeline_parallel: Positive = 1
     data_parallel: Positive = 1
     distributed_backend: Literal["auto", "mp", "ray"] = "auto"
-    max_model_len: Annotated[int, Field(ge=_FEWEST_TOKENS_VLLM)] = 4096
+    max_model_len: Annotated[int, Field(ge=256)] = 4096
     memory_fraction: Share = 0.9
     prefix_caching: bool = True
     enforce_eager: bool = False
@@ -58,18 +61,18 @@ class EngineSettings:
         name: the engine, one of `models.engines.registry.ENGINES`.
         weights: a folder in Hugging Face layout, relative to the repository.
         adapter: the folder of a LoRA adapter for these weights in peft's layout, empty for none.
-        adapters: further adapters that prompts may ask for.
+        adapters: further adapters that prompts may name.
         dtype: the type of weights and activations.
-        device: `auto` takes all GPUs, without one the CPU.
+        device: `auto` takes all GPUs, or the CPU if there is none.
         chat_template: `own` for the tokenizer's, else the name of a file of models/engines/chat_templates.
-        awq: how 4-bit weights are computed with: packed by `kernels`, made `dense` when they are loaded, or `auto`,
-            the faster of the two on the device.
+        awq: how 4-bit weights are multiplied: packed by `kernels`, made `dense` at loading, or `auto`, the faster of
+            the two on the device.
         choice: how one option is chosen: `label` by the probability of its number, `text` by the mean log-probability
-            of its text, `pmi` by the gain of that through the question, `decode` by writing the number under a
-            constraint.
+            of its text, `pmi` by the gain of that mean through the question, `decode` by constrained decoding of its
+            number.
         selection: how several options are chosen, by the same ways.
-        spans: phrases of the question are compared by their probabilities (`score`), or written and looked up in the
-            question (`write`).
+        spans: how phrases of the question are found: `score` compares their probabilities, `write` writes them and
+            looks them up in the question.
         token_budget: most tokens of a padded batch.
         max_prompt_tokens: most tokens of one prompt.
         vllm: settings of the vLLM engine.
@@ -87,13 +90,26 @@ class EngineSettings:
     choice: Scoring = "pmi"
     selection: Scoring = "pmi"
     spans: Literal["score", "write"] = "score"
-    token_budget: Annotated[int, Field(ge=_FEWEST_TOKENS)] = 1024
-    max_prompt_tokens: Annotated[int, Field(ge=_FEWEST_TOKENS)] = 2048
+    token_budget: TokenLimit = 1024
+    max_prompt_tokens: TokenLimit = 2048
     vllm: VllmSettings = field(default_factory=VllmSettings)
 
 
+def way_of(space: AnswerSpace, settings: EngineSettings) -> str:
+    """Return the way to answer that the settings select for an answer space.
+
+    Options without texts, such as the steps of a rating, are scored by their labels.
+    """
+    if isinstance(space, Choice | Selection):
+        way = settings.choice if isinstance(space, Choice) else settings.selection
+        return LABEL if way in (TEXT, PMI) and not space.texts else way
+    if isinstance(space, Spans):
+        return COPY if settings.spans == WRITE else SPANS
+    return WRITE
+
+
 def with_entry(given: Mapping[str, Any], entry: ModelEntry) -> dict[str, Any]:
-    """Return the engine's settings as a file gives them, completed from the registry's entry."""
+    """Return the settings that a file gives for the engine, with the missing ones from the registry's entry."""
     known: dict[str, Any] = {name: getattr(entry, name) for name in FROM_REGISTRY}
     if given.get("weights", entry.weights) != entry.weights:
         known["adapter"] = ""
@@ -108,7 +124,7 @@ def with_entry(given: Mapping[str, Any], entry: ModelEntry) -> dict[str, Any]:
 
 
 def settings_of_entry(model: str, like: EngineSettings) -> EngineSettings:
-    """Return the settings of a model of the registry, on the device and with the memory share of `like`.
+    """Return the settings of a model of the registry; device, AWQ and vLLM's memory are those of `like`.
 
     Raises:
         UserError: the registry has no such model.
@@ -136,10 +152,7 @@ def adapter_folders(settings: EngineSettings) -> dict[str, Path | None]:
 
 
 def engine_identity(settings: EngineSettings) -> dict[str, str]:
-    """Return the identity of a model: its name, adapter, fingerprint, and ways of answering options.
-
-    The fingerprint is empty where the files are missing.
-    """
+    """Return a model's name, adapter, fingerprint (empty if files are missing) and ways of answering options."""
     folder, adapter = weights_folder(settings), adapter_folders(settings)[settings.adapter]
     is_there = (folder / "config.json").is_file() and (adapter is None or holds_adapter(adapter))
     return {

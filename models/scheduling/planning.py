@@ -4,13 +4,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from models.engines.answering.solvers import COPY, DECODE, LABEL, PMI, SPANS, TEXT, WRITE, way_of
 from models.engines.interface import Usage
-from models.engines.settings import EngineSettings
+from models.engines.settings import COPY, DECODE, LABEL, PMI, SPANS, TEXT, WRITE, EngineSettings, way_of
 from models.scheduling.clock import ClockSettings
-from prompts.answer_space import AnswerSpace, Choice, Selection, Spans, Text
 from prompts.orders import reorderings
-from prompts.prompt import Prompt
+from prompts.prompt import AnswerSpace, Choice, Prompt, Selection, Spans, Text
 
 _SHORT_TEXT = 1 / 3
 _TOKENS_PER_WORD = 2

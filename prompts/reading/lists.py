@@ -58,6 +58,12 @@ _LARGEST_GAP = 2
 _FEWEST_LINES = 2
 _FEWEST_WITHIN_A_LINE = 3
 _WORDS_OF_A_CUE = 12
+_MARKER = re.compile(
+    r"\s*(?:answer|output|response|antwort|ausgabe|réponse|sortie|respuesta|salida|risposta|回答|答え|出力)"
+    r"(?:\s*\([^()\n]*\))?\s*[:：]?\s*$",
+    re.IGNORECASE,
+)
+_SENTENCE_START = re.compile(r"(?<=[.!?])(?=\s)|(?<=[。！？\n])")
 _SENTENCE_END = re.compile(r"(?<=[\w\"”»)]{3})[.?!](?=\s+[A-ZÀ-Ý¿¡\d])|[。？！\n]")
 _EDGE = " \t\r\n,;、，；"
 _HEADS_NO_CANDIDATES = family(
@@ -198,3 +204,22 @@ def _continues(line: str) -> bool:
 def _end_by_sentence(prompt: str, chain: _Chain) -> int:
     found = _SENTENCE_END.search(prompt, chain[-1].end)
     return found.start() if found else len(prompt)
+
+
+def without_list(listed: NumberedList) -> str:
+    """Return the text before and after the list, without an answer marker at the end."""
+    return without_marker("\n".join(part for part in (listed.before.strip(), listed.after.strip()) if part))
+
+
+def without_marker(question: str) -> str:
+    """Return the question without markers such as "Output:" at its end: the cue takes their place."""
+    shorter = _MARKER.sub("", question).strip()
+    return shorter if shorter == question else without_marker(shorter)
+
+
+def without_form(question: str) -> str:
+    """Return the question without the sentences that ask for numbers.
+
+    Candidates that are scored by their texts need no number, and a model that was asked for numbers expects no text.
+    """
+    return "".join(part for part in _SENTENCE_START.split(question) if not NUMBERS.search(part)).strip()

@@ -1,14 +1,26 @@
-"""A question, with the parts that detection, prompt builders and readers need, each read once."""
+"""A question of bounded length, with the parts that detection, prompt builders and readers need, each read once."""
 
 import re
 from functools import cached_property
 
-from prompts.clipping import clipped
 from prompts.reading.counts import count_in, rating_range_in
 from prompts.reading.labels import own_words
 from prompts.reading.language import target_language_in
 from prompts.reading.lists import NumberedList, read_numbered_list
 from prompts.reading.quotes import Quoted, read_quoted
+
+LONGEST = 12_000  # characters; the longest public question has under 4,000, and a prompt holds about 8,000
+
+
+def clipped(question: str) -> str:
+    """Return the question, without its middle if it is longer than `LONGEST`: both ends carry the task.
+
+    Lone surrogates, which no tokenizer accepts, become question marks.
+    """
+    if len(question) > LONGEST:
+        half = LONGEST // 2
+        question = f"{question[:half]}\n{question[-half:]}"
+    return question.encode("utf-8", "replace").decode("utf-8")
 
 
 class Question:

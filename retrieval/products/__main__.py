@@ -7,14 +7,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from retrieval.lexical import PLURAL, STEMMINGS
 from retrieval.products.build import Request, build
 from retrieval.products.catalogue import Catalog
 from retrieval.products.columns import JUDGEMENT_COLUMNS, PRODUCT_COLUMNS, read_columns
 from retrieval.products.manifest import REBUILD, BuildSettings, Manifest, Source, check_files
 from retrieval.products.search_engine import EngineError
-from retrieval.words import PLURAL, STEMMINGS
 from utilities.errors import UserError, exit_code
-from utilities.files import write_json
+from utilities.files import write_json, writing
 from utilities.options import command_parser, positive
 
 EXAMPLES = """\
@@ -118,12 +118,9 @@ def _megabytes(manifest: Manifest) -> str:
 
 
 def _write(path: Path | None, value: Mapping[str, object]) -> None:
-    if path is None:
-        return
-    try:
-        write_json(path, value)
-    except OSError as error:
-        raise UserError(f"--json {path} cannot be written ({error.strerror}): name another file") from None
+    if path is not None:
+        with writing("--json", path):
+            write_json(path, value)
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from retrieval.lexical import stemmer
 from retrieval.products.catalogue import query_words, stored_query
 from retrieval.products.columns import INDEXABLE, Columns
 from retrieval.products.exclusion_list import read_exclusion_list
@@ -24,7 +25,6 @@ from retrieval.products.passes import BuildState, JudgementPass, ProductPass
 from retrieval.products.search_engine import writing
 from retrieval.products.staging import Staging, staging
 from retrieval.products.workspace import workspace
-from retrieval.words import stemmer
 from utilities.errors import UserError
 
 MOST_TITLES = 10

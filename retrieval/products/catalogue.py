@@ -7,9 +7,9 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Literal
 
+from retrieval.lexical import words
 from retrieval.products.manifest import PRODUCTS, QUERIES, REBUILD, Manifest, check_files, read_manifest
 from retrieval.products.search_engine import EngineError, Reader, engine_errors
-from retrieval.words import words
 from utilities.errors import UserError
 
 NEAREST = 0.6

@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
+from retrieval.lexical import words
 from retrieval.products.catalogue import LONGEST_QUERY, NEAREST, query_key, query_words, shared
 from retrieval.products.exclusion_list import Exclusions
 from retrieval.products.manifest import Excluded
-from retrieval.words import words
 
 Hashes = npt.NDArray[np.int64]
 
@@ -137,7 +137,7 @@ class NearQueries:
 def strict_words(text: str, stemming: str) -> list[str]:
     """Return the folded words by which the guard compares: more spellings are equal than in a search.
 
-    HTML entities are decoded, accents dropped, and joined words are split into their parts. `retrieval.words.words`
+    HTML entities are decoded, accents dropped, and joined words are split into their parts. `retrieval.lexical.words`
     does the rest. It would return a joined word both whole and in parts; the whole would break a run of words, and
     "garden-hose" and "garden hose" are the same two words here.
     """

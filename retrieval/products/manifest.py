@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from retrieval.words import words
+from retrieval.lexical import words
 from utilities.errors import UserError
 from utilities.files import ROOT, write_json
+from utilities.fingerprint import sha256
 from utilities.typed_yaml import build, checked
-from utilities.wheels import sha256
 
 FORMAT = 1
 """Raised whenever folders of an earlier format cannot be read any more."""

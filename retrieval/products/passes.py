@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from retrieval.lexical import words
 from retrieval.products.catalogue import query_key, query_words
 from retrieval.products.columns import Columns, Row
 from retrieval.products.leak_guard import Guard
@@ -14,8 +15,7 @@ from retrieval.products.manifest import BuildSettings, Dropped, Source
 from retrieval.products.readers import read_rows
 from retrieval.products.search_engine import Writer
 from retrieval.products.staging import Staging
-from retrieval.words import words
-from utilities.wheels import sha256
+from utilities.fingerprint import sha256
 
 RELEVANT = 0.1
 """The smallest gain of a relevant product: that of a substitute, which fulfils a part of the query."""

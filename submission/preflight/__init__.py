@@ -1,1 +1,1 @@
-"""Checks for what makes the evaluator reject or stop a submission; `registry.py` lists them."""
+"""Checks for everything that makes the evaluator reject or stop a submission; `registry.py` lists them."""

@@ -1,4 +1,4 @@
-"""Check for what makes the evaluator reject or stop a submission: one line per check, a remedy for each failure."""
+"""Check for everything that makes the evaluator reject or stop a submission: one line per check, with remedies."""
 
 import sys
 from collections.abc import Sequence
@@ -7,8 +7,8 @@ from pathlib import Path
 
 from submission.preflight.registry import failures, preflight, preflight_parser
 from submission.preflight.repository import Request
-from utilities.errors import UserError, exit_code
-from utilities.files import write_json
+from utilities.errors import exit_code
+from utilities.files import write_json, writing
 from utilities.tracks import track_by_number
 
 EXAMPLES = """\
@@ -29,19 +29,17 @@ exit code: 0 if no check fails, 1 if one does, 2 for a command line that cannot 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print one line per check; return 1 if a check failed."""
     parser = preflight_parser("preflight", __doc__, EXAMPLES)
-    parser.add_argument("--track", type=int, metavar="N", help="the track that aicrowd.json should name, 1 to 5")
+    parser.add_argument(
+        "--track", type=track_by_number, metavar="N", help="the track that aicrowd.json should name, 1 to 5"
+    )
     parser.add_argument("--tag", metavar="NAME", help="the tag of the submission, submission-...")
     parser.add_argument("--output", type=Path, metavar="FILE", help="also write the report as JSON")
     options = parser.parse_args(argv)
-    track = track_by_number(options.track) if options.track is not None else None
-    found = preflight(Request(options.root, track, options.tag, options.remote, options.questions))
+    found = preflight(Request(options.root, options.track, options.tag, options.remote, options.questions))
     if options.output is not None:
         report = {"passed": not failures(found), "checks": [asdict(verdict) for verdict in found]}
-        try:
+        with writing("--output", options.output):
             write_json(options.output, report)
-        except OSError as error:
-            message = f"--output {options.output} cannot be written ({error.strerror}): name another file"
-            raise UserError(message) from None
     return int(failures(found) > 0)
 
 

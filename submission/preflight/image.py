@@ -50,7 +50,7 @@ def check_dockerfile(repository: Repository) -> str:
     try:
         _require_sources(repository, copied_sources(instructions))
     except (ValueError, NotImplementedError) as error:
-        raise FailedError(f"copies what cannot be read: {error}", "name files of the repository") from None
+        raise FailedError(f"copies a file that cannot be read: {error}", "name files of the repository") from None
     return f"installs {' and '.join(REQUIREMENTS)}"
 
 

@@ -47,11 +47,7 @@ class Scan:
 
 @cache
 def scan(source: bytes) -> Scan:
-    """Scan the source of a file.
-
-    Raises:
-        SyntaxError, ValueError: it is no Python.
-    """
+    """Scan the source of a file, or raise a SyntaxError or a ValueError if it is not Python."""
     nodes = list(_nodes(ast.parse(source), lazy=False))
     texts = [(node.lineno, node.value) for node, _ in nodes if isinstance(node, ast.Constant)]
     return Scan(
@@ -139,7 +135,7 @@ def reached(repository: Repository) -> dict[str, Scan]:
     """Return the scans of all modules that the evaluator's import can reach, by their path relative to the root.
 
     Raises:
-        FailedError: one is no Python, or is not in git.
+        FailedError: one is not Python, or is not in git.
     """
     tracked = repository.tracked
     if ENTRY not in tracked:
@@ -154,7 +150,7 @@ def reached(repository: Repository) -> dict[str, Scan]:
             try:
                 scans[name] = scan((repository.root / name).read_bytes())
             except (OSError, SyntaxError, ValueError, RecursionError) as error:
-                raise FailedError(f"{name} is no Python: {error}", "correct the file", "imports") from None
+                raise FailedError(f"{name} is not Python: {error}", "correct the file", "imports") from None
             waiting += [file for found in scans[name].imports for file in _files(repository.root, name, found)]
     return scans
 

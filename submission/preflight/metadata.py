@@ -67,7 +67,7 @@ def check_tag(repository: Repository) -> str:
     try:
         git(repository.root, "check-ref-format", f"refs/tags/{tag}")
     except GitError:
-        raise FailedError(f"{tag!r} is no name that git accepts", "use letters, digits, dots and hyphens") from None
+        raise FailedError(f"{tag!r} is not a name that git accepts", "use letters, digits, dots and hyphens") from None
     if repository.tracked:
         named = git(repository.root, "for-each-ref", "--format=%(refname)", _TAGS)
         _require_free(tag, lines_of(named, b"\n"), "in this repository")

@@ -160,11 +160,7 @@ class Run:
 
     @cached_property
     def trial(self) -> Trial:
-        """Run the model.
-
-        Raises:
-            FailedError: the model cannot be run; the check that reports the reason is its owner.
-        """
+        """Run the model, or raise a `FailedError` whose owner is the check that reports the reason."""
         repository, count = self._repository, self._repository.request.questions
         if count is None:
             raise NotCheckedError("skipped by --skip-run")
@@ -201,7 +197,7 @@ class Run:
         if fallbacks:
             raise FailedError(
                 f"questions answered by a fallback: {listed(fallbacks)}; the log ends: {found.said}",
-                f"correct what the log names: {_LOG}",
+                f"correct the cause: {_LOG}",
             )
         loaded = found.event("loaded") or {"seconds": 0.0}
         return f"{found.questions} questions answered, loaded in {loaded['seconds']:.1f} s"
@@ -211,11 +207,11 @@ class Run:
         found = self.trial
         if found.connections:
             raise FailedError(
-                f"the run asked for {listed(found.connections)}",
+                f"the run tried to connect to {listed(found.connections)}",
                 "load everything from the repository; switch off a library's own reports by an ENV in Dockerfile",
             )
         how = "no network at all" if namespace_command() else "Python's sockets closed; other code was not restricted"
-        return f"nothing asked for ({how})"
+        return f"no connection ({how})"
 
     def check_files(self) -> str:
         """Require that every file that Python reads belongs to the machine or to the submission."""

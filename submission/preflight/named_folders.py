@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from models.engines.adapter_config import CONFIG, MATRIX, TENSORS, AdapterConfig, read_adapter_config
-from models.engines.vllm_engine.lora_requests import UNCHANGED, room_for
+from models.engines.vllm_engine.adapters import UNCHANGED, reserved_rank
 from retrieval.products.catalogue import Catalog
 from retrieval.products.manifest import MANIFEST
 from submission.preflight.repository import FailedError, Repository, UsedAdapter, listed
@@ -45,11 +45,7 @@ def check_adapters(repository: Repository) -> str:
 
 
 def tensors_of_adapters(repository: Repository) -> tuple[Tensor, ...]:
-    """Return the matrices of all adapters.
-
-    Raises:
-        FailedError: something is missing or damaged; "adapters" reports it.
-    """
+    """Return the matrices of all adapters, or raise a `FailedError` of "adapters" if one is missing or damaged."""
     found: list[Tensor] = []
     for adapter in repository.adapters:
         try:
@@ -69,7 +65,7 @@ def _tensors(adapter: UsedAdapter) -> tuple[Tensor, ...]:
     try:
         config = read_adapter_config(adapter.folder)
         if adapter.engine == "vllm":
-            room_for(adapter.folder)
+            reserved_rank(adapter.folder)
     except UserError as error:
         raise FailedError(str(error), "train or copy another adapter, or set engine.adapter to none") from None
     tensors = read_tensors(adapter.folder / TENSORS)
@@ -86,7 +82,7 @@ def _modules(tensors: tuple[Tensor, ...], config: AdapterConfig) -> list[str]:
         named = MATRIX.fullmatch(tensor.name)
         if named is None or not tensor.is_float or len(tensor.shape) != 2:
             raise FailedError(
-                f"{tensor.name} ({tensor.dtype}, {list(tensor.shape)}) is no matrix of a linear layer's LoRA",
+                f"{tensor.name} ({tensor.dtype}, {list(tensor.shape)}) is not a matrix of a linear layer's LoRA",
                 "train the adapter without it",
             )
         shapes.setdefault(named["module"], {})[named["side"]] = tensor.shape

@@ -60,7 +60,7 @@ class Verdict:
 
 
 def judged(name: str, check: Callable[[], str]) -> Verdict:
-    """Make one check; it returns a verdict whatever the repository holds."""
+    """Make one check; it returns a verdict for every repository, also for a broken one."""
     try:
         return Verdict(name, "ok", check())
     except FailedError as error:
@@ -69,9 +69,9 @@ def judged(name: str, check: Callable[[], str]) -> Verdict:
         return Verdict(name, "skip", f"needs {error.owner!r}, which failed")
     except NotCheckedError as error:
         return Verdict(name, "skip", str(error))
-    except Exception as error:  # noqa: BLE001 - the report must be complete, whatever a broken repository holds
+    except Exception as error:  # noqa: BLE001 - the report must be complete for a broken repository too
         found = f"cannot be checked: {type(error).__name__}: {' '.join(str(error).split())}"
-        return Verdict(name, "FAIL", found, "fix what the message names, then run preflight again")
+        return Verdict(name, "FAIL", found, "fix the cause, then run preflight again")
 
 
 def verdicts(request: Request) -> Iterator[Verdict]:
@@ -85,13 +85,9 @@ def verdicts(request: Request) -> Iterator[Verdict]:
 
 
 def preflight(request: Request) -> list[Verdict]:
-    """Make all checks and print each verdict as it comes.
-
-    Raises:
-        UserError: the root is no folder.
-    """
+    """Make all checks and print each verdict at once; raise a `UserError` if the root is not a folder."""
     if not request.root.is_dir():
-        raise UserError(f"--root {request.root} is no folder: name the root of a repository")
+        raise UserError(f"--root {request.root} is not a folder: name the root of a repository")
     found = []
     for verdict in verdicts(request):
         print(f"{verdict.state:<5}{verdict.check:<{_WIDTH + 2}}{verdict.found}", flush=True)

@@ -39,7 +39,7 @@ _PROBE_SECONDS = 120.0
 
 
 class FailedError(Exception):
-    """What is wrong, and how to fix it; if `owner` is given, only this check reports it, and others are skipped."""
+    """The problem that a check found, and its remedy; with an `owner`, only that check fails and others are skipped."""
 
     def __init__(self, found: str, remedy: str, owner: str | None = None) -> None:
         super().__init__(found)
@@ -134,7 +134,7 @@ class Repository:
         """Return the track that aicrowd.json names."""
         named, tracks = self.aicrowd.challenge_id, {track.challenge_id: track for track in TRACKS}
         if named not in tracks:
-            raise FailedError(f"challenge_id {named!r} is no track", f"write one of: {', '.join(tracks)}", AICROWD)
+            raise FailedError(f"challenge_id {named!r} is not a track", f"write one of: {', '.join(tracks)}", AICROWD)
         return tracks[named]
 
     @cached_property
@@ -185,10 +185,10 @@ class Repository:
             self._require_inside("an adapter lies", adapter.folder, "models/adapters/")
         return self.settings.adapters
 
-    def _require_inside(self, what: str, folder: Path, parent: str) -> None:
+    def _require_inside(self, subject: str, folder: Path, parent: str) -> None:
         if self.root not in folder.resolve().parents:
             raise FailedError(
-                f"{what} outside of the repository: {folder}",
+                f"{subject} outside of the repository: {folder}",
                 f"put the folder under {parent} and name it by a path relative to the repository",
                 "paths",
             )

@@ -49,17 +49,17 @@ def read_tensors(path: Path) -> tuple[Tensor, ...]:
     """Read the header of a safetensors file, which also checks the file's length.
 
     Raises:
-        FailedError: the file is a pointer of Git LFS, no safetensors file, or cut short.
+        FailedError: the file is a Git LFS pointer, not a safetensors file, or cut short.
     """
     with path.open("rb") as file:
         if file.read(len(LFS_POINTER)) == LFS_POINTER:
-            raise FailedError(f"{path.name} is a pointer of Git LFS, not the weights", "run `git lfs pull`")
+            raise FailedError(f"{path.name} is a Git LFS pointer, not the weights", "run `git lfs pull`")
     try:
         with safe_open(path, "numpy") as tensors:
-            entries = [(name, tensors.get_slice(name)) for name in tensors.keys()]  # noqa: SIM118 - it is no mapping
+            entries = [(name, tensors.get_slice(name)) for name in tensors.keys()]  # noqa: SIM118 - it is not a mapping
             return tuple(Tensor(name, entry.get_dtype(), tuple(entry.get_shape())) for name, entry in entries)
     except (SafetensorError, OSError) as error:
-        found = f"{path.name} is cut short or no safetensors file ({error})"
+        found = f"{path.name} is cut short or not a safetensors file ({error})"
         raise FailedError(found, "download it again, or convert it") from None
 
 
@@ -71,11 +71,7 @@ def check_weights(repository: Repository) -> str:
 
 
 def tensors_of(repository: Repository) -> tuple[Tensor, ...]:
-    """Return the tensors of all shards.
-
-    Raises:
-        FailedError: something is missing or damaged; "weights" reports it.
-    """
+    """Return the tensors of all shards, or raise a `FailedError` of "weights" if one is missing or damaged."""
     folder = repository.weights_folder
     try:
         _require_model_files(folder)
@@ -111,7 +107,7 @@ def read_config(folder: Path) -> Mapping[str, Any]:
     except (ValueError, RecursionError):
         content = None
     if not isinstance(content, dict):
-        raise FailedError("config.json is no JSON object", "download it again, or run `git lfs pull`")
+        raise FailedError("config.json is not a JSON object", "download it again, or run `git lfs pull`")
     return content
 
 
@@ -160,12 +156,12 @@ def check_lfs(repository: Repository) -> str:
     raw = [name for name in committed if not is_pointer(repository.root, f":{name}")]
     if raw:
         remedy = f"run `git lfs migrate import --include '{_folder(repository)}/**'`"
-        raise FailedError(f"{listed(raw)}: committed in full, not as a pointer of Git LFS", remedy)
+        raise FailedError(f"{listed(raw)}: committed in full, not as a Git LFS pointer", remedy)
     return f"{len(weights)} safetensors file{'s' * (len(weights) != 1)} by .gitattributes"
 
 
 def is_pointer(root: Path, blob: str) -> bool:
-    """Return whether git's object `blob` ("commit:path", ":path") is a pointer of Git LFS."""
+    """Return whether git's object `blob` ("commit:path", ":path") is a Git LFS pointer."""
     small = int(git(root, "cat-file", "-s", blob)) <= _LONGEST_POINTER
     return small and git(root, "cat-file", "blob", blob).startswith(LFS_POINTER)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from utilities.errors import UserError, exit_code
-from utilities.files import write_json
+from utilities.files import write_json, writing
 from utilities.options import command_parser, positive
 from utilities.tracks import TRACKS, track_by_number
 
@@ -30,13 +30,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _options(argv)
     if options.output and options.output.is_dir():
         raise UserError(f"--output {options.output} is a folder: name a file in it")
-    shown = TRACKS if options.all_tracks else (track_by_number(options.track),)
-    _predict(options, [track.number for track in shown])
+    _predict(options)
     return 0
 
 
-def _predict(options: argparse.Namespace, shown: Sequence[int]) -> None:
-    # Imported after the options are read: `--help` and a mistyped option answer at once.
+def _predict(options: argparse.Namespace) -> None:
+    # Imported after the options are read, so that `--help` and a mistyped option answer at once.
     from evaluation.questions import read_questions
     from models.engines.model_registry import model_entry
     from models.settings import load_settings
@@ -53,13 +52,10 @@ def _predict(options: argparse.Namespace, shown: Sequence[int]) -> None:
     groups = count_groups(data, machine, counting, load_settings())
     memory = machine.memory(largest_work(groups))
     prediction = Prediction(machine, counting, questions, tuple(budgets(groups, machine, questions)), memory)
-    print_prediction(prediction, shown)
+    print_prediction(prediction, TRACKS if options.all_tracks else [options.track])
     if options.output:
-        try:
+        with writing("--output", options.output):
             write_json(options.output, prediction.to_json())
-        except OSError as error:
-            message = f"--output {options.output} cannot be written ({error.strerror}): name another file"
-            raise UserError(message) from None
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -71,7 +67,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--gpu", metavar="NAME", required=True, help=device)
     add("--count", type=positive, metavar="N", help="devices (default: the number in the model registry)")
     shown, track = parser.add_mutually_exclusive_group(), "show this track by task type (default: %(default)s)"
-    shown.add_argument("--track", type=int, metavar="N", default=3, help=track)
+    shown.add_argument("--track", type=track_by_number, metavar="N", default="3", help=track)
     shown.add_argument("--all-tracks", action="store_true", help="show every track by task type")
     data, sample = Path("data/development.json"), "sample questions as JSON Lines (default: %(default)s)"
     add("--data", type=Path, metavar="FILE", default=data, help=sample)
@@ -82,10 +78,9 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _track_questions(text: str) -> tuple[int, int]:
+    """Read `3=2373`."""
     number, _, count = text.partition("=")
-    if not number.isdecimal() or not count.isdecimal() or int(count) < 1:
-        raise UserError(f"--questions {text}: write the track's number and its number of questions, such as 3=2373")
-    return track_by_number(int(number)).number, int(count)
+    return track_by_number(number).number, positive(count)
 
 
 if __name__ == "__main__":

@@ -64,11 +64,7 @@ class DevicesFile:
 
 
 def read_devices(path: Path = DEVICES_FILE) -> tuple[dict[str, Device], Assumptions]:
-    """Read all devices, by name, and the assumptions.
-
-    Raises:
-        UserError: the file cannot be read, or a field is unknown, missing or wrong.
-    """
+    """Read all devices, by name, and the assumptions, or raise a `UserError` if the file is not valid."""
     content = read_mapping(path, "the devices", "restore the file")
     if isinstance(content.get("devices"), dict):
         blocks = content["devices"].items()
@@ -79,11 +75,7 @@ def read_devices(path: Path = DEVICES_FILE) -> tuple[dict[str, Device], Assumpti
 
 
 def device_named(name: str, path: Path = DEVICES_FILE) -> tuple[Device, Assumptions]:
-    """Return the device of this name, `cpu` measured now, and the assumptions.
-
-    Raises:
-        UserError: there is no such device.
-    """
+    """Return the device of this name (`cpu` is measured) and the assumptions, or raise a `UserError` for others."""
     devices, assumptions = read_devices(path)
     if name == CPU:
         return measured_cpu(), assumptions

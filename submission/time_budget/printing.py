@@ -1,18 +1,14 @@
 """The time budget as tables for people and as JSON."""
 
-import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
-
 from evaluation.loop import SECONDS_PER_SAMPLE
-from evaluation.score_table import console_for
 from submission.time_budget.prediction import Machine, Memory
 from submission.time_budget.token_counting import Counting
 from submission.time_budget.track_questions import Cost, TrackBudget
+from utilities.printed_tables import print_table
+from utilities.tracks import Track
 
 _COLUMNS = ("questions", "prefill tokens", "decode steps", "minutes")
 _TRACK_COLUMNS = ("track", *_COLUMNS, "+ loading", "limit", "share", "verdict", "floor minutes", "slowest s/question")
@@ -30,7 +26,7 @@ class Prediction:
     memory: Memory
 
     def verdict(self, budget: TrackBudget) -> str:
-        """Say in a word whether a track can be run: memory first, then both clocks."""
+        """Return whether a track can be run, in a word: memory is checked first, then both time limits."""
         if not self.memory.fits:
             return "NO MEMORY"
         if budget.limit_share > 1:
@@ -88,21 +84,20 @@ class Prediction:
         }
 
 
-def print_prediction(prediction: Prediction, detailed: Sequence[int]) -> None:
-    """Print all tracks, the task types of the tracks with these numbers, memory and assumptions."""
-    console = console_for(sys.stdout)
-    console.print(_heading(prediction.machine), soft_wrap=True)
-    _table(console, _TRACK_COLUMNS, [_track_row(budget, prediction) for budget in prediction.budgets])
+def print_prediction(prediction: Prediction, detailed: Sequence[Track]) -> None:
+    """Print all tracks, the task types of the `detailed` ones, memory and assumptions."""
+    print(_heading(prediction.machine))
+    print_table(_TRACK_COLUMNS, [_track_row(budget, prediction) for budget in prediction.budgets])
     for budget in prediction.budgets:
-        if budget.track.number in detailed:
-            console.print(f"track {budget.track.number} by task type", soft_wrap=True)
+        if budget.track in detailed:
+            print(f"track {budget.track.number} by task type")
             rows = [(name.value, *_figures(cost), _minutes(cost.floor_seconds)) for name, cost in budget.shares.items()]
-            _table(console, _SHARE_COLUMNS, rows)
+            print_table(_SHARE_COLUMNS, rows)
     memory = prediction.memory
     sizes = {**asdict(memory), "needed": memory.needed}.items()
     fits = "fits" if memory.fits else "DOES NOT FIT"
-    _table(console, ("GB per device", fits), [(name, f"{size / 1e9:.2f}") for name, size in sizes])
-    _table(console, ("assumption", "value"), prediction.assumptions().items(), numbers=False)
+    print_table(("GB per device", fits), [(name, f"{size / 1e9:.2f}") for name, size in sizes])
+    print_table(("assumption", "value"), prediction.assumptions().items(), texts=2)
 
 
 def _heading(machine: Machine) -> str:
@@ -133,14 +128,3 @@ def _figures(cost: Cost) -> tuple[str, ...]:
 
 def _minutes(seconds: float) -> str:
     return f"{seconds / 60:.1f}"
-
-
-def _table(console: Console, columns: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: bool = True) -> None:
-    table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, pad_edge=False, header_style="bold")
-    for index, column in enumerate(columns):
-        table.add_column(column, justify="right" if index and numbers else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)
-    if not console.is_terminal:
-        console.print()

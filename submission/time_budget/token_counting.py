@@ -11,21 +11,20 @@ from transformers import GenerationConfig
 
 from evaluation.questions import QuestionRow
 from models.engines.answering.language_model import LogProbabilities, ScoringRow, WritingRow
-from models.engines.answering.rendering import ScoringSettings, by_head
-from models.engines.answering.solvers import solve, way_of
-from models.engines.answering.token_tree import TokenTree, batches_by_budget, grow_tree
+from models.engines.answering.solvers import solve
+from models.engines.answering.tokens import ScoringSettings, TextCoder, TokenTree, batches_by_budget, by_head, grow_tree
 from models.engines.interface import Usage
-from models.engines.local_folder import TextCoder
 from models.engines.model_registry import DEFAULT_MODEL, ModelEntry, template_text
-from models.engines.settings import EngineSettings, weights_folder
-from models.engines.transformers_engine.decoding import PrefixCache, write
-from models.engines.vllm_engine.probes import probes
+from models.engines.settings import EngineSettings, way_of, weights_folder
+from models.engines.transformers_engine.decoding import write
+from models.engines.transformers_engine.engine import PrefixCache
+from models.engines.vllm_engine.tree_scoring import probes
 from models.engines.weights import missing_weights_message
 from models.settings import load_settings
-from prompts.clipping import clipped
 from prompts.detection import detect_task_type
 from prompts.prompt import Prompt
 from prompts.reading import Question
+from prompts.reading.question import clipped
 from prompts.registry import BUILDERS
 from prompts.settings import PromptSettings
 from retrieval.knowledge import QUESTION_ALONE

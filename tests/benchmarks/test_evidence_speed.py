@@ -20,7 +20,7 @@ def test_every_source_of_the_settings_is_timed(
 ) -> None:
     assert run("evidence_speed", "--data", data, "--results", tmp_path / "r.json") == 0
     assert read(tmp_path / "r.json")["report"]["lexical"] > 0
-    assert capsys.readouterr().out.splitlines()[-1].startswith("lexical")
+    assert capsys.readouterr().out.rstrip().splitlines()[-1].startswith("lexical")
 
 
 def test_questions_without_candidates_are_refused(

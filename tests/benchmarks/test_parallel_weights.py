@@ -41,5 +41,5 @@ def test_an_adapter_of_another_base_is_refused(tiny_folder: Path, tmp_path: Path
 
     adapter = save_tiny_adapter(tmp_path / "adapter", tiny_folder, 1)
     save_tiny_model(tmp_path / "narrow", hidden_size=32)
-    with pytest.raises(UserError, match="name its own base"):
+    with pytest.raises(UserError, match="name the base of the adapter"):
         parallel_weights.main(["--base", str(tmp_path / "narrow"), "--adapter", str(adapter)])

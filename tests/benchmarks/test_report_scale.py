@@ -23,7 +23,7 @@ def test_a_large_page_is_measured_even_without_a_browser(
     monkeypatch.setattr(report_scale, "CHROMIUM", None)
     folder = make_run(tmp_path / "a")
     report_scale.main([str(folder), "--sizes", "12", "--results", str(tmp_path / "results.json")])
-    assert capsys.readouterr().out.splitlines()[-1].split()[-2:] == ["-", "-"]
+    assert capsys.readouterr().out.rstrip().splitlines()[-1].split()[-2:] == ["-", "-"]
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -27,7 +27,7 @@ from tests.retrieval.products.product_samples import (
     write_lines,
 )
 from utilities.errors import exit_code
-from utilities.wheels import sha256
+from utilities.fingerprint import sha256
 
 RANKING: Mapping[str, object] = {
     "input_field": ranking_text("cordless drill set", ("Corded Drill, 500 W", LONG_TITLE, "Camera")),

@@ -24,14 +24,7 @@ from evaluation.metrics import (
     rouge_l,
 )
 from retrieval import embeddings
-from retrieval.embeddings import (
-    DEFAULT_FOLDER,
-    ENGLISH,
-    MULTILINGUAL,
-    VARIABLE,
-    NotScorableError,
-    load_encoder,
-)
+from retrieval.embeddings import DEFAULT_FOLDER, ENGLISH, MULTILINGUAL, VARIABLE, NotScorableError, load_encoder
 from utilities.task_type import TaskType
 
 LETTERS = st.lists(st.sampled_from("ab"), min_size=4, max_size=9).map(" ".join)

@@ -14,25 +14,24 @@ def question(text: str, task: str = "task") -> QuestionRow:
 def test_a_sample_is_stratified_seeded_and_without_repetitions() -> None:
     asked = [question(f"{task} {index % 30}", task) for task in ("a", "b") for index in range(40)]
     sample = draw_sample(asked, 10, 1, Overlap([]))
-    texts = [member.input_field for member in sample.tasks["a"]]
-    assert {task: len(members) for task, members in sample.tasks.items()} == {"a": 10, "b": 10}
+    texts = [member.input_field for member in sample["a"]]
+    assert {task: len(members) for task, members in sample.items()} == {"a": 10, "b": 10}
     assert len(set(texts)) == 10
     assert draw_sample(asked, 10, 1, Overlap([])) == sample
     assert draw_sample(asked, 10, 2, Overlap([])) != sample
-    assert draw_sample(asked[:40], 10, 1, Overlap([])).tasks["a"] == sample.tasks["a"]
+    assert draw_sample(asked[:40], 10, 1, Overlap([]))["a"] == sample["a"]
 
 
 def test_a_task_of_two_metrics_makes_two_strata() -> None:
     asked = [question("a", "MT"), replace(question("b", "MT"), metric="bleu")]
-    assert set(draw_sample(asked, 5, 0, Overlap([])).tasks) == {"MT (rougel)", "MT (bleu)"}
+    assert set(draw_sample(asked, 5, 0, Overlap([]))) == {"MT (rougel)", "MT (bleu)"}
 
 
 def test_rows_that_share_eight_words_are_passed_over() -> None:
     eight = "red lamp with brass foot and linen shade"
     asked = [question(f"Buy a {eight} now"), question("Buy a red lamp with brass foot and wool shade now")]
     sample = draw_sample(asked, 5, 0, Overlap([f"Is the {eight} in stock?"]))
-    assert [member.input_field for member in sample.tasks["task"]] == [asked[1].input_field]
-    assert sample.refused == {"task": 1}
+    assert [member.input_field for member in sample["task"]] == [asked[1].input_field]
 
 
 def test_wording_that_several_questions_share_is_no_overlap() -> None:

@@ -175,7 +175,7 @@ def test_what_contradicts_the_evaluator_is_refused(data: Path, changes: Mapping[
         ('[\n  {"input_field": "?"}\n]', 1, "JSON array"),
         ("{\n}", 1, "one whole JSON value on each line"),
         (f"{json.dumps(RATING)}\nnonsense", 2, "not JSON"),
-        (f"{json.dumps(RATING)}\n\n3", 3, "no JSON object"),
+        (f"{json.dumps(RATING)}\n\n3", 3, "not a JSON object"),
         ('{"output_field": NaN}', 1, "NaN"),
         ("1" * 5000, 1, "not JSON"),
         ("[" * 100_000, 1, "not JSON"),

@@ -2,6 +2,7 @@ import io
 import json
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from evaluation import scores as scores_module
 from evaluation.metrics import METRICS, Metric
 from evaluation.questions import QuestionRow
-from evaluation.score_table import console_for, print_scores
+from evaluation.score_table import print_scores
 from evaluation.scores import Scores, join_answers, score_answers
 from retrieval.embeddings import NotScorableError
 from utilities.task_type import TaskType
@@ -158,8 +159,8 @@ def test_json_says_why_a_task_was_not_scored() -> None:
 
 
 def printed(scores: Scores) -> str:
-    file = io.StringIO()
-    print_scores(scores, console_for(file))
+    with redirect_stdout(io.StringIO()) as file:
+        print_scores(scores)
     return file.getvalue()
 
 

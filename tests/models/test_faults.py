@@ -18,8 +18,7 @@ from models.engines.settings import EngineSettings
 from models.scheduling.clock import ClockSettings
 from models.settings import Settings
 from models.shopbench_model import ShopBenchModel
-from prompts.answer_space import Choice, Text, admits
-from prompts.prompt import Prompt
+from prompts.prompt import Choice, Prompt, Text, admits
 from prompts.reading import Question
 from prompts.registry import BUILDERS
 from prompts.settings import PromptSettings

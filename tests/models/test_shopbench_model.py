@@ -12,10 +12,9 @@ from models.engines.interface import Answer, EngineError, Usage
 from models.engines.scripted import ScriptedEngine
 from models.settings import Settings
 from models.shopbench_model import FailureLog, ShopBenchModel
-from prompts.answer_space import Choice, Selection, admits
-from prompts.prompt import Prompt
+from prompts.prompt import Choice, Prompt, Selection, admits
 from prompts.registry import BUILDERS
-from retrieval.fusion import KINDS
+from retrieval.knowledge import KINDS
 from retrieval.settings import FuseSettings, KnowledgeSettings
 from utilities.task_type import TaskType
 
@@ -191,7 +190,7 @@ def test_nonsense_is_no_answer_where_options_or_phrases_are_asked(text: str) -> 
     [(1.0,), (1.0,) * 6, (float("nan"),) * 5, (float("inf"), 0.0, 0.0, 0.0, 0.0), (float("-inf"),) * 5, ("x",) * 5],
 )
 def test_scores_that_make_no_sense_still_leave_a_ranking_of_all(scores: Any) -> None:
-    settings = replace(EVIDENCE, knowledge=KnowledgeSettings(similarity="lexical"))
+    settings = Settings(knowledge=KnowledgeSettings(similarity="lexical"))
     model = ShopBenchModel(settings, ScriptedEngine(lambda _: Answer("1, 2, 3, 4, 5", scores)))
     answers = model.batch_predict({"prompt": [RANKING]}, False)
     assert sorted(cast(list[int], parse(TaskType.RANKING, answers[0]))) == [1, 2, 3, 4, 5]

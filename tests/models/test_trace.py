@@ -15,10 +15,9 @@ from models.engines.settings import EngineSettings
 from models.item import Item, decide
 from models.scheduling.asking import Missing
 from models.trace import Trace, start_trace
-from prompts.answer_space import Choice
-from prompts.prompt import Prompt
+from prompts.prompt import Choice, Prompt
 from prompts.reading import Question
-from retrieval.fusion import Combiner, FittedSum
+from retrieval.knowledge import Combiner, FittedSum
 from tests.evaluation.report.report_runs import QUESTIONS
 from utilities.task_type import TaskType
 

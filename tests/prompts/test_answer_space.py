@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prompts.answer_space import AnswerSpace, Choice, Selection, Spans, Text, admits
+from prompts.prompt import AnswerSpace, Choice, Selection, Spans, Text, admits
 
 CHOICE = Choice(("0", "1", "10"))
 SELECTION = Selection(("1", "2", "10"), 2)

@@ -20,10 +20,9 @@ from models.scheduling.clock import Allowance
 from models.settings import CooperationSettings, OfTaskTypes, ReasoningSettings, Settings
 from models.shopbench_model import ShopBenchModel
 from models.trace import start_trace
-from prompts.answer_space import Text
 from prompts.chain_of_thought import CUE, kind_of, reasoning_of, reasoning_prompt, with_reasoning
 from prompts.orders import reorderings
-from prompts.prompt import Prompt
+from prompts.prompt import Prompt, Text
 from prompts.reading import Question
 from prompts.registry import BUILDERS
 from prompts.settings import PromptSettings

@@ -16,11 +16,10 @@ from models.engines.scripted import ScriptedEngine
 from models.engines.settings import EngineSettings
 from models.settings import ReasoningSettings, Settings
 from models.shopbench_model import ShopBenchModel
-from prompts.answer_space import Choice, admits
 from prompts.exemplars import exemplar, fixed_exemplars, likest, with_exemplars
 from prompts.external_information import token_estimate
 from prompts.orders import reorderings
-from prompts.prompt import Prompt
+from prompts.prompt import Choice, Prompt, admits
 from prompts.reading import Question
 from prompts.registry import BUILDERS
 from prompts.settings import PromptSettings

@@ -1,8 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prompts.answer_space import Spans, Text, admits
 from prompts.phrases import phrases, without_overlap
+from prompts.prompt import Spans, Text, admits
 from prompts.trimming import trim
 
 WORDS = (

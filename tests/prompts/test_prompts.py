@@ -7,9 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evaluation.parsers import parse
-from prompts.answer_space import Choice, Selection, Spans, Text, admits
 from prompts.plain import plain_prompt
-from prompts.prompt import Prompt
+from prompts.prompt import Choice, Prompt, Selection, Spans, Text, admits
 from prompts.reading import Question
 from prompts.registry import BUILDERS
 from prompts.settings import PromptSettings

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.fusion import FittedSum, ReciprocalRank, key_of, ranks, read_weights
+from retrieval.knowledge import FittedSum, ReciprocalRank, SwitchedFusion, key_of, ranks
 from retrieval.settings import FuseSettings, KnowledgeSettings
-from retrieval.sources import FOLDER, SwitchedFusion, open_knowledge, weights_file
+from retrieval.sources import FOLDER, open_knowledge, read_weights, weights_file
 from utilities.errors import UserError
 
 WEIGHTS = "kinds:\n  ranking:\n    weights:\n      lexical+model: {lexical: 0.25, model: 0.75}\n"

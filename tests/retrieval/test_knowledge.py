@@ -16,12 +16,11 @@ from prompts import ranking, retrieval
 from prompts.external_information import external_blocks, token_estimate
 from prompts.reading import Question
 from prompts.settings import PromptSettings
-from retrieval.bm25 import relevance
-from retrieval.embeddings import PACKAGED, Vectors, load_vectors
-from retrieval.fusion import FittedSum
-from retrieval.knowledge import QUESTION_ALONE, Knowledge
+from retrieval.embeddings import PACKAGED
+from retrieval.knowledge import QUESTION_ALONE, FittedSum, Knowledge, Vectors
+from retrieval.lexical import relevance
 from retrieval.settings import KnowledgeSettings
-from retrieval.sources import open_knowledge
+from retrieval.sources import load_vectors, open_knowledge
 from utilities.errors import UserError
 
 ITEMS = ("Copper teapot", "Steel water bottle", "Garden hose")

@@ -9,13 +9,11 @@ from rank_bm25 import BM25Okapi
 from models.engines.interface import Answer
 from models.item import decide
 from prompts import ranking, retrieval
-from prompts.answer_space import Choice, Selection, Spans, Text
-from prompts.prompt import Prompt
+from prompts.prompt import Choice, Prompt, Selection, Spans, Text
 from prompts.reading import Question
 from prompts.settings import PromptSettings
-from retrieval.bm25 import best_first, relevance
-from retrieval.fusion import FittedSum, standardised
-from retrieval.words import words
+from retrieval.knowledge import FittedSum, standardised
+from retrieval.lexical import best_first, relevance, words
 
 ITEMS = ("Copper teapot", "Steel water bottle", "Garden hose", "Water bottle brush", "Insulated steel bottle, water")
 INSTRUCTION = "Give the numbers from best to worst, with commas between them.\nAnswer:"

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.words import STEMMINGS, words
+from retrieval.lexical import STEMMINGS, words
 from utilities.errors import UserError
 
 

@@ -49,7 +49,10 @@ def test_the_weights_are_those_that_peft_merges_and_every_other_file_is_the_base
 def test_an_adapter_of_another_base_leaves_nothing(adapter: Path, tmp_path: Path) -> None:
     save_tiny_model(tmp_path / "narrow", hidden_size=32)
     save_tiny_model(tmp_path / "shallow", num_hidden_layers=1)
-    for base, words in (("narrow", "name its own base"), ("shallow", "which .*shallow lacks: name its own base")):
+    for base, words in (
+        ("narrow", "name the base of the adapter"),
+        ("shallow", "which .*shallow lacks: name the base of the adapter"),
+    ):
         with pytest.raises(UserError, match=words):
             apply_adapter.main(arguments(tmp_path / base, adapter))
     assert {path.name for path in tmp_path.iterdir()} == {"adapter", "narrow", "shallow"}

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from transformers import AutoTokenizer
 
-from evaluation.questions import read_questions
-from tuning.calibration_texts import DEVELOPMENT, calibration_rows, shop_texts
+from evaluation.questions import DEVELOPMENT, read_questions
+from tuning.calibration_texts import calibration_rows, shop_texts
 
 pytestmark = pytest.mark.slow
 

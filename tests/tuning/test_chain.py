@@ -168,7 +168,7 @@ def test_a_damaged_record_is_one_sentence(commands: Commands, arguments: list[st
     chain.main(arguments)
     record = tmp_path / "out" / "finished.jsonl"
     record.write_text(f"{record.read_text(encoding='utf-8')}{line}\n", encoding="utf-8")
-    with pytest.raises(UserError, match=r"finished.jsonl, line 3: no record of a step: remove the line"):
+    with pytest.raises(UserError, match=r"finished.jsonl, line 3: not the record of a step: remove the line"):
         chain.main(arguments)
 
 

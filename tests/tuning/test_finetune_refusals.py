@@ -77,7 +77,7 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(
     missing = run("--base", str(tmp_path / "nowhere"))
     assert "nowhere: copy the files of HuggingFaceTB/SmolLM2-135M-Instruct there" in missing
     assert missing.endswith("by --base\n")
-    assert "leave --size out" in run("--size", "12")
+    assert "remove --size" in run("--size", "12")
     (tmp_path / "broken.jsonl").write_text('{"input_field": 1}\n', encoding="utf-8")
     assert "line 1" in run("--rows", str(tmp_path / "broken.jsonl"))
     (tmp_path / "empty.jsonl").write_text("", encoding="utf-8")

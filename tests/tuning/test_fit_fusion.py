@@ -9,7 +9,7 @@ import pytest
 
 from models.engines.interface import Answer
 from prompts.prompt import Prompt
-from retrieval.fusion import read_weights
+from retrieval.sources import read_weights
 from tuning import fit_fusion
 from tuning.fit_fusion import cross_validated, fit, subsets, value
 from tuning.scored_rows import ScoredRow
@@ -164,4 +164,4 @@ def test_rows_that_cannot_be_read_are_named(
 def test_a_file_that_holds_no_scores_is_refused(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (files / "kept").write_text("hello\n", encoding="utf-8")
     assert run(files) == 2
-    assert "is no file of scores" in capsys.readouterr().err
+    assert "is not a file of scores" in capsys.readouterr().err

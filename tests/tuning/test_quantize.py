@@ -92,7 +92,7 @@ def test_a_run_that_was_stopped_and_killed_goes_on_and_ends_with_the_same_weight
     stopped.send_signal(signal.SIGINT)
     assert f"the same command resumes with the layers in {work}" in ended(stopped, output)
     assert stopped.returncode == 130
-    with pytest.raises(UserError, match="partial was begun with another settings and calibration_sha256"):
+    with pytest.raises(UserError, match="partial was started with another settings and calibration_sha256"):
         main(command(source, output, "--rows", "5"))
     killed = started(source, output)
     wait_for_layers(work, 3, killed, output)

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from evaluation.questions import DEVELOPMENT
 from tests.tiny_awq import quantise_folder
 from tests.tiny_model import save_tiny_model
 from tests.tuning.quantising import LAYERS, command
-from tuning.calibration_texts import DEVELOPMENT
 from tuning.quantize import check_source, main
 from utilities.errors import UserError, exit_code
 
@@ -77,20 +77,20 @@ def _output(folder: Path, output: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "others", "says"),
     [
-        (_no_folder, (), "is no folder: name a model in Hugging Face layout"),
+        (_no_folder, (), "is not a folder: name a model in Hugging Face layout"),
         (_no_config, (), "config.json cannot be read"),
         (_no_weights, (), "holds no safetensors file"),
         (_cut_weights, (), "fetch the model again"),
-        (_quantised, (), r"is quantised already \(awq\): name the dense model"),
+        (_quantised, (), "has the field quantization_config: name a dense model"),
         (_config_is_a_list, (), "config.json"),
-        (_config_with(quantization_config=None), (), "quantization_config is null; .*: remove it"),
+        (_config_with(quantization_config=None), (), "has the field quantization_config: name a dense model"),
         (_config_with(num_hidden_layers=None), (), "num_hidden_layers is None"),
         (_no_tokenizer, (), "has no tokenizer"),
-        (_nothing, ("--device", "cuda"), "torch sees no GPU here"),
+        (_nothing, ("--device", "cuda"), "torch finds no GPU"),
         (_phi, (), "model_type is 'phi3'; gptqmodel makes"),
         (_odd_outputs, (), "has 96 outputs; AWQ needs multiples of 64"),
-        (_output, (), "exists: move it away or name another folder"),
-        (_nothing, ("--group-size", "128"), "groups of 128 do not divide the 192 inputs .*: give --group-size 64"),
+        (_output, (), "exists: move it or name another folder"),
+        (_nothing, ("--group-size", "128"), "groups of 128 do not divide the 192 inputs .*: use --group-size 64"),
         (_nothing, ("--group-size", "1"), "group_size is 1; it must be at least 16"),
         (_nothing, ("--bits", "8"), "bits is 8; choose one of: 4"),
         (_nothing, ("--rows", "0"), "rows is 0; it must be at least 1"),
@@ -98,10 +98,10 @@ def _output(folder: Path, output: Path) -> None:
         (
             _nothing,
             ("--calibration", "{folder}/few.txt"),
-            r"few.txt: \d+ tokens are there and 4 rows of 64 are needed",
+            r"few.txt: \d+ tokens are available, 4 rows of 64 are needed",
         ),
         (_nothing, ("--calibration", "{folder}/odd.jsonl"), "odd.jsonl, line 2: no field text or input_field"),
-        (_nothing, ("--calibration", str(DEVELOPMENT)), "holds the questions that scores are taken on"),
+        (_nothing, ("--calibration", str(DEVELOPMENT)), "holds the evaluation questions"),
         (_nothing, ("--recipe", "{folder}/few.txt"), "the settings are pairs of names and values"),
     ],
 )

@@ -58,10 +58,10 @@ def test_a_stopped_run_is_resumed_with_the_same_settings_alone(
     (tmp_path / "stop").touch()
     assert main(command(source, output)) == 130
     assert f"the same command resumes with the layers in {work}" in capsys.readouterr().err
-    with pytest.raises(UserError, match="partial was begun with another settings and calibration_sha256"):
+    with pytest.raises(UserError, match="partial was started with another settings and calibration_sha256"):
         main(command(source, output, "--rows", "5"))
     (work / "begun.json").write_text("[]", encoding="utf-8")
-    with pytest.raises(UserError, match=r"begun.json does not say what was begun there: remove .* and start over"):
+    with pytest.raises(UserError, match=r"begun.json .*: remove .* and start over"):
         main(command(source, output))
     (work / "begun.json").unlink()
     assert main(command(source, output)) == 0
@@ -73,5 +73,5 @@ def test_two_runs_do_not_share_a_work_folder(source: Path, tmp_path: Path, monke
         main(command(source, tmp_path / "awq"))
 
     monkeypatch.setattr("tuning.quantize.quantise", again)
-    with pytest.raises(UserError, match=r"awq.partial: another run is at work there: wait for it"):
+    with pytest.raises(UserError, match=r"awq.partial: another run uses this folder: wait until it ends"):
         main(command(source, tmp_path / "awq"))

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from evaluation.questions import QuestionRow
-from models.engines.answering.rendering import ScoringSettings
 from models.engines.answering.solvers import SOLVERS
+from models.engines.answering.tokens import ScoringSettings
 from models.engines.settings import EngineSettings
-from models.engines.transformers_engine.causal_lm import CausalLM
+from models.engines.transformers_engine.engine import CausalLM
 from tests.tuning.form_rows import ALL, CHOICE, NAMED, RANKED, WRITTEN, form
 from tuning.examples import Example, Limits, example
 from tuning.objective import candidate_scores, collate, example_losses, example_values

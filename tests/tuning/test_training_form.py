@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from evaluation.questions import QuestionRow
-from models.engines.answering.token_tree import grow_tree
-from prompts.answer_space import Choice, Selection, Spans, Text
+from models.engines.answering.tokens import grow_tree
+from prompts.prompt import Choice, Selection, Spans, Text
 from prompts.settings import PromptSettings
 from tests.tuning.form_rows import ALL, CHOICE, NAMED, RANKED, RANKING, WRITTEN, form
 from tuning.examples import Example, Limits, Term

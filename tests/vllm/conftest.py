@@ -1,4 +1,7 @@
-"""The real engine, started once: these tests are run by `make test-vllm`, in an environment that has vLLM."""
+"""The real engine, started once; `make test-vllm` runs these tests in an environment that has vLLM.
+
+This folder must have no `__init__.py`: pytest would then import it as the package `vllm`, in place of vLLM.
+"""
 
 import os
 from collections.abc import Iterator

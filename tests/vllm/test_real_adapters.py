@@ -5,13 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from models.engines.answering.solvers import WRITE
 from models.engines.process.supervised import SupervisedEngine
 from models.engines.registry import create_engine, start_engine
-from models.engines.settings import EngineSettings
+from models.engines.settings import WRITE, EngineSettings
 from models.engines.transformers_engine.engine import TransformersEngine
-from prompts.answer_space import Text
-from prompts.prompt import Prompt
+from prompts.prompt import Prompt, Text
 from tests.models.engines.test_engine import MIXED, ask
 from tests.tiny_adapter import save_tiny_adapter
 from tests.vllm.test_real_engine import SCORED, TOLERANCE, ways_of

@@ -6,15 +6,13 @@ from typing import cast
 import psutil
 import pytest
 
-from models.engines.answering.solvers import DECODE, LABEL, PMI, TEXT, WRITE, way_of
 from models.engines.interface import Answer, LostEngineError
 from models.engines.process.supervised import SupervisedEngine
-from models.engines.settings import EngineSettings, Scoring
+from models.engines.settings import DECODE, LABEL, PMI, TEXT, WRITE, EngineSettings, Scoring, way_of
 from models.engines.transformers_engine.engine import TransformersEngine
 from models.settings import Settings
 from models.shopbench_model import ShopBenchModel
-from prompts.answer_space import Choice, Selection, Text, admits
-from prompts.prompt import Prompt
+from prompts.prompt import Choice, Prompt, Selection, Text, admits
 from tests.models.engines.test_architectures import QUESTIONS
 from tests.models.engines.test_engine import HOSTILE, MIXED, ask
 from utilities.task_type import TaskType

@@ -7,10 +7,9 @@ part of that average is the base itself. So a mixed adapter is the average of it
 import math
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from tqdm import tqdm
@@ -19,15 +18,15 @@ from models.engines.adapter_config import CONFIG, TENSORS, matrix_name
 from models.engines.adapter_matrices import Change, Changes
 from tuning.merging.checkpoint import Checkpoint, by, check_alike
 from tuning.merging.method import Method, Shares, only, places
-from tuning.model_files import copy_files, read_adapter, read_fields, write_tensors
+from tuning.model_files import copy_files, read_adapter, write_tensors
 from utilities.errors import UserError
 from utilities.files import write_json
+from utilities.json_files import read_object
 
 _REMEDY = "mix adapters of one base, trained on the same layers"
 
 
-@dataclass(frozen=True)
-class Cut:
+class Cut(NamedTuple):
     """A product of lower rank, and the squared Frobenius norms of that product and of the whole."""
 
     change: Change
@@ -61,16 +60,12 @@ def mix_adapters(method: Method, models: Sequence[Path | None], rank: int, outpu
     _write(changes, _widest(parents.values()), output)
     # Every module has the same rank, and the scale 1.
     own = {"r": report["rank"], "lora_alpha": report["rank"], "rank_pattern": {}, "alpha_pattern": {}}
-    write_json(output / CONFIG, {**read_fields(first / CONFIG), **own, "use_rslora": False})
+    write_json(output / CONFIG, {**_config(first), **own, "use_rslora": False})
     return report
 
 
 def check_adapters_base(base: Path, adapters: Sequence[Path]) -> None:
-    """Check that full weights have the layers that the adapters change, in the same sizes.
-
-    Raises:
-        UserError: they do not, or cannot be read.
-    """
+    """Raise a `UserError` unless full weights have the layers that the adapters change, in the same sizes."""
     shapes = Checkpoint(base).shapes
     for folder in adapters:
         for module, change in read_adapter(folder).items():
@@ -78,17 +73,21 @@ def check_adapters_base(base: Path, adapters: Sequence[Path]) -> None:
             if shape != _shape(change):
                 there = "nothing of that name" if shape is None else by(shape)
                 changed = f"{folder} changes {module}, {by(_shape(change))}"
-                raise UserError(f"{changed}; {base} has {there}: name its own base")
+                raise UserError(f"{changed}; {base} has {there}: name the base of the adapter")
 
 
 def _check_alike(parents: Mapping[Path, Changes]) -> None:
     first, *others = parents
-    base = read_fields(first / CONFIG).get("base_model_name_or_path")
+    base = _config(first).get("base_model_name_or_path")
     for other in others:
-        if (name := read_fields(other / CONFIG).get("base_model_name_or_path")) != base:
+        if (name := _config(other).get("base_model_name_or_path")) != base:
             raise UserError(f"{first} is an adapter for {base}, {other} one for {name}: {_REMEDY}")
     shapes = {folder: {name: _shape(each) for name, each in changes.items()} for folder, changes in parents.items()}
     check_alike(shapes, _REMEDY)
+
+
+def _config(adapter: Path) -> dict[str, Any]:
+    return read_object(adapter / CONFIG, "copy the adapter again")
 
 
 def _shape(change: Change) -> tuple[int, ...]:
@@ -101,8 +100,8 @@ def _rank(changes: Changes) -> int:
 
 def _widest(adapters: Iterable[Changes]) -> torch.dtype:
     """Return the narrowest dtype that holds the numbers of all adapters."""
-    matrices = (matrix for changes in adapters for each in changes.values() for matrix in (each.down, each.up))
-    return reduce(torch.promote_types, (matrix.dtype for matrix in matrices))
+    changes = (each for adapter in adapters for each in adapter.values())
+    return reduce(torch.promote_types, (matrix.dtype for each in changes for matrix in (each.down, each.up)))
 
 
 def _sole(models: Sequence[Path | None], shares: Mapping[str, Shares]) -> Path | None:
@@ -122,9 +121,8 @@ def _resized(changes: Changes, rank: int) -> tuple[Changes, dict[str, Any]]:
     whole = _rank(changes)
     if not 0 < rank < whole:
         return {module: padded(change, whole) for module, change in changes.items()}, {"rank": whole, "norm_kept": 1.0}
-    cuts: dict[str, Cut] = {}
-    for module, change in tqdm(changes.items(), desc="cutting back", unit="module"):
-        cuts[module] = cut(change, rank)
+    bar = tqdm(changes.items(), desc="cutting back", unit="module")
+    cuts = {module: cut(change, rank) for module, change in bar}
     kept, total = (sum(getattr(each, name) for each in cuts.values()) for name in ("kept", "whole"))
     share = math.sqrt(kept / total) if total else 1.0
     return {module: each.change for module, each in cuts.items()}, {"rank": rank, "norm_kept": round(share, 6)}

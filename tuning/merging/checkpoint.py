@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
-from tuning.model_files import check_finite, read_config, read_fields
+from tuning.model_files import FETCH_AGAIN, check_finite, read_config
 from utilities.errors import UserError
+from utilities.json_files import read_object
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
@@ -21,15 +22,11 @@ class Checkpoint:
     """The safetensors files that transformers loads from a folder.
 
     `shapes`, `sizes` (bytes), `dtypes` (such as BF16) and `paths` have an entry for each tensor, in the files' order.
-    The files are mapped into memory, so the system may drop what was read.
+    The files are mapped into memory, so that the system can free pages that were read.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Open the files.
-
-        Raises:
-            UserError: a file is missing, damaged or left over, or holds quantised weights.
-        """
+        """Open the files, or raise a `UserError` if one is missing, damaged, superfluous or quantised."""
         self.folder = folder
         self.shapes: dict[str, tuple[int, ...]] = {}
         self.sizes: dict[str, int] = {}
@@ -43,11 +40,7 @@ class Checkpoint:
             self._add(path)
 
     def read(self, name: str) -> torch.Tensor:
-        """Return one tensor.
-
-        Raises:
-            UserError: a number in it is not finite.
-        """
+        """Return one tensor, or raise a `UserError` if a number in it is not finite."""
         tensor: torch.Tensor = self._files[name].get_tensor(name)
         check_finite(self.paths[name], name, tensor)
         self._digest.update(name.encode())
@@ -63,7 +56,7 @@ class Checkpoint:
             file: Any = safe_open(path, "pt")
         except (OSError, SafetensorError) as error:
             reason = " ".join(str(error).split())
-            raise UserError(f"{path} cannot be read ({reason}): fetch the model again") from error
+            raise UserError(f"{path} cannot be read ({reason}): {FETCH_AGAIN}") from error
         for name in file.offset_keys():
             header = file.get_slice(name)
             self._files[name], self.paths[name] = file, path
@@ -73,11 +66,7 @@ class Checkpoint:
 
 
 def check_alike(shapes: Mapping[Path, Mapping[str, tuple[int, ...]]], remedy: str) -> None:
-    """Check that all models or adapters, by their folders, have the same names in the same shapes.
-
-    Raises:
-        UserError: they differ.
-    """
+    """Raise a `UserError` unless all models or adapters, by their folders, have the same names in the same shapes."""
     first, *others = shapes
     for other in others:
         if lacking := sorted(shapes[first].keys() ^ shapes[other].keys()):
@@ -90,11 +79,7 @@ def check_alike(shapes: Mapping[Path, Mapping[str, tuple[int, ...]]], remedy: st
 
 
 def check_dtypes(checkpoints: Sequence[Checkpoint]) -> None:
-    """Check that models with the same tensors have them in the same dtypes, so that none is rounded to another's.
-
-    Raises:
-        UserError: they differ.
-    """
+    """Raise a `UserError` unless all models have their tensors in the same dtypes: rounding would lose precision."""
     first, *others = checkpoints
     for other in others:
         for name, dtype in first.dtypes.items():
@@ -114,11 +99,11 @@ def _files(folder: Path) -> list[Path]:
     """Return the files that transformers loads."""
     index, single = folder / INDEX, folder / SINGLE
     if index.is_file() and single.is_file():
-        raise UserError(f"{folder} holds {SINGLE}, which is loaded first, and {INDEX}: move away the one left over")
+        raise UserError(f"{folder} holds {SINGLE}, which is loaded first, and {INDEX}: remove one of them")
     if index.is_file():
-        named = read_fields(index).get("weight_map")
+        named = read_object(index, FETCH_AGAIN).get("weight_map")
         if not isinstance(named, dict):
-            raise UserError(f"{index} has no weight_map: fetch the model again")
+            raise UserError(f"{index} has no weight_map: {FETCH_AGAIN}")
         return [folder / name for name in sorted(set(map(str, named.values())))]
     found = [single] if single.is_file() else sorted(folder.glob("*.safetensors"))
     if len(found) != 1:

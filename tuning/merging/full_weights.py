@@ -3,7 +3,7 @@
 Memory holds one output file and the largest tensor of each parent, twice in float32.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +37,7 @@ def mix_full_weights(method: Method, models: Sequence[Path], like: Path, output:
 
 
 def check_full_base(base: Path, models: Sequence[Path]) -> None:
-    """Check that models have the tensors of their base.
-
-    Raises:
-        UserError: one cannot be read, or has other tensors or shapes.
-    """
+    """Raise a `UserError` unless all models can be read and have the tensors of their base."""
     _check_alike([Checkpoint(folder) for folder in (base, *models)])
 
 
@@ -52,7 +48,8 @@ def _check_alike(checkpoints: Sequence[Checkpoint]) -> None:
 def _write(method: Method, checkpoints: Sequence[Checkpoint], output: Path) -> None:
     where = places(checkpoints[0].shapes)
     plan = split(checkpoints[0].sizes, FILE_BYTES)
-    files = {_file_name(index, len(plan)): names for index, names in enumerate(plan)}
+    several = {f"model-{index:05d}-of-{len(plan):05d}.safetensors": names for index, names in enumerate(plan, start=1)}
+    files = several if len(plan) > 1 else {SINGLE: plan[0]}
     with tqdm(total=len(where), desc="mixing", unit="tensor") as bar:
         for file, names in files.items():
             tensors: dict[str, torch.Tensor] = {}
@@ -61,7 +58,9 @@ def _write(method: Method, checkpoints: Sequence[Checkpoint], output: Path) -> N
                 bar.update()
             write_tensors(output / file, tensors)
     if len(files) > 1:
-        _write_index(output, files, sum(checkpoints[0].sizes.values()))
+        named = {name: file for file, names in files.items() for name in names}
+        size = sum(checkpoints[0].sizes.values())
+        write_json(output / INDEX, {"metadata": {"total_size": size}, "weight_map": named})
 
 
 def split(sizes: Mapping[str, int], most: int) -> list[list[str]]:
@@ -75,12 +74,3 @@ def split(sizes: Mapping[str, int], most: int) -> list[list[str]]:
         groups[-1].append(name)
         room -= size
     return groups
-
-
-def _file_name(index: int, count: int) -> str:
-    return SINGLE if count == 1 else f"model-{index + 1:05d}-of-{count:05d}.safetensors"
-
-
-def _write_index(output: Path, files: Mapping[str, Iterable[str]], size: int) -> None:
-    named = {name: file for file, names in files.items() for name in names}
-    write_json(output / INDEX, {"metadata": {"total_size": size}, "weight_map": named})

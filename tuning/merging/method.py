@@ -4,15 +4,12 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Literal
 
 import torch
-from pydantic import Field
 
 Shares = tuple[float, ...]
 """The share of each parent; the sum is 1."""
-UnitShare = Annotated[float, Field(ge=0, le=1)]
-"""A field of a method that is a share from 0 to 1."""
 _LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks)\.(\d+)\.")
 _ATTENTION = re.compile(r"\.(self_attn|attn|attention)\.")
 _MLP = re.compile(r"\.(mlp|feed_forward)\.")
@@ -33,11 +30,7 @@ class Method(ABC):
     """Whether the first of the mixed models must be the base."""
 
     def check(self, count: int) -> None:
-        """Check that `count` models can be mixed: two, unless a method says otherwise.
-
-        Raises:
-            ValueError: they cannot; the text follows the method's name.
-        """
+        """Raise a ValueError, whose text follows the method's name, unless `count` models can be mixed."""
         if count != 2:
             raise ValueError(f"mixes two models, not {count}: name two by --parents, or one with --base")
 

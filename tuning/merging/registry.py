@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tuning.merging.averages import Linear, WiseFt
 from tuning.merging.method import Method
-from tuning.merging.slerp import GradientSlerp, Slerp
+from tuning.merging.methods import GradientSlerp, Linear, Slerp, WiseFt
 from utilities.errors import UserError
 from utilities.typed_yaml import Whole, build, checked, read_mapping
 
@@ -37,11 +36,7 @@ class _Common:
 
 
 def read_recipe(path: Path, rank: int | None = None) -> Recipe:
-    """Read a recipe; `rank` replaces its own.
-
-    Raises:
-        UserError: the file cannot be read, or holds an unknown key or a value that does not fit.
-    """
+    """Read a recipe, whose rank `rank` replaces, or raise a `UserError` if a key or a value is not valid."""
     values = read_mapping(path, "the recipe", "name a file of tuning/recipes")
     common: dict[str, Any] = {name: values.pop(name) for name in ("method", "rank") if name in values}
     if rank is not None:
@@ -51,11 +46,7 @@ def read_recipe(path: Path, rank: int | None = None) -> Recipe:
 
 
 def check_models(recipe: Recipe, path: Path, models: Sequence[Path], base: Path | None) -> None:
-    """Check that the recipe, read from `path`, mixes this number of models, with the base if it needs one.
-
-    Raises:
-        UserError: it does not.
-    """
+    """Raise a `UserError` unless the recipe of `path` can mix these models; some recipes need the base among them."""
     if recipe.method.needs_base and models[0] != base:
         raise UserError(
             f"{path}: {recipe.name} goes from the base to one tuned model: name the base by --base and one by --parents"

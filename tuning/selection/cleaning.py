@@ -45,11 +45,7 @@ class Cleaner:
         return count, len(self.kept) - before
 
     def check_names(self) -> None:
-        """Check that the tasks to leave out exist, and that each task has metrics with a common mean.
-
-        Raises:
-            UserError: a task fails one of the checks.
-        """
+        """Raise a `UserError` unless the tasks to leave out exist and each task has metrics with a common mean."""
         unknown = sorted(self._leave_out - self._left_out)
         if unknown:
             raise UserError(f"--leave-out: no row is of a task {unknown[0]!r}: name a task of the files")

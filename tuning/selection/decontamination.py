@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 
+from evaluation.question_sample import grams
 from tuning.selection.question_text import Parts, Words, joined
 
 GRAM = 8
@@ -31,32 +32,27 @@ class UnseenContent:
 
     def touches(self, words: Words) -> bool:
         """Return whether a question is one of the unseen ones, or shares eight consecutive words of their content."""
-        return words in self._wholes or any(gram in self._content for gram in _grams(words, GRAM))
+        return words in self._wholes or any(gram in self._content for gram in grams(words, GRAM))
 
 
 def _wording(unseen: frozenset[Words], everything: Collection[Parts]) -> frozenset[Words]:
     """Return the pieces of the unseen questions that many different questions hold in their templates."""
     many = min(_WORDING_ROWS, max(_FEWEST_ROWS, _WORDING_SHARE * len(everything)))
-    pieces = {piece for words in unseen for piece in _grams(words, _PIECE)}
+    pieces = {piece for words in unseen for piece in grams(words, _PIECE)}
     asked = Counter(options for options, _ in {(frozenset(parts.options), parts.around) for parts in everything})
     held: Counter[Words] = Counter()
     for parts in everything:
         fixed = asked[frozenset(parts.options)] > many
         runs = (*parts.template, joined(parts.options)) if fixed else parts.template
-        held.update(pieces.intersection(piece for run in runs for piece in _grams(run, _PIECE)))
+        held.update(pieces.intersection(piece for run in runs for piece in grams(run, _PIECE)))
     return frozenset(piece for piece, count in held.items() if count > many)
 
 
 def _content(words: Words, wording: frozenset[Words]) -> Iterator[Words]:
     own = [True] * len(words)
-    for start, piece in enumerate(_grams(words, _PIECE)):
+    for start, piece in enumerate(grams(words, _PIECE)):
         if piece in wording:
             own[start : start + _PIECE] = [False] * len(piece)
-    for start, gram in enumerate(_grams(words, GRAM)):
+    for start, gram in enumerate(grams(words, GRAM)):
         if sum(own[start : start + GRAM]) >= min(_OWN_WORDS, len(gram)):
             yield gram
-
-
-def _grams(words: Words, length: int) -> Iterator[Words]:
-    """Yield every run of `length` words; fewer words are one gram."""
-    return (words[start : start + length] for start in range(max(1, len(words) - length + 1)))

@@ -32,11 +32,7 @@ class _Asked(NamedTuple):
 
 
 def read(path: Path, options: ReadingOptions) -> Iterator[Reading]:
-    """Yield the rows of one split and one setting.
-
-    Raises:
-        UserError: the file cannot be read.
-    """
+    """Yield the rows of one split and one setting."""
     return from_records(json_objects(path), lambda place, fields: _row(place, fields, options))
 
 
@@ -84,7 +80,7 @@ def _ranking(instruction: str, others: Mapping[str, object], listed: Sequence[ob
     titles = [_without_letter(str(each)) for each in listed]
     order = [ord(match[1]) - ord("A") for part in output.split(",") if (match := _LETTER.fullmatch(part.strip()))]
     if sorted(order) != list(range(len(titles))) or len(titles) > len(_GAINS):
-        return "answer is no order of the products"
+        return "answer is not an order of the products"
     gains = [_GAINS[order.index(index)] for index in range(len(titles))]
     lines = [f"{number}. {title}" for number, title in enumerate(titles, start=1)]
     text = _text(instruction, others, [*lines, _RANK.format(count=len(titles))])

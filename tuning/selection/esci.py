@@ -58,7 +58,7 @@ def read(path: Path, options: ReadingOptions) -> Iterator[Reading]:
     queries: dict[str, list[_Judged]] = defaultdict(list)
 
     def judgement(place: str, fields: dict[str, object]) -> Dropped | None:
-        """Remember a judgement, or say why it is not used."""
+        """Keep a judgement, or return it as dropped with the reason."""
         if columns.text(fields, "split", place) != options.split:
             return Dropped(RANKING, "another split")
         if columns.text(fields, "locale", place) not in ("", options.locale):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from prompts.reading import read_numbered_list
 from prompts.reading.labels import QUOTE_MARK, own_words
-from retrieval import words as tokens
+from retrieval import lexical
 from utilities.task_type import TaskType
 
 Words = tuple[str, ...]
@@ -55,7 +55,7 @@ def joined(runs: tuple[Words, ...]) -> Words:
 
 def folded(text: str) -> Words:
     """Return a text's words in the form in which they are compared; equal words, of millions, are one object."""
-    return tuple(sys.intern(word) for word in tokens.words(text))
+    return tuple(sys.intern(word) for word in lexical.words(text))
 
 
 def with_numbers(text: str, answer: object, task_type: TaskType) -> tuple[str, object]:

@@ -17,11 +17,7 @@ class Format(Protocol):
     FIELDS: Names
 
     def read(self, path: Path, options: ReadingOptions, /) -> Iterator[Reading]:
-        """Yield the rows of a file.
-
-        Raises:
-            UserError: the file cannot be read.
-        """
+        """Yield the rows of a file, or raise a `UserError` if it cannot be read or lacks a column."""
         ...
 
 
@@ -45,4 +41,4 @@ def format_of(path: Path) -> Format:
     for each in FORMATS.values():
         if not any(fields.isdisjoint(names) for names in each.FIELDS):
             return each
-    raise UserError(f"{path} is of no known format: say which with --source FORMAT=FILE, one of {', '.join(FORMATS)}")
+    raise UserError(f"{path} is of no known format: name it by --source FORMAT=FILE, one of {', '.join(FORMATS)}")

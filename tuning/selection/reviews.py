@@ -32,11 +32,7 @@ _WORDINGS = (
 
 
 def read(path: Path, options: ReadingOptions) -> Iterator[Reading]:
-    """Yield a rating question for each review; every number of stars gets all wordings equally often.
-
-    Raises:
-        UserError: the file cannot be read, or lacks a column.
-    """
+    """Yield a rating question for each review; every number of stars gets all wordings equally often."""
     columns = Columns(COLUMNS, options.columns, "--columns")
     asked: Counter[int] = Counter()
 

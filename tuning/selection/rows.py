@@ -81,11 +81,7 @@ def stratum_name(question: QuestionRow) -> str:
 
 
 def text_field(fields: dict[str, object], name: str, place: str) -> str:
-    """Return a text field of a row.
-
-    Raises:
-        UserError: the field is missing or no text.
-    """
+    """Return a text field of a row, or raise a `UserError` if it is missing or not a text."""
     if name not in fields:
         raise UserError(f"{place}: field {name!r} is missing: add it as a string")
     value = fields[name]

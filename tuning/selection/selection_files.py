@@ -8,15 +8,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
-
 from evaluation.run_record import versions
 from tuning.selection.drawing import Selected, strata
 from tuning.selection.rows import Usable
 from utilities.errors import UserError
 from utilities.files import replacing
+from utilities.printed_tables import print_table
 
 RECORD = "selection.json"
 HELD_OUT = "held_out.jsonl"
@@ -56,18 +53,18 @@ class Result:
             "sets": {name: _counts(rows) for name, rows in sets.items()},
         }
 
-    def print(self, console: Console) -> None:
+    def print(self) -> None:
         """Print the rows of each set by task, and the dropped rows by reason and task."""
         columns = ["held out", *map(str, self.training), "available"]
         counts = [_counts(rows) for rows in (self.held_out, *self.training.values(), self.available)]
         names = sorted({name for each in counts for name in each})
-        _print(console, ["task", *columns], [[name, *(each.get(name, 0) for each in counts)] for name in names])
-        rows: list[list[object]] = []
-        for reason in self._reasons():
-            tasks = self._by_task(reason)
-            rows.append([reason, sum(tasks.values()), ", ".join(f"{task} {count}" for task, count in tasks.items())])
-        if rows:
-            _print(console, ["dropped because", "rows", "of tasks"], rows)
+        lines = [[name, *(str(each.get(name, 0)) for each in counts)] for name in names]
+        total = ["all", *(str(sum(each.values())) for each in counts)]
+        print_table(["task", *columns], [*lines, total])
+        drops = {reason: self._by_task(reason) for reason in self._reasons()}
+        if drops:
+            rows = [[reason, _listed(tasks), str(sum(tasks.values()))] for reason, tasks in drops.items()]
+            print_table(["dropped because", "of tasks", "rows"], [*rows, ["all", "", str(self.drops.total())]], texts=2)
 
     def write(self, record: Mapping[str, object], places: Places) -> None:
         """Write all files or none, and remove those of an earlier selection in the same folder.
@@ -99,11 +96,7 @@ class Result:
 
 
 def check_inputs_stay(inputs: Iterable[Path], places: Places) -> None:
-    """Check that the selection replaces none of its inputs.
-
-    Raises:
-        UserError: it would replace one.
-    """
+    """Raise a `UserError` if the selection would replace one of its inputs."""
     replaced = {path.resolve() for path in (*places.earlier(), places.held_out)}
     for path in inputs:
         if path.resolve() in replaced:
@@ -114,20 +107,8 @@ def _counts(rows: Sequence[Usable]) -> dict[str, int]:
     return {name: len(members) for name, members in sorted(strata(rows).items())}
 
 
-def _print(console: Console, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, pad_edge=False, header_style="bold")
-    for index, column in enumerate(columns):
-        right = bool(rows) and isinstance(rows[0][index], int)
-        table.add_column(column, justify="right" if right else "left", overflow="fold")
-    for row in [*rows, _total(rows)]:
-        table.add_row(*map(str, row))
-    console.print(table)
-    console.print()
-
-
-def _total(rows: Sequence[Sequence[object]]) -> list[object]:
-    columns = [[each for each in column if isinstance(each, int)] for column in zip(*rows, strict=True)]
-    return ["all", *(sum(column) if column else "" for column in columns[1:])]
+def _listed(tasks: Mapping[str, int]) -> str:
+    return ", ".join(f"{task} {count}" for task, count in tasks.items())
 
 
 def _lines(rows: Sequence[Usable]) -> str:

@@ -16,11 +16,7 @@ FIELDS: Names = (("input_field",), ("output_field",), ("task_type",))
 
 
 def read(path: Path, _options: ReadingOptions) -> Iterator[Reading]:
-    """Yield the rows of a file; a row without a task's name gets the name of the file.
-
-    Raises:
-        UserError: the file cannot be read.
-    """
+    """Yield the rows of a file; a row without a task's name gets the name of the file."""
     return from_records(json_objects(path), lambda place, fields: _row(path, place, fields))
 
 
@@ -32,7 +28,7 @@ def _row(path: Path, place: str, fields: dict[str, object]) -> Row | Dropped:
     task = text_field(fields, name, place) if name else path.stem
     metric = text_field(fields, "metric", place)
     if metric not in METRICS:
-        return Dropped(task, f"metric {metric!r} is none of the evaluator's")
+        return Dropped(task, f"metric {metric!r} is not one of the evaluator's")
     text, source = text_field(fields, "input_field", place), fields.get("source")
     named = source if source and isinstance(source, str) else path.stem
     return Row(text, fields["output_field"], task, task_type, metric, named)

@@ -10,6 +10,7 @@ from retrieval.products.columns import Columns
 from retrieval.products.readers import read_rows
 from tuning.selection.rows import Corrupt, Names, Record
 from utilities.errors import UserError
+from utilities.json_files import decoded, read_bytes
 
 _HEAD = 100
 _JSON = (".json", ".jsonl", ".ndjson")
@@ -55,7 +56,7 @@ def json_objects(path: Path) -> Iterator[Record | Corrupt]:
     Raises:
         UserError: the file cannot be read, or is a damaged array.
     """
-    data = _data(path)
+    data = read_bytes(path).removeprefix(BOM_UTF8)
     if data.lstrip().startswith(b"["):
         for number, value in enumerate(_array(path, data), start=1):
             yield _object(f"{path}, item {number}", value)
@@ -65,21 +66,9 @@ def json_objects(path: Path) -> Iterator[Record | Corrupt]:
             yield _from_line(f"{path}, line {number}", line)
 
 
-def _data(path: Path) -> bytes:
-    try:
-        return path.read_bytes().removeprefix(BOM_UTF8)
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist: name an existing file") from None
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}): name a readable file") from None
-
-
 def _array(path: Path, data: bytes) -> list[object]:
     try:
-        values = json.loads(data.decode())
-    except UnicodeDecodeError as error:
-        number = data.count(b"\n", 0, error.start) + 1
-        raise UserError(f"{path}, line {number}: not UTF-8 text: save the file in UTF-8") from None
+        values = json.loads(decoded(path, data))
     except (ValueError, RecursionError) as error:
         problem, line = (error.msg, error.lineno) if isinstance(error, json.JSONDecodeError) else (error, 1)
         raise UserError(f"{path}, line {line}: damaged JSON array ({problem}): get the file again") from None
@@ -100,5 +89,5 @@ def _from_line(place: str, line: bytes) -> Record | Corrupt:
 
 def _object(place: str, value: object) -> Record | Corrupt:
     if not isinstance(value, dict):
-        return Corrupt(f"{place}: no JSON object: write the fields of one row as {{...}}")
+        return Corrupt(f"{place}: not a JSON object: write the fields of one row as {{...}}")
     return place, value

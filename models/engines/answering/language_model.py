@@ -1,11 +1,11 @@
-"""What the ways of answering need of a language model, whichever engine runs it."""
+"""The protocol of a language model, which the ways of answering use with every engine."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from models.engines.interface import Usage
-from prompts.answer_space import Choice, Selection, Text
+from prompts.prompt import Choice, Selection, Text
 
 ScoringRow = tuple[str | None, list[int], list[list[int]]]
 """The chat's system message, `None` where there is no chat; the prompt's tokens; the tokens of its continuations."""
@@ -16,7 +16,7 @@ LogProbabilities = list[list[list[float]]]
 
 @dataclass(frozen=True)
 class WritingRow:
-    """A prompt's tokens and what is to be written behind them, at most `limit` tokens."""
+    """A prompt's tokens, and the space of the answer that follows them with at most `limit` tokens."""
 
     system: str
     prompt: list[int]
@@ -50,8 +50,8 @@ class LanguageModel(Coder, Protocol):
     """Tokens in, log-probabilities and greedily written text out.
 
     Attributes:
-        usage: what was read and written so far.
-        deadline: the monotonic time after which nobody waits: texts end there, scores are given up.
+        usage: the tokens read and written so far.
+        deadline: the monotonic time of the timeout: texts end there, scores are given up.
     """
 
     usage: Usage
@@ -68,22 +68,21 @@ class LanguageModel(Coder, Protocol):
         ...
 
     def write_rows(self, rows: Sequence[WritingRow], budget: int) -> list[str]:
-        """Write greedily behind every prompt what its space asks for, special tokens left out.
+        """Write a member of its space behind every prompt, greedily and without special tokens.
 
-        Labels come with commas between them and belong to the space; text has a first token that does not end it, and
-        ends where it is complete. What the deadline cuts short is returned as far as it goes.
+        Labels belong to the space and have commas between them. Text has a first token that does not end it, and ends
+        where it is complete. A text that the deadline cuts short is returned as far as it goes.
         """
         ...
 
 
 class AdaptedModel(LanguageModel, Protocol):
-    """A language model with adapters, one of them in use.
+    """A language model with adapters, one of them in use."""
 
-    Attributes:
-        adapter: its name, "" for none.
-    """
-
-    adapter: str
+    @property
+    def adapter(self) -> str | None:
+        """The name of the adapter in use, "" for none; None after a switch that failed."""
+        ...
 
     def use(self, adapter: str) -> None:
         """Answer with the adapter of this name from now on.

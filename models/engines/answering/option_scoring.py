@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from models.engines.answering.language_model import Coder, LanguageModel, LogProbabilities, ScoringRow
-from models.engines.answering.rendering import ScoringSettings, question_tokens, statement_tokens
-from prompts.answer_space import Choice, Selection
-from prompts.prompt import Prompt
+from models.engines.answering.tokens import ScoringSettings, question_tokens, statement_tokens
+from prompts.prompt import Choice, Prompt, Selection
 
 _MOST_OPTION_TOKENS = 128  # the first tokens of an option show its score; a whole description only costs time
 _FEWEST_OPTION_TOKENS = 4

@@ -1,36 +1,18 @@
-"""The ways to answer: which way a prompt's answer space and the settings select, and the solver of each way."""
+"""The solver of each way to answer, and the part of an engine that hands prompts to them."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
 
 from models.engines.answering.language_model import AdaptedModel, LanguageModel
 from models.engines.answering.option_scoring import score_labels, score_pmi, score_texts
-from models.engines.answering.rendering import ScoringSettings
 from models.engines.answering.spans import answer_spans, copy_spans
+from models.engines.answering.tokens import ScoringSettings
 from models.engines.answering.writing import decode_labels, write_texts
 from models.engines.interface import NO_LIMIT, Answer, Usage
 from models.engines.model_registry import template_text
-from models.engines.settings import EngineSettings
-from prompts.answer_space import AnswerSpace, Choice, Selection, Spans, best_labels
-from prompts.prompt import Prompt
+from models.engines.settings import COPY, DECODE, LABEL, PMI, SPANS, TEXT, WRITE, EngineSettings, way_of
+from prompts.prompt import Choice, Prompt, Selection, best_labels
 from utilities.grouping import grouped, in_order
-
-LABEL, TEXT, PMI, DECODE, SPANS, COPY, WRITE = "label", "text", "pmi", "decode", "spans", "copy", "write"
-_NEED_TEXTS = (TEXT, PMI)
-
-
-def way_of(space: AnswerSpace, settings: EngineSettings) -> str:
-    """Return the way that the settings select for this answer space.
-
-    Options without texts, such as the steps of a rating, are scored by their labels.
-    """
-    if isinstance(space, Choice | Selection):
-        way = settings.choice if isinstance(space, Choice) else settings.selection
-        return LABEL if way in _NEED_TEXTS and not space.texts else way
-    if isinstance(space, Spans):
-        return COPY if settings.spans == WRITE else SPANS
-    return WRITE
-
 
 Solver = Callable[[LanguageModel, Sequence[Prompt], ScoringSettings], list[Answer]]
 Scorer = Callable[[LanguageModel, Sequence[Prompt], ScoringSettings], list[tuple[float, ...]]]

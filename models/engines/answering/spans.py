@@ -8,12 +8,11 @@ cheaper, and fit models that follow instructions.
 from collections.abc import Sequence
 
 from models.engines.answering.language_model import Coder, LanguageModel, ScoringRow, WritingRow
-from models.engines.answering.rendering import ScoringSettings, fit, question_tokens
+from models.engines.answering.tokens import ScoringSettings, fit, question_tokens
 from models.engines.interface import Answer
-from prompts.answer_space import Spans, Text
 from prompts.phrases import phrases, without_overlap
-from prompts.prompt import Prompt
-from retrieval.bm25 import best_first
+from prompts.prompt import Prompt, Spans, Text
+from retrieval.lexical import best_first
 
 _TOKENS_PER_WORD = 2
 _LEAST_TOKENS = 8

@@ -6,10 +6,9 @@ Writing labels is what scoring them is compared with.
 from collections.abc import Sequence
 
 from models.engines.answering.language_model import Coder, LanguageModel, WritingRow
-from models.engines.answering.rendering import ScoringSettings, question_tokens
+from models.engines.answering.tokens import ScoringSettings, question_tokens
 from models.engines.interface import Answer
-from prompts.answer_space import AnswerSpace, Choice, Selection, Text
-from prompts.prompt import Prompt
+from prompts.prompt import AnswerSpace, Choice, Prompt, Selection, Text
 from prompts.trimming import trim
 
 _TOKENS_PER_WORD = 2  # English takes 1.3 tokens a word, product titles with numbers about two

@@ -7,8 +7,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from models.engines.interface import Answer
-from prompts.answer_space import Choice, Selection, Spans, Text
-from prompts.prompt import Prompt
+from prompts.prompt import Choice, Prompt, Selection, Spans, Text
 
 Json = dict[str, Any]
 

@@ -16,13 +16,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from multiprocessing.connection import Connection
 
-from models.engines.answering.solvers import LABEL, WRITE
 from models.engines.interface import Engine, LostEngineError
 from models.engines.process.wire import Json, answer_to_json, prompt_from_json, receive, send
 from models.engines.registry import create_engine
-from models.engines.settings import EngineSettings
-from prompts.answer_space import Choice, Text
-from prompts.prompt import Prompt
+from models.engines.settings import LABEL, WRITE, EngineSettings
+from prompts.prompt import Choice, Prompt, Text
 from utilities.errors import UserError
 from utilities.typed_yaml import build
 

@@ -10,11 +10,10 @@ import torch
 from transformers import DynamicCache
 
 from models.engines.answering.language_model import Coder, WritingRow
-from models.engines.answering.rendering import by_head
-from models.engines.answering.token_tree import batches_by_budget, grow_tree, pack_trees
+from models.engines.answering.tokens import batches_by_budget, by_head, grow_tree, pack_trees
 from models.engines.answering.writing import LabelList, text_is_complete, text_of
 from models.engines.interface import Usage
-from prompts.answer_space import Text
+from prompts.prompt import Text
 
 _WIDER = 4
 _LOG = logging.getLogger("shopalign")
@@ -23,28 +22,26 @@ AllowedTokens = Callable[[Sequence[int]], Sequence[int] | None]
 """Given the tokens decoded so far: the tokens that may follow, none when the row is done, `None` for any."""
 
 
-@dataclass(frozen=True)
-class PrefixCache:
-    """Keys and values of the tokens that several prompts begin with, a pair of [1, heads, tokens, size] a layer."""
+class Prefix(Protocol):
+    """The tokens that several prompts begin with, and their keys and values."""
 
-    tokens: tuple[int, ...]
-    layers: tuple[tuple[torch.Tensor, torch.Tensor], ...]
+    @property
+    def tokens(self) -> Sequence[int]:
+        """The tokens."""
+        ...
 
     def expanded(self, rows: int) -> DynamicCache:
-        """Return a fresh cache for `rows` rows; the tensors are shared until the model appends to them."""
-        cache = DynamicCache()
-        for index, (keys, values) in enumerate(self.layers):
-            cache.update(keys.expand(rows, -1, -1, -1), values.expand(rows, -1, -1, -1), index)
-        return cache
+        """Return a fresh cache for `rows` rows."""
+        ...
 
 
 class ForwardModel(Coder, Protocol):
-    """The forward pass that decoding repeats; `CausalLM` documents the methods and attributes."""
+    """The forward pass that decoding repeats; `CausalLM` documents it."""
 
     usage: Usage
     deadline: float
 
-    def prefix(self, tokens: Sequence[int]) -> PrefixCache:
+    def prefix(self, tokens: Sequence[int]) -> Prefix:
         """Return the cache of a prefix."""
         ...
 
@@ -110,7 +107,7 @@ def write(model: ForwardModel, rows: Sequence[WritingRow], budget: int) -> list[
 
 
 @torch.inference_mode()
-def decode(model: ForwardModel, rows: Sequence[Row], prefix: PrefixCache | None) -> None:
+def decode(model: ForwardModel, rows: Sequence[Row], prefix: Prefix | None) -> None:
     """Decode all `rows` behind the tokens of `prefix`, one token a step, until each is done or their time is over.
 
     Rows are padded on the left, so that every row's next token stands in the same column.

@@ -1,17 +1,233 @@
-"""The engine that runs dense and AWQ weights through transformers, on a CPU or on GPUs."""
+"""The engine that runs dense and AWQ weights through transformers, with the forward passes of its language model."""
 
-from collections.abc import Mapping, Sequence
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import torch
+from transformers import DynamicCache
 
+from models.engines.answering.language_model import LogProbabilities, ScoringRow, WritingRow
 from models.engines.answering.solvers import SolvingEngine
-from models.engines.interface import NO_LIMIT, Answer, EngineError
+from models.engines.answering.tokens import TextCoder, TokenTree, batches_by_budget, by_head, grow_tree, pack_trees
+from models.engines.interface import NO_LIMIT, Answer, EngineError, Usage
 from models.engines.settings import EngineSettings, adapter_folders
-from models.engines.transformers_engine.causal_lm import CausalLM
+from models.engines.transformers_engine.decoding import write
+from models.engines.transformers_engine.loading import AUTO, load_causal_lm
+from models.engines.transformers_engine.lora import attach
 from prompts.prompt import Prompt
 from utilities.fingerprint import fingerprint, fingerprints_of_adapters
+
+NO_ADAPTER: Mapping[str, Path | None] = MappingProxyType({"": None})
+_LOGIT_ROWS = 256  # 256 x 49,152 float32 logits are 50 MB: large enough for full speed, small enough for a laptop
+
+
+@dataclass(frozen=True)
+class PrefixCache:
+    """Keys and values of the tokens that several prompts begin with, a pair of [1, heads, tokens, size] a layer."""
+
+    tokens: tuple[int, ...]
+    layers: tuple[tuple[torch.Tensor, torch.Tensor], ...]
+
+    def expanded(self, rows: int) -> DynamicCache:
+        """Return a fresh cache for `rows` rows; the tensors are shared until the model appends to them."""
+        cache = DynamicCache()
+        for index, (keys, values) in enumerate(self.layers):
+            cache.update(keys.expand(rows, -1, -1, -1), values.expand(rows, -1, -1, -1), index)
+        return cache
+
+
+class CausalLM(TextCoder):
+    """Implements the `AdaptedModel` protocol with the weights, tokenizer and device of one model on one machine.
+
+    Attributes:
+        model: transformers' model.
+        device: where its input belongs.
+        usage: the tokens read and written so far.
+        adapter: the name of the adapter in use, "" for none; None after a switch that failed.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        dtype: torch.dtype,
+        device: str,
+        awq: str = AUTO,
+        adapters: Mapping[str, Path | None] = NO_ADAPTER,
+    ) -> None:
+        """Load the model; `awq` says how AWQ weights are run (`models.engines.transformers_engine.loading`).
+
+        `adapters` are the folders of LoRA adapters by name, None for the base without one; the first is used first.
+
+        Raises:
+            UserError: weights or an adapter cannot be loaded.
+        """
+        self.model = load_causal_lm(folder, dtype, device, awq)
+        self._switch = attach(self.model, adapters)
+        self._known = frozenset(adapters)
+        self.adapter: str | None = next(iter(adapters))
+        super().__init__(folder, self.model.generation_config)
+        self.device = self.model.device
+        self.usage = Usage()
+        self.deadline = math.inf
+        """The monotonic time of the timeout: texts end there, scores are given up."""
+        self._prefixes: dict[tuple[str | None, tuple[int, ...]], PrefixCache] = {}
+
+    def use(self, adapter: str) -> None:
+        """Answer with the adapter of this name from now on.
+
+        Raises:
+            EngineError: it was not loaded.
+        """
+        if adapter == self.adapter:
+            return
+        if adapter not in self._known:
+            raise EngineError(f"adapter {adapter or 'none'!r} was not loaded")
+        # A switch that breaks off leaves weights of both adapters.
+        self.adapter = None
+        self._switch(adapter)
+        self.adapter = adapter
+
+    def score_rows(self, rows: Sequence[ScoringRow], budget: int) -> LogProbabilities:
+        """Score every row's continuations; the head that chats with one system message share is computed once.
+
+        Raises:
+            EngineError: the deadline has passed.
+        """
+        scores: LogProbabilities = [[] for _ in rows]
+        for shared, indices in by_head(self, [row[0] for row in rows], [row[1] for row in rows]):
+            prefix = self.prefix(shared) if shared else None
+            trees = [grow_tree(rows[index][1][len(shared) :], rows[index][2]) for index in indices]
+            for index, found in zip(indices, self.score(trees, prefix, budget), strict=True):
+                scores[index] = found
+        return scores
+
+    def write_rows(self, rows: Sequence[WritingRow], budget: int) -> list[str]:
+        """Write every row's text or labels."""
+        return write(self, rows, budget)
+
+    def score(self, trees: Sequence[TokenTree], prefix: PrefixCache | None, budget: int) -> LogProbabilities:
+        """Return the log-probability of every token of every continuation of every tree.
+
+        Trees are sorted by length and batched so that a padded batch holds at most `budget` tokens.
+
+        Raises:
+            EngineError: the deadline has passed.
+        """
+        started = time.perf_counter()
+        scores: list[list[list[float]]] = [[] for _ in trees]
+        for group in batches_by_budget([tree.length for tree in trees], budget):
+            if time.monotonic() > self.deadline:
+                raise EngineError("the time was over before all was scored")
+            chosen = [trees[index] for index in group]
+            for index, result in zip(group, self._score_batch(chosen, prefix), strict=True):
+                scores[index] = result
+        self.usage.prefilled(sum(tree.length for tree in trees), time.perf_counter() - started)
+        return scores
+
+    @torch.inference_mode()
+    def prefix(self, tokens: Sequence[int]) -> PrefixCache:
+        """Return the cache of a prefix for the adapter in use, computed at the first call and kept."""
+        key = self.adapter, tuple(tokens)
+        if key not in self._prefixes:
+            cache: Any = DynamicCache()
+            ids = torch.tensor([key[1]], device=self.device)
+            self.model.base_model(input_ids=ids, past_key_values=cache, use_cache=True)
+            layers = tuple((layer.keys, layer.values) for layer in cache.layers)
+            self._prefixes[key] = PrefixCache(key[1], layers)
+        return self._prefixes[key]
+
+    @torch.inference_mode()
+    def forward(
+        self, ids: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor, cache: DynamicCache | None
+    ) -> torch.Tensor:
+        """Return the last hidden states, [batch, length, size], and append keys and values to `cache`.
+
+        `ids` and `positions` are [batch, length], `mask` is [batch, 1, length, past + length], true where a
+        token looks.
+        """
+        output = self.model.base_model(
+            input_ids=ids.to(self.device),
+            position_ids=positions.to(self.device),
+            attention_mask=windowed(mask.to(self.device), self.model.config),
+            past_key_values=cache,
+            use_cache=cache is not None,
+        )
+        states: torch.Tensor = output.last_hidden_state
+        return states
+
+    @torch.inference_mode()
+    def log_probabilities(self, states: torch.Tensor) -> Iterator[torch.Tensor]:
+        """Yield log-probabilities over the vocabulary, [rows, vocabulary] in float32, for [n, size] hidden states."""
+        head = self.model.get_output_embeddings()
+        for rows in torch.split(states, _LOGIT_ROWS):
+            yield head(rows).to(rows.device).float().log_softmax(-1)
+
+    def _score_batch(self, trees: Sequence[TokenTree], prefix: PrefixCache | None) -> list[list[list[float]]]:
+        packed = pack_trees(trees, len(prefix.tokens) if prefix else 0, self.pad)
+        cache = prefix.expanded(len(trees)) if prefix else None
+        states = self.forward(packed.input_ids, packed.position_ids, packed.mask, cache)
+        rows, columns, tokens = _predictions(trees, packed.columns)
+        picked = states[rows, columns]
+        wanted = torch.tensor(tokens, device=picked.device)
+        values: list[float] = []
+        for block in self.log_probabilities(picked):
+            index = wanted[len(values) : len(values) + len(block)]
+            values.extend(block.gather(1, index[:, None]).squeeze(1).tolist())
+        return _along_paths(trees, values)
+
+
+def windowed(mask: torch.Tensor, config: Any) -> torch.Tensor | dict[str, torch.Tensor]:
+    """Return the mask that the layers of the model with this `config` take for `mask`, [batch, 1, length, keys].
+
+    transformers adds no sliding window to a mask that it is given. Mistral and Phi-3 have one window for all layers; a
+    model whose layers differ gets a mask for each kind.
+    """
+    window = getattr(config, "sliding_window", None)
+    if window is None:
+        return mask
+    limited = newest(mask, window)
+    if "sliding_attention" in (getattr(config, "layer_types", None) or ()):
+        return {"full_attention": mask, "sliding_attention": limited}
+    return limited
+
+
+def newest(mask: torch.Tensor, window: int) -> torch.Tensor:
+    """Return the mask in which every token looks at no more than the last `window` of the keys that it sees.
+
+    Keys stand in the order of their positions, and a token sees each position once, in a token tree too, so counting
+    visible keys counts positions.
+    """
+    if mask.shape[-1] <= window:
+        return mask
+    return mask & (mask.flip(-1).cumsum(-1).flip(-1) <= window)
+
+
+def _predictions(
+    trees: Sequence[TokenTree], columns: Sequence[Mapping[int, int]]
+) -> tuple[list[int], list[int], list[int]]:
+    """List for every node of every tree: its row, the column that predicts it, its token."""
+    rows, where, tokens = [], [], []
+    for row, (tree, column) in enumerate(zip(trees, columns, strict=True)):
+        for parent, token in zip(tree.parents, tree.tokens, strict=True):
+            rows.append(row)
+            where.append(column[parent])
+            tokens.append(token)
+    return rows, where, tokens
+
+
+def _along_paths(trees: Sequence[TokenTree], values: Sequence[float]) -> list[list[list[float]]]:
+    scores = []
+    start = 0
+    for tree in trees:
+        scores.append([[values[start + node] for node in path] for path in tree.paths])
+        start += len(tree.tokens)
+    return scores
 
 
 class TransformersEngine(SolvingEngine):

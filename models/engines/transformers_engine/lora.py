@@ -1,27 +1,21 @@
 """LoRA adapters on a model of transformers: merged into dense weights, computed beside quantised ones."""
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
 from models.engines.adapter_matrices import Change, Changes, read_changes
-from models.engines.interface import EngineError
+
+Switch = Callable[[str], None]
+"""Puts the adapter of a name, "" for none, in the place of the one in use."""
 
 
-class AdapterSet(Protocol):
-    """The adapters of one model; one of them is in use, or none."""
+def attach(model: Any, folders: Mapping[str, Path | None]) -> Switch:
+    """Attach adapters to a model, use the first of them, and return the function that switches to another one.
 
-    def use(self, name: str) -> None:
-        """Switch to the adapter of this name, "" for none."""
-        ...
-
-
-def attach(model: Any, folders: Mapping[str, Path | None]) -> AdapterSet:
-    """Attach adapters to a model, and use the first of them.
-
-    `folders` are their folders by the name that `use` takes; None stands for the base without an adapter. A single
+    `folders` are their folders by name; None stands for the base without an adapter. A single
     adapter is merged in place, so that it costs neither memory nor speed. Several keep the base's tensors that any of
     them changes, so that a switch back is exact.
 
@@ -33,21 +27,15 @@ def attach(model: Any, folders: Mapping[str, Path | None]) -> AdapterSet:
     modules = {name: model.get_submodule(name) for name in touched}
     several, first = len(changes) > 1, next(iter(changes))
     if all(type(module) is torch.nn.Linear for module in modules.values()):
-        adapters: AdapterSet = _Merged(modules, changes, keeps_base=several)
+        adapters: _Merged | _Beside = _Merged(modules, changes, keeps_base=several)
     else:
         adapters = _Beside(modules, changes)
     adapters.use(first)
-    return adapters if several else _Only(first)
+    return adapters.use if several else _stay
 
 
-class _Only:
-    """A single adapter, or none: a switch to another is refused."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def use(self, name: str) -> None:
-        _require(name, (self._name,))
+def _stay(_: str) -> None:
+    """Keep the only adapter."""
 
 
 class _Merged:
@@ -60,21 +48,17 @@ class _Merged:
         self._changes = changes
         self._base = {n: weight.clone() for n, weight in self._weights.items()} if keeps_base else self._weights
         self._changed: frozenset[str] = frozenset()
-        self._current: str | None = None
 
     @torch.no_grad()
     def use(self, name: str) -> None:
-        if name == self._current:
-            return
-        _require(name, self._changes)
         chosen = self._changes[name]
-        # A switch that breaks off leaves weights of both, which the next one sets right.
-        self._current, self._changed = None, self._changed | chosen.keys()
+        # A switch that breaks off leaves weights of both adapters, which the next one overwrites.
+        self._changed |= chosen.keys()
         for module in self._changed:
             base = self._base[module]
             changed = base.float() + chosen[module].delta(base.device) if module in chosen else base
             self._weights[module].copy_(changed)
-        self._current, self._changed = name, frozenset(chosen)
+        self._changed = frozenset(chosen)
 
 
 class _Beside:
@@ -83,22 +67,12 @@ class _Beside:
     def __init__(self, modules: Mapping[str, Any], changes: Mapping[str, Changes]) -> None:
         self._modules, self._changes = modules, changes
         self._hooks: list[Any] = []
-        self._current: str | None = None
 
     def use(self, name: str) -> None:
-        if name == self._current:
-            return
-        _require(name, self._changes)
         for hook in self._hooks:
             hook.remove()
         chosen = self._changes[name].items()
         self._hooks = [self._modules[module].register_forward_hook(_adding(change)) for module, change in chosen]
-        self._current = name
-
-
-def _require(name: str, known: Container[str]) -> None:
-    if name not in known:
-        raise EngineError(f"adapter {name or 'none'!r} was not loaded")
 
 
 def _adding(change: Change) -> Callable[[Any, tuple[torch.Tensor, ...], torch.Tensor], torch.Tensor]:

@@ -4,24 +4,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-Completeness = Callable[[Sequence[int]], bool]
-
 
 @dataclass(frozen=True)
 class Request:
-    """One row of tokens and what vLLM is to do with it.
+    """A prompt, and the output that vLLM is to return for it.
 
     Attributes:
         tokens: the prompt.
-        limit: the most tokens that are written behind it.
-        asked: tokens whose log-probabilities behind the prompt are wanted.
-        rows: for each of the prompt's last tokens, as many as there are rows: tokens whose log-probabilities in its
-            place are wanted.
-        reuse: whether the prefix cache may be read; where it holds tokens that have rows these are not scored.
-        ends: tokens that end what is written, but may not come first.
-        grammar: what may be written, in xgrammar's EBNF; without it anything.
-        is_complete: told the tokens so far, whether no further one is needed.
-        replica: which of the model's replicas is asked, so that what shares a beginning shares a cache.
+        limit: the most tokens to generate.
+        asked: tokens whose log-probabilities directly behind the prompt are wanted.
+        rows: one row for each of the prompt's last tokens: the tokens whose log-probabilities in its place are wanted.
+        reuse: whether the prefix cache may be read; rows of cached tokens get no log-probabilities.
+        ends: tokens that end the generated text, but may not be its first.
+        grammar: a grammar of the generated text in xgrammar's EBNF; empty for free text.
+        is_complete: returns whether the tokens generated so far need no further one.
+        replica: a number that selects a replica; requests with a common prefix use one replica and its prefix cache.
     """
 
     tokens: Sequence[int]
@@ -31,21 +28,21 @@ class Request:
     reuse: bool = True
     ends: Sequence[int] = ()
     grammar: str = ""
-    is_complete: Completeness | None = None
+    is_complete: Callable[[Sequence[int]], bool] | None = None
     replica: int = 0
 
 
 @dataclass
 class Reply:
-    """What came back so far.
+    """The output for a request so far.
 
     Attributes:
-        tokens: what was written.
-        text: the same as text, where a grammar was given.
-        asked: the log-probability of each token that was asked for.
-        rows: those of the rows, or nothing where the cache held some of their tokens.
+        tokens: the generated tokens.
+        text: the generated text; only a request with a grammar has it.
+        asked: the log-probability of each token in the request's `asked`.
+        rows: the log-probabilities of the request's `rows`; None if the prefix cache held some of their tokens.
         read: how many of the prompt's tokens were computed.
-        first: seconds until the first token was written, counted from the start of the batch.
+        first: seconds from the start of the batch to the first generated token.
         done: whether nothing more will come.
     """
 
@@ -61,8 +58,8 @@ class Reply:
 def sampling_fields(request: Request, *, by_rows: bool) -> dict[str, Any]:
     """Return the fields of vLLM's `SamplingParams`, without structured outputs and the kind of output.
 
-    `by_rows` is for vLLM's second model runner, which computes logits for the rows alone; the first one, which it has
-    on a CPU, only tells the log-probability of every token of a prompt in its own place.
+    `by_rows` is true for vLLM's second model runner, which computes logits for the rows alone. The first one, the only
+    one on a CPU, returns the log-probability of each of the prompt's own tokens.
     """
     fields: dict[str, Any] = {
         "temperature": 0.0,
@@ -71,23 +68,21 @@ def sampling_fields(request: Request, *, by_rows: bool) -> dict[str, Any]:
         "logprob_token_ids": list(request.asked) or None,
     }
     if request.ends:
-        # Tokens that stop are not taken before so many others were written.
+        # vLLM masks the stop tokens until `min_tokens` tokens are generated.
         fields |= {"stop_token_ids": list(request.ends), "min_tokens": 1}
-    if request.rows and by_rows:
-        fields |= {
-            "prompt_logprob_token_ids": [list(row) for row in request.rows],
-            "prompt_logprob_start": len(request.tokens) - len(request.rows) - 1,
-        }
-    elif request.rows:
-        fields |= {"prompt_logprobs": 0}
     if request.rows:
-        # Left alone, vLLM reads the whole prompt anew for these.
-        fields |= {"skip_reading_prefix_cache": not request.reuse}
+        # By default vLLM skips the prefix cache for a request with log-probabilities of its prompt.
+        fields["skip_reading_prefix_cache"] = not request.reuse
+        if by_rows:
+            fields["prompt_logprob_token_ids"] = [list(row) for row in request.rows]
+            fields["prompt_logprob_start"] = len(request.tokens) - len(request.rows) - 1
+        else:
+            fields["prompt_logprobs"] = 0
     return fields
 
 
 def read_reply(request: Request, output: Any, reply: Reply, seconds: float) -> None:
-    """Take over what vLLM's `RequestOutput` tells, `seconds` after the start of the batch."""
+    """Update `reply` from vLLM's `RequestOutput`, which came `seconds` after the start of the batch."""
     completion = output.outputs[0]
     reply.read = len(request.tokens) - (output.num_cached_tokens or 0)
     reply.text = completion.text
@@ -96,32 +91,22 @@ def read_reply(request: Request, output: Any, reply: Reply, seconds: float) -> N
     if request.asked and completion.logprobs:
         reply.asked = {token: completion.logprobs[0][token].logprob for token in request.asked}
     if request.rows:
-        reply.rows = _rows(request, output) or _own_tokens(request, output)
-    _take_tokens(request, completion.token_ids, reply)
+        reply.rows = _rows(request, output)
+    # Several new tokens may come at once; those behind the one that completes the text are left out.
+    for token in completion.token_ids[len(reply.tokens) :]:
+        if not reply.done:
+            reply.tokens.append(int(token))
+            reply.done = request.is_complete is not None and request.is_complete(reply.tokens)
     reply.done |= output.finished
 
 
-def _take_tokens(request: Request, written: Sequence[int], reply: Reply) -> None:
-    """Take over new tokens one by one: several may come at once, and the text may be complete before the last."""
-    for token in written[len(reply.tokens) :]:
-        if reply.done:
-            return
-        reply.tokens.append(int(token))
-        reply.done = request.is_complete is not None and request.is_complete(reply.tokens)
-
-
-def _rows(request: Request, output: Any) -> list[list[float]]:
-    """Read what was told by rows; shorter rows are padded."""
-    told = getattr(output, "prompt_token_id_logprobs", None)
-    if told is None:
-        return []
-    return [[float(score) for score in row[: len(asked)]] for asked, row in zip(request.rows, told, strict=True)]
-
-
-def _own_tokens(request: Request, output: Any) -> list[list[float]] | None:
-    """Read rows of nothing but own tokens from what is told of the whole prompt, where cached ones are not computed."""
+def _rows(request: Request, output: Any) -> list[list[float]] | None:
+    """Return the log-probabilities of the request's rows; None if the prefix cache held some of their tokens."""
+    by_rows = getattr(output, "prompt_token_id_logprobs", None)
+    if by_rows is not None:  # every row is padded to the length of the longest
+        return [[float(score) for score in row[: len(asked)]] for asked, row in zip(request.rows, by_rows, strict=True)]
     start = len(request.tokens) - len(request.rows)
     if not output.prompt_logprobs or start - 1 < (output.num_cached_tokens or 0):
         return None
-    told = output.prompt_logprobs[start:]
-    return [[place[token].logprob] for place, token in zip(told, request.tokens[start:], strict=True)]
+    own = zip(output.prompt_logprobs[start:], request.tokens[start:], strict=True)
+    return [[place[token].logprob] for place, token in own]

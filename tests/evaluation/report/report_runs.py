@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.loop import Batch, Prediction
-from evaluation.question_record import question_records, write_json_lines, write_questions, write_trace
+from evaluation.question_record import question_records, write_questions, write_trace
 from evaluation.questions import QuestionRow
 from evaluation.run_record import record_run
 from evaluation.scores import score_answers
 from models.traced_question import TracedQuestion
-from utilities.files import write_json
+from utilities.files import write_json, write_json_lines
 from utilities.task_type import TaskType
 
 HOSTILE = (

@@ -242,7 +242,7 @@ def test_time_is_compared_with_the_limits_of_batch_and_track(tmp_path: Path) -> 
         ("named_entity_recognition", 2),
     ]
     assert [batch.seconds for batch in batches] == pytest.approx([8.0, 4.0])
-    assert "20 % of what the evaluator allows" in written(tmp_path, run.folder)
+    assert "20 % of the evaluator's limit" in written(tmp_path, run.folder)
     found = {time.track.number: time for time in track_times(run)}
     assert list(found) == [2, 3, 5]
     third = found[3]
@@ -261,8 +261,12 @@ def test_detection_mistakes_are_counted_and_linked(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "damage", "problem"),
     [
-        ("scores.json", None, "does not exist: name a folder that local_evaluation.py wrote"),
-        ("scores.json", lambda text: text[:-9], "is no record of a run"),
+        (
+            "scores.json",
+            None,
+            "cannot be read (No such file or directory): name a folder that",
+        ),
+        ("scores.json", lambda text: text[:-9], "cannot be read"),
         ("scores.json", lambda text: text.replace('"tasks"', '"tisks"'), "scores.json: field 'tasks' is missing"),
         ("scores.json", lambda text: text.replace('"score": 0.5', '"score": 0.75'), "is not that of its questions"),
         ("answers.jsonl", None, "does not exist"),
@@ -295,7 +299,7 @@ def test_a_damaged_run_ends_in_one_sentence_and_exit_code_2(
 
 def test_runs_of_other_questions_and_the_same_run_twice_are_refused(tmp_path: Path) -> None:
     first = make_run(tmp_path / "a")
-    with pytest.raises(UserError, match="was asked other questions than"):
+    with pytest.raises(UserError, match="answered other questions than"):
         read_runs([first, make_run(tmp_path / "b", FIRST[:4], QUESTIONS[:4])])
     with pytest.raises(UserError, match="is named twice"):
         read_runs([first, first])

@@ -120,7 +120,7 @@ def test_two_runs_whose_lines_hold_different_numbers_of_scores_are_refused(tmp_p
         (
             ("settings", "clock", "minutes"),
             float("inf"),
-            "field 'settings.clock.minutes' is inf, no finite number",
+            "field 'settings.clock.minutes' is inf, not a finite number",
         ),
     ],
 )
@@ -145,7 +145,7 @@ def test_a_damaged_field_of_scores_json_is_named(
             "line 1: field 'scores.0' is [1, 0, 0]: it should be a valid number",
         ),
         ('"scores": [[1, 0, 0]]', '"scores": [1.0]', "line 5: field 'scores.0' is 1.0: it should be a list of counts"),
-        ('"score": 1.0', '"score": 0.0', "line 1: field 'score' is none of field 'scores'"),
+        ('"score": 1.0', '"score": 0.0', "line 1: field 'score' is not in field 'scores'"),
         ('"seconds": 2.0', '"seconds": 1e999', "line 1: field 'seconds' is inf: it should be a finite number"),
         ('"batch": 0', '"batch": 0.5', "line 1: field 'batch' is 0.5: it should be a valid integer"),
     ],

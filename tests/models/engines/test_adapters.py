@@ -12,8 +12,7 @@ from safetensors.torch import load_file, save_file
 from models.engines.interface import EngineError
 from models.engines.registry import create_engine
 from models.engines.settings import engine_identity
-from models.engines.transformers_engine.causal_lm import CausalLM
-from models.engines.transformers_engine.engine import TransformersEngine
+from models.engines.transformers_engine.engine import CausalLM, TransformersEngine
 from prompts.prompt import Prompt
 from tests.conftest import TINY
 from tests.models.engines.test_engine import MIXED
@@ -186,11 +185,11 @@ Q = "base_model.model.model.layers.0.self_attn.q_proj.lora_{}.weight"
         (configure(modules_to_save=["lm_head"]), "modules_to_save is"),
         (configure(init_lora_weights="pissa"), "init_lora_weights is 'pissa', which changes the base"),
         (configure(peft_type="IA3"), "peft_type is 'IA3'"),
-        (configure(r=0), "a rank is 0"),
-        (configure(r="4"), "a rank is '4'"),
-        (configure(lora_alpha=None), "config cannot be read"),
+        (configure(r=0), "r is 0; it must be at least 1"),
+        (configure(r="4"), "r is '4'; it must be a whole number"),
+        (configure(lora_alpha=None), "lora_alpha: not given"),
         (configure(r=5), "matrices of rank 4 and 4, adapter_config.json says 5"),
-        (configure(rank_pattern={"(": 4}), "config cannot be read"),
+        (configure(rank_pattern={"(": 4}), r"rank_pattern\.\( is '\('; it must be a regular expression"),
         (lambda folder: (folder / "adapter_config.json").write_text("[]"), "config cannot be read"),
         (lambda folder: (folder / "adapter_config.json").write_bytes(b"\xff{"), "config cannot be read"),
         (lambda folder: (folder / "adapter_model.safetensors").write_bytes(b"\x00" * 40), "cannot be read"),

@@ -7,13 +7,12 @@ import pytest
 import torch
 
 from models.engines.settings import EngineSettings
-from models.engines.transformers_engine.causal_lm import CausalLM, newest, windowed
 from models.engines.transformers_engine.decoding import Row, decode
-from models.engines.transformers_engine.engine import TransformersEngine
+from models.engines.transformers_engine.engine import CausalLM, TransformersEngine, newest, windowed
 from models.settings import Settings
 from models.shopbench_model import ShopBenchModel
-from prompts.answer_space import admits
 from prompts.detection import detect_task_type
+from prompts.prompt import admits
 from prompts.reading import Question
 from prompts.registry import BUILDERS
 from retrieval.knowledge import QUESTION_ALONE

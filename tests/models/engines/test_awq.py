@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from models.engines.transformers_engine.awq import dequantise
-from models.engines.transformers_engine.causal_lm import CausalLM
+from models.engines.transformers_engine.engine import CausalLM
 from models.engines.transformers_engine.loading import load_causal_lm
 from tests.tiny_awq import quantised, save_tiny_awq
 from tests.tiny_model import save_tiny_model

@@ -7,12 +7,10 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from models.engines.answering.rendering import by_head, fit, head, question_tokens, render
-from models.engines.answering.token_tree import grow_tree
-from models.engines.transformers_engine.causal_lm import CausalLM
-from models.engines.transformers_engine.decoding import PrefixCache, Row, decode
-from prompts.answer_space import Text
-from prompts.prompt import Message, Prompt
+from models.engines.answering.tokens import by_head, fit, grow_tree, head, question_tokens, render
+from models.engines.transformers_engine.decoding import Row, decode
+from models.engines.transformers_engine.engine import CausalLM, PrefixCache
+from prompts.prompt import Message, Prompt, Text
 
 pytestmark = pytest.mark.slow
 

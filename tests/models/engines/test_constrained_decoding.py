@@ -4,11 +4,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from models.engines.answering.rendering import ScoringSettings
+from models.engines.answering.tokens import ScoringSettings
 from models.engines.answering.writing import LabelList, decode_labels
-from models.engines.transformers_engine.causal_lm import CausalLM
-from prompts.answer_space import AnswerSpace, Choice, Selection, admits
-from prompts.prompt import Prompt
+from models.engines.transformers_engine.engine import CausalLM
+from prompts.prompt import AnswerSpace, Choice, Prompt, Selection, admits
 
 pytestmark = pytest.mark.slow
 

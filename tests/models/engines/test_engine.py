@@ -5,16 +5,14 @@ from dataclasses import replace
 import pytest
 
 from models.engines.answering.option_scoring import score_labels, score_pmi, score_texts
-from models.engines.answering.rendering import ScoringSettings, question_tokens
 from models.engines.answering.spans import answer_spans
+from models.engines.answering.tokens import ScoringSettings, question_tokens
 from models.engines.answering.writing import write_texts
 from models.engines.interface import Answer, EngineError
 from models.engines.scripted import ScriptedEngine
 from models.engines.settings import SCORINGS
-from models.engines.transformers_engine.causal_lm import CausalLM
-from models.engines.transformers_engine.engine import TransformersEngine
-from prompts.answer_space import Choice, Selection, Spans, Text, admits
-from prompts.prompt import Prompt
+from models.engines.transformers_engine.engine import CausalLM, TransformersEngine
+from prompts.prompt import Choice, Prompt, Selection, Spans, Text, admits
 from tests.models.engines.test_causal_lm import plain
 
 pytestmark = pytest.mark.slow

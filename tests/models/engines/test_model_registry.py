@@ -70,7 +70,7 @@ def render(entry: ModelEntry, *messages: tuple[str, str]) -> str:
 
 
 def written(tmp_path: Path, change: dict[str, Any], shape: dict[str, Any] | None = None) -> Path:
-    """Write a catalogue of one entry with some of its fields changed; None takes a field out."""
+    """Write a registry of one entry with some of its fields changed; None takes a field out."""
     entry = yaml.safe_load(REGISTRY_FILE.read_text(encoding="utf-8"))["llama3-8b"]
     entry["shape"].update(shape or {})
     entry = {key: value for key, value in {**entry, **change}.items() if value is not None}
@@ -203,7 +203,7 @@ def test_an_unknown_model_is_answered_with_the_known_ones() -> None:
         ({"context_length": True}, {}, "mine.context_length is True; it must be a whole number"),
         ({"tensor_parallel": 3}, {}, "mine.tensor_parallel is 3; it must divide heads and kv_heads, 32 and 8"),
         ({"tensor_parallel": 0}, {}, "mine.tensor_parallel is 0; it must be at least 1"),
-        ({"chat_template": "klingon"}, {}, "mine.chat_template is 'klingon'; use own, or add"),
+        ({"chat_template": "klingon"}, {}, "mine.chat_template is 'klingon'; choose one of: own, alpaca,"),
         ({"shape": 7}, {}, "mine.shape holds fields of its own, not 7"),
         ({}, {"layers": 0}, "mine.shape.layers is 0; it must be at least 1"),
         ({}, {"kv_heads": 5}, "mine.shape.kv_heads is 5; it must divide heads, 32"),
@@ -220,7 +220,7 @@ def test_a_wrong_entry_is_refused_in_one_sentence_that_names_file_entry_and_fiel
 
 
 @pytest.mark.parametrize(("text", "said"), [("- a\n", "not a list"), ("a: [", "not YAML"), ("a: 3\n", "a is 3;")])
-def test_a_file_that_is_no_catalogue_is_named(tmp_path: Path, text: str, said: str) -> None:
+def test_a_file_that_is_no_registry_is_named(tmp_path: Path, text: str, said: str) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(text, encoding="utf-8")
     assert str(path) in refusal(path)

@@ -6,15 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.engines.answering.language_model import WritingRow
-from models.engines.answering.rendering import ScoringSettings
-from models.engines.answering.solvers import way_of
 from models.engines.answering.spans import copied, copy_spans
-from models.engines.settings import EngineSettings
-from models.engines.transformers_engine.causal_lm import CausalLM
-from models.engines.transformers_engine.engine import TransformersEngine
+from models.engines.answering.tokens import ScoringSettings
+from models.engines.settings import EngineSettings, way_of
+from models.engines.transformers_engine.engine import CausalLM, TransformersEngine
 from models.settings import load_settings
-from prompts.answer_space import Choice, Spans, admits
-from prompts.prompt import Prompt
+from prompts.prompt import Choice, Prompt, Spans, admits
 
 pytestmark = pytest.mark.slow
 

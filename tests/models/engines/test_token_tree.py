@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.engines.answering.token_tree import TokenTree, batches_by_budget, grow_tree, pack_trees
+from models.engines.answering.tokens import TokenTree, batches_by_budget, grow_tree, pack_trees
 
 pytestmark = pytest.mark.slow
 

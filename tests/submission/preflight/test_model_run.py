@@ -72,13 +72,13 @@ def test_a_connection_is_refused_and_named(
     let_the_model(copy, QUIET.format(action))
     found = failures(copy)
     assert list(found) == ["network"]
-    assert found["network"] == f"the run asked for {asked}"
+    assert found["network"] == f"the run tried to connect to {asked}"
 
 
 def test_a_connection_of_a_child_process_is_named_too(copy: Path) -> None:
     code = "import socket; socket.create_connection(('192.0.2.1', 80), timeout=5)"
     let_the_model(copy, f'subprocess.run([sys.executable, "-c", "{code}"], stderr=subprocess.DEVNULL)')
-    assert failures(copy) == {"network": "the run asked for 192.0.2.1:80"}
+    assert failures(copy) == {"network": "the run tried to connect to 192.0.2.1:80"}
 
 
 @pytest.mark.parametrize("guard", GUARDS)

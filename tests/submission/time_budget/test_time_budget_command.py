@@ -50,7 +50,7 @@ def test_a_model_that_does_not_fit_is_named(data: Path, capsys: pytest.CaptureFi
         (("--gpu", "abacus"), "there is no device 'abacus'"),
         (("--gpu", "t4", "--model", "gpt-2"), "there is no model 'gpt-2'"),
         (("--gpu", "t4", "--track", "6"), "there is no track 6"),
-        (("--gpu", "t4", "--questions", "many"), "--questions many: write the track's number"),
+        (("--gpu", "t4", "--questions", "many"), "there is no track many"),
         (("--gpu", "t4", "--questions", "9=3"), "there is no track 9"),
         (("--gpu", "t4", "--data", "nowhere.json"), "nowhere.json does not exist"),
         (("--gpu", "t4", "--model", "llama3-8b", "--count", "3"), "--count 3: that many devices cannot share"),

@@ -10,7 +10,7 @@ from models.engines.model_registry import model_entry
 from models.engines.settings import EngineSettings, Scoring
 from models.engines.transformers_engine.engine import TransformersEngine
 from models.settings import WEIGHTS_VARIABLE, load_settings
-from prompts.answer_space import Text
+from prompts.prompt import Text
 from submission.time_budget.token_counting import (
     Counting,
     CountingModel,

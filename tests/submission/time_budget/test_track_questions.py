@@ -9,8 +9,7 @@ import pytest
 from evaluation.questions import read_questions
 from models.engines.model_registry import ModelEntry, model_entry
 from models.settings import load_settings
-from prompts.answer_space import Text
-from prompts.prompt import Prompt
+from prompts.prompt import Prompt, Text
 from submission.time_budget.devices import Assumptions, Device, read_devices
 from submission.time_budget.prediction import Machine
 from submission.time_budget.token_counting import counting_for

@@ -217,7 +217,7 @@ def test_an_unusable_parent_is_one_sentence_and_leaves_nothing(
 def test_a_base_that_the_adapters_do_not_fit_is_told(make: Make, pair: tuple[Path, Path], tmp_path: Path) -> None:
     save_tiny_model(tmp_path / "other", num_hidden_layers=LAYERS, intermediate_size=80)
     for parents in (pair, pair[:1]):  # checked alone, and mixed
-        with pytest.raises(UserError, match=r"a changes .*mlp.* name its own base"):
+        with pytest.raises(UserError, match=r"a changes .*mlp.* name the base of the adapter"):
             make("method: slerp", *parents, base=tmp_path / "other")
         with pytest.raises(UserError, match=r"nowhere .*: name a"):
             make("method: slerp", *parents, base=tmp_path / "nowhere")

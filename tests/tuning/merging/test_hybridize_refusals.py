@@ -131,5 +131,5 @@ def test_an_output_that_exists_is_left_alone(
     output.mkdir()
     arguments = ["--recipe", str(recipe), "--output", str(output), "--parents", *map(str, full_pair)]
     assert exit_code(lambda: hybridize.main(arguments)) == 2
-    assert capsys.readouterr().err == f"error: --output {output} exists: move it away or name another folder\n"
+    assert capsys.readouterr().err == f"error: --output {output} exists: move it or name another folder\n"
     assert not list(output.iterdir())

@@ -5,10 +5,9 @@ import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tuning.merging.averages import Linear, WiseFt
 from tuning.merging.method import Method, Place, mixed, places
+from tuning.merging.methods import GradientSlerp, Linear, Slerp, WiseFt, spread
 from tuning.merging.registry import read_recipe
-from tuning.merging.slerp import GradientSlerp, Slerp, spread
 from utilities.files import ROOT
 
 pytestmark = pytest.mark.slow

@@ -120,7 +120,7 @@ def test_unusable_rows_are_counted_by_reason(tmp_path: Path) -> None:
         "answer outside the options": {"material": 1, "order": 1},
         "all candidates are worth the same": {"order": 1},
         "empty field": {"material": 1},
-        "metric 'bool' is none of the evaluator's": {"material": 1},
+        "metric 'bool' is not one of the evaluator's": {"material": 1},
         "read as retrieval": {"also_buy": 1},
         "too long": {"describe": 1},
     }
@@ -184,18 +184,18 @@ def refused(tmp_path: Path, row: dict[str, Any], *arguments: str) -> str:
 
 def test_the_largest_possible_size_is_told(tmp_path: Path) -> None:
     assert refused(tmp_path, choice(1), "--sizes", "1", "5") == (
-        "--sizes: 5 rows are more than there are: 1 is the largest possible"
+        "--sizes: 5 rows are too many: 1 is the largest possible size"
     )
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--held-out", "61"], "--held-out: 61 rows are more than there are: 60, with none left to train on"),
+        (["--held-out", "61"], "--held-out: 61 are more than the 60 rows that there are, and none is left to train on"),
         (["--held-out", "60"], "--held-out 60 leaves no row to train on: hold out fewer, or use more files"),
         (
             ["--held-out", "20", "--sizes", "41"],
-            "--sizes: 41 rows are more than there are: 36 is the largest possible beside --held-out 20",
+            "--sizes: 41 rows are too many: 36 is the largest possible size beside --held-out 20",
         ),
     ],
 )

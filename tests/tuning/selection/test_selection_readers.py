@@ -233,5 +233,5 @@ def test_formats_are_told_apart_by_their_fields(tmp_path: Path) -> None:
 
 def test_a_file_of_no_known_format_is_refused(tmp_path: Path) -> None:
     path = write_rows(tmp_path / "rows.jsonl", [{"a": 1}])
-    with pytest.raises(UserError, match=r"no known format: say which with --source FORMAT=FILE, one of shopbench"):
+    with pytest.raises(UserError, match=r"no known format: name it by --source FORMAT=FILE, one of shopbench"):
         format_of(path)

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 import torch
 
-from models.engines.transformers_engine.causal_lm import CausalLM
+from models.engines.settings import VllmSettings
+from models.engines.transformers_engine.engine import CausalLM
 
+VLLM = VllmSettings(max_model_len=1024)
 BLOCK = 4
 
 
@@ -139,7 +141,7 @@ class Grammar:
         self._rules = {name: re.findall(r'((?:"(?:[^"\\]|\\.)*" ?)+)(\w*)', body) for name, body in lines}
 
     def begins(self, text: str, rule: str = "root") -> bool:
-        """Tell whether a text that it admits begins so."""
+        """Return whether the grammar admits a text that begins with this one."""
         return any(_of(quoted).startswith(text) or rest for quoted, rest in self._options(text, rule))
 
     def admits(self, text: str, rule: str = "root") -> bool:
@@ -164,7 +166,7 @@ def _of(quoted: str) -> str:
 
 
 def install(monkeypatch: pytest.MonkeyPatch, fake: FakeVllm) -> None:
-    """Have `import vllm` find the stand-in."""
+    """Make `import vllm` return the stand-in."""
     record = lambda **fields: SimpleNamespace(**{name: value for name, value in fields.items() if value is not None})  # noqa: E731
     contents: dict[str, dict[str, Any]] = {
         "vllm": {"__version__": "0.32.0"},

@@ -4,24 +4,20 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import pytest
 import torch
 
-from models.engines.answering.solvers import way_of
 from models.engines.interface import EngineError
-from models.engines.settings import Scoring
-from models.engines.transformers_engine.causal_lm import CausalLM
-from models.engines.transformers_engine.engine import TransformersEngine
-from models.engines.vllm_engine.changes import change_fields
+from models.engines.settings import Scoring, way_of
+from models.engines.transformers_engine.engine import CausalLM, TransformersEngine
+from models.engines.vllm_engine.adapters import adapter_fields
 from models.engines.vllm_engine.engine import VllmEngine
-from models.engines.vllm_engine.lora_requests import RANKS, adapter_fields, numbered
 from prompts.prompt import Prompt
 from tests.conftest import TINY
-from tests.models.engines.fake_vllm import FakeVllm, install
 from tests.models.engines.test_engine import MIXED
-from tests.models.engines.test_vllm_engine import VLLM
+from tests.models.engines.vllm_engine.fake_vllm import VLLM, FakeVllm, install
 from tests.tiny_adapter import MODULES, save_tiny_adapter
 from tests.tiny_model import save_tiny_model
 from utilities.errors import UserError
@@ -106,7 +102,7 @@ def test_an_adapter_that_was_not_loaded_is_refused_and_the_engine_lives(make: Ma
     assert len(engine.answer(MIXED)) == len(MIXED)
 
 
-def test_the_record_tells_adapters_by_their_content(make: Make, adapters: tuple[str, str]) -> None:
+def test_the_record_names_adapters_by_their_content(make: Make, adapters: tuple[str, str]) -> None:
     engine, _, reference = make(adapters[0], adapters[1])
     ours, theirs = engine.describe(), reference.describe()
     assert {name: ours[name] for name in ("adapter", "adapters", "fingerprint")} == {
@@ -151,24 +147,5 @@ def test_adapters_of_packed_weights_are_compared_with_what_was_packed(tiny_folde
     packed = {"quant_method": "awq", "bits": 4, "group_size": 32, "version": "gemm", "zero_point": True}
     (base / "config.json").write_text(json.dumps({**config, "quantization_config": packed}), encoding="utf-8")
     adapter = save_tiny_adapter(tmp_path / "one", tiny_folder, 1, modules=("q_proj",))
-    assert change_fields(base, {"a": adapter, "": None}) == {"lora_target_modules": ["q_proj"]}
-
-
-@pytest.mark.parametrize(("rank", "room"), [(1, 1), (2, 8), (16, 16), (17, 32), (512, 512)])
-def test_room_is_the_smallest_that_vllm_has(tmp_path: Path, rank: int, room: int) -> None:
-    assert adapter_fields({"a": _configured(tmp_path, rank)})["max_lora_rank"] == room
-
-
-def test_a_rank_beyond_vllms_is_refused_with_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="an adapter of rank 513; vLLM takes up to 512: merge it"):
-        adapter_fields({"a": _configured(tmp_path, RANKS[-1] + 1)})
-
-
-def test_numbers_begin_at_one_and_the_base_has_none() -> None:
-    assert numbered({"": None, "a": Path("a"), "b": Path("b")}) == {"a": 1, "b": 2}
-
-
-def _configured(folder: Path, rank: int) -> Path:
-    config: dict[str, Any] = {"peft_type": "LORA", "r": rank, "lora_alpha": 1, "init_lora_weights": True}
-    (folder / "adapter_config.json").write_text(json.dumps(config), encoding="utf-8")
-    return folder
+    fields = adapter_fields(base, {"a": adapter, "": None})
+    assert (fields["lora_target_modules"], fields["max_loras"]) == (["q_proj"], 1)

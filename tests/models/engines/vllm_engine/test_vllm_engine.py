@@ -1,3 +1,5 @@
+"""The vLLM engine over a stand-in for vLLM: it answers as the transformers engine does, with either model runner."""
+
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -7,22 +9,18 @@ from typing import cast
 
 import pytest
 
-from models.engines.answering.solvers import WRITE, way_of
 from models.engines.interface import EngineError, LostEngineError
-from models.engines.settings import Scoring, VllmSettings
-from models.engines.transformers_engine.causal_lm import CausalLM
-from models.engines.transformers_engine.engine import TransformersEngine
+from models.engines.settings import WRITE, Scoring, VllmSettings, way_of
+from models.engines.transformers_engine.engine import CausalLM, TransformersEngine
 from models.engines.vllm_engine.engine import VllmEngine
-from prompts.answer_space import Choice, Selection, Text, admits
-from prompts.prompt import Prompt
+from prompts.prompt import Choice, Prompt, Selection, Text, admits
 from tests.conftest import TINY
-from tests.models.engines.fake_vllm import DeadError, FakeVllm, install
 from tests.models.engines.test_engine import MIXED, ask
+from tests.models.engines.vllm_engine.fake_vllm import VLLM, DeadError, FakeVllm, install
 from utilities.errors import UserError
 
 pytestmark = pytest.mark.slow
 
-VLLM = VllmSettings(max_model_len=1024)
 Engines = Callable[..., tuple[VllmEngine, FakeVllm]]
 
 
@@ -217,7 +215,8 @@ def test_what_vllm_cannot_run_is_one_sentence(
 
 
 def test_the_longest_prompt_and_an_answer_must_fit(tiny_folder: Path) -> None:
-    with pytest.raises(UserError, match="max_model_len is 300"):
+    said = "max_model_len is 300; it must be at least 384: engine.max_prompt_tokens and 128 tokens"
+    with pytest.raises(UserError, match=said):
         VllmEngine(tiny_folder, replace(TINY, vllm=VllmSettings(max_model_len=300)))
 
 

@@ -1,0 +1,216 @@
+"""Prompts as tokens: tokenizers and chat templates, heads that chats share, and trees of possible continuations."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+
+from models.engines.answering.language_model import Coder
+from models.engines.local_folder import LOCAL
+from prompts.prompt import Message, Prompt
+
+
+@dataclass(frozen=True)
+class ScoringSettings:
+    """Limits in tokens: of a padded batch, and of one prompt."""
+
+    token_budget: int
+    max_prompt_tokens: int
+
+
+def render(model: Coder, messages: Sequence[Message], cue: str = "") -> str:
+    """Return the text after which the assistant speaks, ending in `cue`."""
+    template = model.tokenizer.chat_template
+    if template is None:
+        return "\n\n".join(message.content for message in messages) + f"\n{cue}"
+    turns = [{"role": message.role, "content": message.content} for message in messages]
+    text: str = model.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+    return text + cue
+
+
+def head(model: Coder, system: str) -> list[int]:
+    """Return the tokens that every chat with this system message begins with."""
+    first, second = (model.encode(render(model, (Message("system", system), Message("user", u)))) for u in "ab")
+    size = next(i for i, (a, b) in enumerate(zip(first, second, strict=False)) if a != b)
+    return first[:size]
+
+
+def fit(tokens: Sequence[int], limit: int) -> list[int]:
+    """Cut the middle out of a prompt that is longer than `limit`: its first and last tokens carry the task."""
+    if len(tokens) <= limit:
+        return list(tokens)
+    tail = limit // 2
+    return [*tokens[: limit - tail], *tokens[len(tokens) - tail :]]
+
+
+def question_tokens(model: Coder, prompt: Prompt, user: str, limit: int) -> list[int]:
+    """Return the tokens of `prompt` with `user` as the user's turn, at most `limit` of them."""
+    messages = (Message("system", prompt.system), Message("user", user))
+    return fit(model.encode(render(model, messages, prompt.cue)), limit)
+
+
+def statement_tokens(model: Coder, prompt: Prompt, limit: int) -> list[int]:
+    """Return the tokens of the bare question and its cue as plain text, whose natural continuation is the answer."""
+    return fit(model.tokenizer.encode(f"{prompt.bare.strip()}\n{prompt.cue}".strip()) or [model.pad], limit)
+
+
+def by_head(
+    model: Coder, systems: Sequence[str | None], prompts: Sequence[Sequence[int]]
+) -> Iterator[tuple[list[int], list[int]]]:
+    """Group prompts by the tokens of their head: yield the shared tokens, none for the rest, and the prompts' indices.
+
+    A head is computed once for all prompts behind it; `None` instead of a system message means no chat and no head.
+    """
+    left = set(range(len(prompts)))
+    for system in dict.fromkeys(systems):
+        shared = [] if system is None else head(model, system)
+        same = [i for i in sorted(left) if systems[i] == system and list(prompts[i][: len(shared)]) == shared]
+        if same and shared:
+            left -= set(same)
+            yield shared, same
+    if left:
+        yield [], sorted(left)
+
+
+class TextCoder:
+    """A model's tokenizer.
+
+    Attributes:
+        tokenizer: transformers' tokenizer of the folder.
+        ends: the tokens that end an answer, the tokenizer's own first.
+        pad: a token that stands where there is none.
+    """
+
+    def __init__(self, folder: Path, generation_config: Any) -> None:
+        """Load the tokenizer; `generation_config` is the model's, of transformers."""
+        self.tokenizer: Any = transformers.AutoTokenizer.from_pretrained(folder, **LOCAL)
+        configured = generation_config.eos_token_id
+        listed = configured if isinstance(configured, list) else [configured]
+        ends = dict.fromkeys([self.tokenizer.eos_token_id, *listed])
+        self.ends: list[int] = [token for token in ends if token is not None]
+        self.pad: int = self.tokenizer.pad_token_id or self.tokenizer.eos_token_id or 0
+
+    def encode(self, text: str) -> list[int]:
+        """Return the tokens of `text` without any special token around them."""
+        return list(self.tokenizer.encode(text, add_special_tokens=False))
+
+    def continuation(self, text: str) -> list[int]:
+        """Return the tokens of `text` as they stand behind other text.
+
+        The vocabularies of Llama 2, Mistral and Phi-3 put a space before whatever they encode, which is only right at
+        the beginning.
+        """
+        behind, tokens = self.encode("\n"), self.encode(f"\n{text}")
+        return tokens[len(behind) :] if tokens[: len(behind)] == behind else self.encode(text)
+
+
+@dataclass(frozen=True)
+class TokenTree:
+    """A prompt's tokens followed by a trie of continuations.
+
+    The continuations are merged where they begin alike; `parents[n]` is the node before node n, -1 for the prompt's
+    last token. `paths[c]` are the nodes of continuation c, in order. A node that ends every continuation through it
+    predicts nothing, so it takes part in no forward pass: `inner` lists the nodes that do.
+    """
+
+    prompt: tuple[int, ...]
+    tokens: tuple[int, ...]
+    parents: tuple[int, ...]
+    paths: tuple[tuple[int, ...], ...]
+    inner: tuple[int, ...]
+
+    @property
+    def length(self) -> int:
+        """How many tokens the forward pass sees."""
+        return len(self.prompt) + len(self.inner)
+
+
+def grow_tree(prompt: Sequence[int], continuations: Sequence[Sequence[int]]) -> TokenTree:
+    """Merge `continuations` into a trie behind `prompt`.
+
+    Raises:
+        ValueError: the prompt or a continuation has no token.
+    """
+    if not prompt or not all(continuations):
+        raise ValueError("a token tree needs a prompt and continuations of at least one token")
+    nodes: dict[tuple[int, int], int] = {}
+    paths = []
+    for continuation in continuations:
+        path: list[int] = []
+        for token in continuation:
+            edge = (path[-1] if path else -1, token)
+            path.append(nodes.setdefault(edge, len(nodes)))
+        paths.append(tuple(path))
+    parents = tuple(parent for parent, _ in nodes)
+    inner = tuple(sorted(set(parents) - {-1}))
+    return TokenTree(tuple(prompt), tuple(token for _, token in nodes), parents, tuple(paths), inner)
+
+
+@dataclass(frozen=True)
+class PackedTrees:
+    """Token trees as one left-padded batch.
+
+    `input_ids` and `position_ids` are [batch, length]; `mask` is [batch, 1, length, past + length], true where a token
+    may look. `columns[b][n]` is the column of inner node n of row b; the prompt's last token has key -1.
+    """
+
+    input_ids: torch.Tensor
+    position_ids: torch.Tensor
+    mask: torch.Tensor
+    columns: tuple[dict[int, int], ...]
+
+
+def pack_trees(trees: Sequence[TokenTree], past: int, pad: int) -> PackedTrees:
+    """Pack `trees` behind `past` cached tokens; a node sees the prompt, its own ancestors and itself."""
+    width = max(tree.length for tree in trees)
+    ids = torch.full((len(trees), width), pad, dtype=torch.long)
+    positions = torch.zeros((len(trees), width), dtype=torch.long)
+    sees = torch.zeros((len(trees), 1, width, past + width), dtype=torch.bool)
+    sees[:, 0, :, past:] = torch.eye(width, dtype=torch.bool)
+    columns = []
+    for row, tree in enumerate(trees):
+        start = width - tree.length
+        columns.append(_columns(tree, start))
+        _fill_row(tree, start, past, ids[row], positions[row], sees[row, 0])
+    return PackedTrees(ids, positions, sees, tuple(columns))
+
+
+def _columns(tree: TokenTree, start: int) -> dict[int, int]:
+    first = start + len(tree.prompt)
+    return {-1: first - 1, **{node: first + rank for rank, node in enumerate(tree.inner)}}
+
+
+def _fill_row(
+    tree: TokenTree, start: int, past: int, ids: torch.Tensor, positions: torch.Tensor, sees: torch.Tensor
+) -> None:
+    size = len(tree.prompt)
+    end = start + size
+    ids[start:end] = torch.tensor(tree.prompt)
+    positions[start:end] = torch.arange(past, past + size)
+    sees[start:, :past] = True
+    sees[start:end, past + start : past + end] = torch.ones(size, size, dtype=torch.bool).tril()
+    columns = _columns(tree, start)
+    for node in tree.inner:
+        column, before = columns[node], columns[tree.parents[node]]
+        ids[column] = tree.tokens[node]
+        positions[column] = positions[before] + 1
+        sees[column, past + start :] = sees[before, past + start :]
+        sees[column, past + column] = True
+
+
+def batches_by_budget(lengths: Sequence[int], budget: int) -> list[list[int]]:
+    """Group indices, longest first, so that no group's padded size (rows x longest row) is over `budget` tokens.
+
+    A row that is longer than the budget makes a group of its own.
+    """
+    groups: list[list[int]] = []
+    for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        fits = groups and (len(groups[-1]) + 1) * lengths[groups[-1][0]] <= budget
+        if fits:
+            groups[-1].append(index)
+        else:
+            groups.append([index])
+    return groups
