@@ -3,11 +3,14 @@
 from collections import Counter
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.engines.answering.tokens import grow_tree
 from models.engines.vllm_engine.tree_scoring import MOST_ASKED, probes
+
+pytestmark = pytest.mark.slow
 
 CONTINUATIONS = st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=6), min_size=1, max_size=8)
 BLOCK = 4
