@@ -1,4 +1,12 @@
-from collections.abc import Callable
+"""Tiny models that are made once for each process of pytest, and the two tiers of tests.
+
+A slow test trains or loads a model, or starts a process or a browser. `make check` leaves slow tests out, and needs no
+torch: importing it takes longer than most quick tests together.
+"""
+
+import re
+import sys
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,11 +22,52 @@ if TYPE_CHECKING:
 # vLLM has an environment of its own (`make test-vllm`).
 collect_ignore = [] if find_spec("vllm") else ["vllm"]
 
+_BLAMED = pytest.StashKey[bool]()
+_SLOW_FILE = re.compile(r"^pytestmark = (\[\s*)?pytest\.mark\.slow", re.MULTILINE)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not import files of slow tests where these are left out: such files may import torch."""
+    if not _only_quick(config) or collection_path.suffix != ".py":
+        return None
+    return True if _SLOW_FILE.search(collection_path.read_text(encoding="utf-8")) else None
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark each test that uses a tiny model as slow."""
+    if "one_thread" in getattr(item, "fixturenames", ()):
+        item.add_marker("slow")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Let the collection fail at the first file of quick tests behind which torch is imported."""
+    report = yield
+    if _only_quick(collector.config) and "torch" in sys.modules and not collector.session.stash.get(_BLAMED, False):
+        collector.session.stash[_BLAMED] = True
+        report.outcome, report.longrepr = "failed", f"{collector.nodeid}, or a conftest before it, imports torch"
+    return report
+
+
+@pytest.fixture(autouse=True)
+def _torch_in_slow_tests_only(request: pytest.FixtureRequest) -> Iterator[None]:
+    before = "torch" in sys.modules
+    yield
+    if not before and "torch" in sys.modules and not request.node.get_closest_marker("slow"):
+        pytest.fail("a quick test imports torch: mark it slow")
+
+
+def _only_quick(config: pytest.Config) -> bool:
+    return str(config.getoption("markexpr")) == "not slow"
+
+
 TINY = EngineSettings(device="cpu", token_budget=4096, max_prompt_tokens=256)
 
 
 @pytest.fixture(scope="session")
-def _one_thread() -> None:
+def one_thread() -> None:
     """For matrices this small a second thread costs more to wake than it computes."""
     import torch
 
@@ -26,7 +75,7 @@ def _one_thread() -> None:
 
 
 @pytest.fixture(scope="session")
-def tiny_folder(_one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_folder(one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Weights and tokenizer of a tiny random Llama with a chat template."""
     from tests.tiny_model import save_tiny_model
 
@@ -45,7 +94,7 @@ def tiny_model(tiny_folder: Path) -> "CausalLM":
 
 
 @pytest.fixture(scope="session")
-def templateless_model(_one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> "CausalLM":
+def templateless_model(one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> "CausalLM":
     import torch
 
     from models.engines.transformers_engine.engine import CausalLM

@@ -13,6 +13,8 @@ from models.engines.transformers_engine.engine import TransformersEngine
 from prompts.prompt import Prompt
 from utilities.errors import exit_code
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def random_entry(tmp_path: Path, tiny_folder: Path) -> ModelEntry:
@@ -23,7 +25,6 @@ def random_entry(tmp_path: Path, tiny_folder: Path) -> ModelEntry:
     return entry
 
 
-@pytest.mark.slow
 def test_a_random_checkpoint_answers_and_is_measured(random_entry: ModelEntry) -> None:
     settings = dataclasses.replace(seventy_shape.engine_settings(random_entry, 1), awq="dense", device="cpu")
     engine = TransformersEngine(Path(random_entry.weights), settings)
@@ -32,7 +33,6 @@ def test_a_random_checkpoint_answers_and_is_measured(random_entry: ModelEntry) -
     assert 0 < row["prefill_floor_share"] < 1 > row["decode_floor_share"] > 0
 
 
-@pytest.mark.slow
 def test_random_weights_have_the_size_that_the_registry_computes(random_entry: ModelEntry) -> None:
     from safetensors.torch import load_file
 
@@ -41,7 +41,6 @@ def test_random_weights_have_the_size_that_the_registry_computes(random_entry: M
     assert size == dataclasses.replace(random_entry, dtype="float16").weight_bytes
 
 
-@pytest.mark.slow
 def test_a_finished_random_checkpoint_is_kept(random_entry: ModelEntry, tiny_folder: Path) -> None:
     shard = next(Path(random_entry.weights).glob("model-layer*"))
     shard.unlink()

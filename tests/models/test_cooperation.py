@@ -10,21 +10,23 @@ from models import cooperation
 from models.cooperation import Team, answerer, engine_settings, identities, part_of
 from models.engines.interface import Answer, EngineError, Usage
 from models.engines.settings import EngineSettings
-from models.engines.transformers_engine.engine import TransformersEngine
 from models.scheduling.clock import Allowance
 from models.settings import CooperationSettings, OfTaskTypes, Settings, load_settings
 from models.shopbench_model import ShopBenchModel
 from models.trace import start_trace
 from prompts.prompt import Prompt
+from retrieval.settings import KnowledgeSettings
 from tests.conftest import TINY
 from tests.models.test_shopbench_model import CHOICE, FREE, RANKING, by_model
-from tests.tiny_adapter import save_tiny_adapter
 from utilities.errors import UserError
 from utilities.task_type import TaskType
 
 BESIDE = CooperationSettings(
     adapters=OfTaskTypes(ranking="some/adapter", generation="none"), models=OfTaskTypes(multiple_choice="phi-3-mini")
 )
+
+
+LEXICAL = KnowledgeSettings(similarity="lexical")
 
 
 class Engine:
@@ -60,7 +62,7 @@ def engines(monkeypatch: pytest.MonkeyPatch) -> dict[str, Engine]:
 
 
 def test_each_task_type_is_answered_by_what_the_settings_name(engines: dict[str, Engine]) -> None:
-    model = ShopBenchModel(Settings(cooperation=BESIDE))
+    model = ShopBenchModel(Settings(cooperation=BESIDE, knowledge=LEXICAL))
     model.batch_predict({"prompt": [CHOICE, CHOICE + " "]}, True)
     model.batch_predict({"prompt": [RANKING, FREE]}, False)
     own, beside = engines["smollm2-135m-instruct"], engines["phi-3-mini"]
@@ -71,13 +73,13 @@ def test_each_task_type_is_answered_by_what_the_settings_name(engines: dict[str,
 
 
 def test_without_cooperation_prompts_are_those_of_the_builders(engines: dict[str, Engine]) -> None:
-    ShopBenchModel(Settings()).batch_predict({"prompt": [RANKING]}, False)
+    ShopBenchModel(Settings(knowledge=LEXICAL)).batch_predict({"prompt": [RANKING]}, False)
     assert [(prompt.model, prompt.adapter) for prompt in engines["smollm2-135m-instruct"].asked] == [("", None)]
 
 
 def test_a_model_that_breaks_takes_no_other_with_it(engines: dict[str, Engine]) -> None:
     both = CooperationSettings(models=OfTaskTypes(ranking="phi-3-mini"))
-    model = ShopBenchModel(Settings(cooperation=both))
+    model = ShopBenchModel(Settings(cooperation=both, knowledge=LEXICAL))
     engines["phi-3-mini"].breaks = True
     answers = model.batch_predict({"prompt": [RANKING, FREE]}, False)
     assert len(answers) == 2
@@ -96,6 +98,8 @@ def test_the_record_names_every_model_and_adds_up_what_they_read(engines: dict[s
 
 
 def test_weights_of_evidence_are_those_of_the_adapter_that_answers(tmp_path: Path, tiny_folder: Path) -> None:
+    from tests.tiny_adapter import save_tiny_adapter
+
     adapter = save_tiny_adapter(tmp_path / "one", tiny_folder, 1)
     engine = replace(TINY, weights=str(tiny_folder))
     found = identities(
@@ -106,6 +110,9 @@ def test_weights_of_evidence_are_those_of_the_adapter_that_answers(tmp_path: Pat
 
 
 def test_adapters_answer_their_task_types_on_one_base(tmp_path: Path, tiny_folder: Path) -> None:
+    from models.engines.transformers_engine.engine import TransformersEngine
+    from tests.tiny_adapter import save_tiny_adapter
+
     adapter = save_tiny_adapter(tmp_path / "one", tiny_folder, 1)
     engine = replace(TINY, weights=str(tiny_folder))
     settings = Settings(engine=engine, cooperation=CooperationSettings(adapters=OfTaskTypes(ranking=str(adapter))))

@@ -2,7 +2,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -10,7 +10,6 @@ from evaluation.parsers import parse
 from models import shopbench_model
 from models.engines.interface import Answer, EngineError, Usage
 from models.engines.scripted import ScriptedEngine
-from models.engines.transformers_engine.engine import TransformersEngine
 from models.settings import Settings
 from models.shopbench_model import FailureLog, ShopBenchModel
 from prompts.prompt import Choice, Prompt, Selection, admits
@@ -18,6 +17,9 @@ from prompts.registry import BUILDERS
 from retrieval.knowledge import KINDS
 from retrieval.settings import FuseSettings, KnowledgeSettings
 from utilities.task_type import TaskType
+
+if TYPE_CHECKING:
+    from models.engines.transformers_engine.engine import TransformersEngine
 
 RANKING = (
     "Rank the following products by their relevance to the query, the most relevant one first.\nQuery: steel bottle\n"
@@ -188,7 +190,7 @@ def test_nonsense_is_no_answer_where_options_or_phrases_are_asked(text: str) -> 
     [(1.0,), (1.0,) * 6, (float("nan"),) * 5, (float("inf"), 0.0, 0.0, 0.0, 0.0), (float("-inf"),) * 5, ("x",) * 5],
 )
 def test_scores_that_make_no_sense_still_leave_a_ranking_of_all(scores: Any) -> None:
-    settings = Settings()
+    settings = Settings(knowledge=KnowledgeSettings(similarity="lexical"))
     model = ShopBenchModel(settings, ScriptedEngine(lambda _: Answer("1, 2, 3, 4, 5", scores)))
     answers = model.batch_predict({"prompt": [RANKING]}, False)
     assert sorted(cast(list[int], parse(TaskType.RANKING, answers[0]))) == [1, 2, 3, 4, 5]
@@ -265,7 +267,7 @@ def test_the_evaluator_finds_its_model_under_its_name() -> None:
 
 @pytest.mark.parametrize("way", ["label", "pmi", "decode"])
 def test_the_whole_path_answers_every_kind_of_question(
-    tiny_engine: Callable[[str], TransformersEngine], way: str
+    tiny_engine: "Callable[[str], TransformersEngine]", way: str
 ) -> None:
     model = ShopBenchModel(Settings(), tiny_engine(way))
     ranked, free, named, *_ = model.batch_predict({"prompt": QUESTIONS}, False)
@@ -278,7 +280,7 @@ def test_the_whole_path_answers_every_kind_of_question(
     assert model.fallbacks == {}
 
 
-def test_a_question_is_answered_alike_alone_and_in_a_batch(tiny_engine: Callable[[str], TransformersEngine]) -> None:
+def test_a_question_is_answered_alike_alone_and_in_a_batch(tiny_engine: "Callable[[str], TransformersEngine]") -> None:
     model = ShopBenchModel(Settings(), tiny_engine("pmi"))
     together = model.batch_predict({"prompt": QUESTIONS}, False)
     assert together == [model.batch_predict({"prompt": [question]}, False)[0] for question in QUESTIONS]

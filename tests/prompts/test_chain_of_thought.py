@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -14,7 +14,6 @@ from models.cooperation import Team, engine_settings, reasoning_model
 from models.engines.interface import Answer, EngineError, Usage
 from models.engines.scripted import ScriptedEngine
 from models.engines.settings import EngineSettings
-from models.engines.transformers_engine.engine import TransformersEngine
 from models.item import Item
 from models.reasoning import Reasoning
 from models.scheduling.clock import Allowance
@@ -30,6 +29,9 @@ from prompts.settings import PromptSettings
 from retrieval.knowledge import QUESTION_ALONE
 from tests.models.test_shopbench_model import CHOICE, EVIDENCE, FREE, RANKING, RATING, by_model
 from utilities.task_type import TaskType
+
+if TYPE_CHECKING:
+    from models.engines.transformers_engine.engine import TransformersEngine
 
 INLINE = "Which of these holds water? 0. a fork 1. a bottle 2. a lamp 3. a book"
 OWN = ReasoningSettings(source="own")
@@ -288,7 +290,7 @@ def test_the_trace_shows_the_prompt_that_was_answered() -> None:
 
 @pytest.mark.parametrize("way", ["label", "pmi", "text", "decode"])
 def test_a_real_model_thinks_and_answers_in_every_way(
-    tiny_engine: Callable[[str], TransformersEngine], way: str
+    tiny_engine: "Callable[[str], TransformersEngine]", way: str
 ) -> None:
     engine = tiny_engine(way)
     settings = Settings(reasoning=replace(OWN, words=8, kinds=("choice", "rating")))

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -14,7 +14,6 @@ from models import example_memory as kept
 from models.engines.interface import Answer, EngineError
 from models.engines.scripted import ScriptedEngine
 from models.engines.settings import EngineSettings
-from models.engines.transformers_engine.engine import TransformersEngine
 from models.settings import ReasoningSettings, Settings
 from models.shopbench_model import ShopBenchModel
 from prompts.exemplars import exemplar, fixed_exemplars, likest, with_exemplars
@@ -29,6 +28,9 @@ from tests.models.test_shopbench_model import CHOICE, EVIDENCE, FREE, NAMED, QUE
 from utilities.errors import UserError
 from utilities.files import ROOT
 from utilities.task_type import TaskType
+
+if TYPE_CHECKING:
+    from models.engines.transformers_engine.engine import TransformersEngine
 
 DEFAULT = PromptSettings()
 FIXED = fixed_exemplars(DEFAULT)
@@ -257,7 +259,7 @@ def test_a_mistake_in_the_file_is_one_sentence(tmp_path: Path, old: str, new: st
 
 @pytest.mark.parametrize("way", ["label", "pmi", "text", "decode"])
 def test_a_real_model_answers_behind_examples_in_every_way(
-    tiny_engine: Callable[[str], TransformersEngine], way: str
+    tiny_engine: "Callable[[str], TransformersEngine]", way: str
 ) -> None:
     settings = Settings(prompts=PromptSettings(exemplars=1, dynamic_exemplars=True))
     model = ShopBenchModel(settings, tiny_engine(way))

@@ -15,7 +15,6 @@ import pytest
 
 from submission.preflight.registry import Verdict, verdicts
 from submission.preflight.repository import Request, UsedSettings, loaded_settings
-from tests.tiny_adapter import save_tiny_adapter
 from utilities.files import ROOT
 
 WEIGHTS = "models/weights/smollm2-135m-instruct"
@@ -149,6 +148,8 @@ def use_scripted_engine(root: Path) -> None:
 
 def add_adapter(root: Path, settings: str = "", **adapter: Any) -> None:
     """Put a LoRA adapter for the tiny weights into the repository, and name it in the settings with others."""
+    from tests.tiny_adapter import save_tiny_adapter
+
     save_tiny_adapter(root / ADAPTER, root / WEIGHTS, 1, **adapter)
     (root / "models" / "settings.yaml").write_text(settings or f"engine: {{adapter: {ADAPTER}}}\n", encoding="utf-8")
 

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.tiny_model import save_tiny_model
 from tests.tuning.finetuning import make_command
 from tests.tuning.quantising import LAYERS, SHAPE
 
@@ -15,7 +14,9 @@ def command(tmp_path: Path, tiny_folder: Path) -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def source(_one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def source(one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from tests.tiny_model import save_tiny_model
+
     folder = tmp_path_factory.mktemp("dense")
     save_tiny_model(folder, num_hidden_layers=LAYERS, **SHAPE)
     return folder

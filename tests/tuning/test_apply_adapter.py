@@ -18,6 +18,8 @@ from tests.tiny_model import save_tiny_model
 from tuning import apply_adapter
 from utilities.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def adapter(tiny_folder: Path, tmp_path: Path) -> Path:
@@ -28,7 +30,6 @@ def arguments(base: Path, adapter: Path) -> list[str]:
     return ["--base", str(base), "--adapter", str(adapter), "--output", str(adapter.parent / "dense")]
 
 
-@pytest.mark.slow
 def test_the_weights_are_those_that_peft_merges_and_every_other_file_is_the_base_s(
     tiny_folder: Path, adapter: Path
 ) -> None:

@@ -9,6 +9,8 @@ from transformers import AutoTokenizer
 from evaluation.questions import DEVELOPMENT, read_questions
 from tuning.calibration_texts import calibration_rows, shop_texts
 
+pytestmark = pytest.mark.slow
+
 
 class Words:
     """A tokenizer that makes a token of every word."""

@@ -10,6 +10,8 @@ from tuning.finetune_recipe import FinetuneRecipe, read_recipe, steps_of, traini
 from utilities.errors import UserError, exit_code
 from utilities.files import ROOT
 
+pytestmark = pytest.mark.slow
+
 RECIPES = ROOT / "tuning" / "recipes"
 
 
@@ -63,7 +65,6 @@ def test_rows_that_are_held_out_too_are_refused(command: list[str], tmp_path: Pa
     assert not list(tmp_path.glob("adapter*"))
 
 
-@pytest.mark.slow
 def test_bad_input_is_one_sentence_and_leaves_nothing(
     command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -91,7 +92,6 @@ def test_an_output_that_exists_is_kept(command: list[str], tmp_path: Path) -> No
         finetune.main(command)
 
 
-@pytest.mark.slow
 def test_a_recipe_for_several_gpus_wants_a_launcher(command: list[str], tmp_path: Path) -> None:
     (tmp_path / "recipe.yaml").write_text(f"{RECIPE}distributed: fsdp\n", encoding="utf-8")
     with pytest.raises(UserError, match=r"distributed: fsdp needs a process for each GPU.*accelerate launch"):

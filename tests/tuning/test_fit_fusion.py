@@ -15,6 +15,8 @@ from tuning.fit_fusion import cross_validated, fit, subsets, value
 from tuning.scored_rows import ScoredRow
 from utilities.errors import exit_code
 
+pytestmark = pytest.mark.slow
+
 QUERIES = ("copper kettle", "garden hose", "desk lamp", "red mug", "wool scarf", "steel bottle")
 
 
@@ -115,7 +117,6 @@ def scorer(monkeypatch: pytest.MonkeyPatch) -> Scorer:
     return engine
 
 
-@pytest.mark.slow
 def test_weights_are_fitted_with_a_real_model_written_and_resumed(
     files: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,6 +16,8 @@ from tests.tuning.quantising import LAYERS, command
 from tuning.quantize import check_source, main
 from utilities.errors import UserError, exit_code
 
+pytestmark = pytest.mark.slow
+
 
 def _nothing(folder: Path, output: Path) -> None:
     pass

@@ -13,6 +13,8 @@ from tuning.awq_job import Job, StoppedError
 from tuning.quantize import main
 from utilities.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def stub(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,8 @@ from tuning.examples import Example, Limits, Term
 from tuning.objective import collate
 from tuning.training_form import training_form
 
+pytestmark = pytest.mark.slow
+
 
 def test_each_task_type_becomes_the_packages_own_prompt_and_answer_space() -> None:
     assert [type(form(row).prompt.space) for row in ALL] == [Choice, Selection, Spans, Text]

@@ -20,6 +20,8 @@ from tests.tiny_adapter import save_tiny_adapter
 from tests.tiny_model import save_tiny_model
 from utilities.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 IDS = torch.tensor([[1, *range(20, 80)], [1, *range(100, 160)]])
 PATTERNS: Mapping[str, Mapping[str, Any]] = {
     "plain": {},

@@ -22,6 +22,8 @@ from tests.tiny_awq import save_tiny_awq
 from tests.tiny_model import ARCHITECTURES, WINDOW, save_tiny_model
 from utilities.task_type import TaskType
 
+pytestmark = pytest.mark.slow
+
 CHECKPOINTS = [(architecture, form) for architecture in ARCHITECTURES for form in ("dense", "awq")]
 SHARED = tuple(range(40, 40 + WINDOW + 9))  # longer than the window: what scrolls out of it shows
 PROMPTS = ([10, 11, 12], [20], list(range(100, 100 + WINDOW + 20)), list(range(50, 50 + WINDOW)))
@@ -49,7 +51,7 @@ QUESTIONS = {
 
 
 @pytest.fixture(scope="module")
-def folders(_one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Path]:
+def folders(one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Path]:
     made = {}
     for architecture, form in CHECKPOINTS:
         made[architecture, form] = tmp_path_factory.mktemp(f"{architecture}-{form}")

@@ -21,6 +21,8 @@ from tests.tiny_awq import quantised, save_tiny_awq
 from tests.tiny_model import save_tiny_model
 from utilities.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 AUTOAWQ = Path(__file__).parent / "awq" / "llama"
 NIBBLE_OF_COLUMN = (0, 4, 1, 5, 2, 6, 3, 7)  # the inverse of AutoAWQ's order 0, 2, 4, 6, 1, 3, 5, 7
 IDS = torch.tensor([[1, *range(20, 80), *range(300, 340)], [1, *range(100, 200)]])
@@ -44,7 +46,7 @@ def by_hand(tensors: dict[str, NDArray[Any]], layer: str) -> NDArray[np.float32]
 
 
 @pytest.fixture(scope="module")
-def dense_by_hand(_one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def dense_by_hand(one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The AutoAWQ checkpoint as a plain dense folder, made without any code of the package or of gptqmodel."""
     folder = tmp_path_factory.mktemp("by-hand")
     packed = load_file(AUTOAWQ / "model.safetensors")

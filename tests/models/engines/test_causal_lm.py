@@ -12,6 +12,8 @@ from models.engines.transformers_engine.decoding import Row, decode
 from models.engines.transformers_engine.engine import CausalLM, PrefixCache
 from prompts.prompt import Message, Prompt, Text
 
+pytestmark = pytest.mark.slow
+
 TOLERANCE = 1e-4
 SHARED = (5, 60, 61, 62, 9, 8, 7)
 PROMPTS = ([10, 11, 12], [20], [30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41], [50, 51, 52, 53])

@@ -9,6 +9,8 @@ from models.engines.answering.writing import LabelList, decode_labels
 from models.engines.transformers_engine.engine import CausalLM
 from prompts.prompt import AnswerSpace, Choice, Prompt, Selection, admits
 
+pytestmark = pytest.mark.slow
+
 LIMITS = ScoringSettings(512, 256)
 NUMBERS = tuple(str(number) for number in range(1, 16))
 TRICKY = [

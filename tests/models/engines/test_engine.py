@@ -15,6 +15,8 @@ from models.engines.transformers_engine.engine import CausalLM, TransformersEngi
 from prompts.prompt import Choice, Prompt, Selection, Spans, Text, admits
 from tests.models.engines.test_causal_lm import plain
 
+pytestmark = pytest.mark.slow
+
 LIMITS = ScoringSettings(512, 256)
 SYSTEM = "You are a helpful online shopping assistant."
 REVIEW = "The battery lasts three weeks, but the stand feels flimsy. I would buy it again! 水筒がよい。"

@@ -5,8 +5,6 @@ from typing import Any
 
 import pytest
 import yaml
-from transformers import AutoConfig, AutoModelForCausalLM
-from transformers.utils.chat_template_utils import render_jinja_template
 
 from models.engines.model_registry import (
     AWQ_GROUP,
@@ -41,6 +39,8 @@ every_entry = pytest.mark.parametrize("entry", [pytest.param(entry, id=name) for
 
 def config_of(shape: ModelShape) -> Any:
     """Return the transformers configuration of this shape."""
+    from transformers import AutoConfig
+
     return AutoConfig.for_model(
         shape.architecture,
         num_hidden_layers=shape.layers,
@@ -56,6 +56,8 @@ def config_of(shape: ModelShape) -> Any:
 
 
 def render(entry: ModelEntry, *messages: tuple[str, str]) -> str:
+    from transformers.utils.chat_template_utils import render_jinja_template
+
     chat = [{"role": role, "content": content} for role, content in messages]
     found: Any = render_jinja_template(
         [chat],
@@ -92,9 +94,11 @@ def test_the_parameters_are_the_published_ones(entry: ModelEntry) -> None:
     assert entry.shape.parameters == pytest.approx(PUBLISHED[entry.name], rel=0.01)
 
 
+@pytest.mark.slow
 @every_entry
 def test_transformers_counts_the_same_parameters_in_a_model_of_two_layers(entry: ModelEntry) -> None:
     import torch
+    from transformers import AutoModelForCausalLM
 
     shape = dataclasses.replace(entry.shape, layers=2)
     kind: Any = AutoModelForCausalLM
@@ -151,6 +155,7 @@ def test_the_default_model_has_the_shape_of_its_own_config() -> None:
     assert config["tie_word_embeddings"] == shape.tied_embeddings
 
 
+@pytest.mark.slow
 @every_entry
 def test_a_shipped_chat_template_shows_every_message_once_and_lets_the_model_speak(entry: ModelEntry) -> None:
     if template_text(entry.chat_template) is None:
@@ -162,11 +167,13 @@ def test_a_shipped_chat_template_shows_every_message_once_and_lets_the_model_spe
     assert "Which one?" in render(entry, ("user", "Which one?"))
 
 
+@pytest.mark.slow
 def test_the_vicuna_format_is_the_published_one() -> None:
     text = render(model_entry("wizard-vicuna-30b-uncensored-awq"), ("system", "A chat."), ("user", "Hello?"))
     assert text == "<s>A chat. USER: Hello? ASSISTANT:\n"
 
 
+@pytest.mark.slow
 def test_ecellm_is_asked_in_the_formats_that_it_was_tuned_on() -> None:
     chat = ("system", "Rank them."), ("user", "1, 2, 3")
     body = "### Instruction:\nRank them.\n\n### Input:\n1, 2, 3\n\n"
@@ -174,6 +181,7 @@ def test_ecellm_is_asked_in_the_formats_that_it_was_tuned_on() -> None:
     assert render(model_entry("ecellm-m"), *chat).endswith(f"request.\n\n{body} [/INST] ### Response:\n")
 
 
+@pytest.mark.slow
 def test_an_earlier_answer_ends_its_turn() -> None:
     chat = ("user", "One?"), ("assistant", "Yes."), ("user", "Two?")
     text = render(model_entry("wizard-vicuna-30b-uncensored-awq"), *chat)

@@ -13,6 +13,8 @@ from models.engines.transformers_engine.engine import CausalLM, TransformersEngi
 from models.settings import load_settings
 from prompts.prompt import Choice, Prompt, Spans, admits
 
+pytestmark = pytest.mark.slow
+
 SPACE = Spans("Norvane steel bottle, 750 ml, for kids", 2, 3)
 PROMPT = Prompt("You help.", "Query: norvane bottle", SPACE, fallback="Norvane")
 

@@ -5,6 +5,8 @@ from hypothesis import strategies as st
 
 from models.engines.answering.tokens import TokenTree, batches_by_budget, grow_tree, pack_trees
 
+pytestmark = pytest.mark.slow
+
 TOKENS = st.lists(st.integers(0, 3), min_size=1, max_size=5)
 CONTINUATIONS = st.lists(TOKENS, max_size=6)
 TREES = st.builds(grow_tree, TOKENS, CONTINUATIONS)

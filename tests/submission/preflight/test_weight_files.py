@@ -1,10 +1,10 @@
 """Damaged files of weights are named with a remedy."""
 
+import json
+import struct
 from pathlib import Path
 
 import pytest
-import torch
-from safetensors.torch import save_file
 
 from submission.preflight.repository import FailedError
 from submission.preflight.weight_files import Tensor, read_tensors
@@ -12,8 +12,10 @@ from submission.preflight.weight_files import Tensor, read_tensors
 
 def test_names_types_and_sizes_come_from_the_header(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
-    halves = {"a": torch.zeros(2, 3, dtype=torch.bfloat16), "b": torch.zeros(4, dtype=torch.int32)}
-    save_file({**halves, "c": torch.zeros(5, dtype=torch.bool)}, path)
+    places = {"a": ("BF16", [2, 3], [0, 12]), "b": ("I32", [4], [12, 28]), "c": ("BOOL", [5], [28, 33])}
+    fields = ("dtype", "shape", "data_offsets")
+    header = json.dumps({name: dict(zip(fields, place, strict=True)) for name, place in places.items()}).encode()
+    path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(33))
     found = sorted(read_tensors(path))
     assert found == [Tensor("a", "BF16", (2, 3)), Tensor("b", "I32", (4,)), Tensor("c", "BOOL", (5,))]
     assert [(each.elements, each.bytes, each.is_float) for each in found] == [

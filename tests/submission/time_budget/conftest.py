@@ -1,21 +1,26 @@
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from models.engines.model_registry import DEFAULT_MODEL, model_entry
 from models.settings import WEIGHTS_VARIABLE
-from submission.time_budget.token_counting import Counting, counting_for
 from utilities.files import ROOT
 
+if TYPE_CHECKING:
+    from submission.time_budget.token_counting import Counting
 
-@pytest.fixture(autouse=True)
+
+@pytest.fixture
 def _tiny_default(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(WEIGHTS_VARIABLE, str(tiny_folder))
 
 
 @pytest.fixture(scope="session")
-def counting(tiny_folder: Path) -> Counting:
+def counting(tiny_folder: Path) -> "Counting":
     """The tiny model's tokenizer."""
+    from submission.time_budget.token_counting import counting_for
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(WEIGHTS_VARIABLE, str(tiny_folder))
         return counting_for(model_entry(DEFAULT_MODEL))

@@ -10,6 +10,8 @@ from submission.time_budget.__main__ import main
 from utilities.errors import exit_code
 from utilities.tracks import TRACKS
 
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("_tiny_default")]
+
 
 def run(*options: object) -> int:
     return exit_code(lambda: main([str(option) for option in options]))

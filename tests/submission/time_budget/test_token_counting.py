@@ -21,8 +21,9 @@ from submission.time_budget.token_counting import (
 )
 from utilities.errors import UserError
 
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("_tiny_default")]
 
-@pytest.mark.slow
+
 @pytest.mark.parametrize("way", ["label", "text", "pmi", "decode"])
 def test_the_engine_reads_exactly_the_tokens_that_were_counted(
     tiny_folder: Path, data: Path, counting: Counting, way: Scoring

@@ -16,6 +16,8 @@ from submission.time_budget.token_counting import counting_for
 from submission.time_budget.track_questions import Cost, assumed_questions, budgets, count_groups, full_batches
 from utilities.tracks import TRACK_3_QUESTIONS
 
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("_tiny_default")]
+
 
 def predicted(entry: ModelEntry, data: Path) -> list[float]:
     made = Machine(entry, *four_t4())

@@ -3,18 +3,24 @@
 import shutil
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-import torch
-from safetensors.torch import load_file, save_file
 
-from tests.tiny_model import save_tiny_model
 from tests.tuning.merging.hybridizing import LAYERS, Make, child_of
+
+if TYPE_CHECKING:
+    import torch
 
 
 @pytest.fixture(scope="session")
-def parents(_one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> dict[torch.dtype, tuple[Path, Path]]:
+def parents(one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> "dict[torch.dtype, tuple[Path, Path]]":
     """Two models of each dtype; a number of each tensor is the negative zero, which sums lose."""
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    from tests.tiny_model import save_tiny_model
+
     made = {}
     for dtype in (torch.float32, torch.bfloat16):
         folders = tmp_path_factory.mktemp("a"), tmp_path_factory.mktemp("b")
@@ -31,8 +37,10 @@ def parents(_one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> dict
 
 
 @pytest.fixture
-def full_pair(parents: dict[torch.dtype, tuple[Path, Path]], tmp_path: Path) -> tuple[Path, Path]:
+def full_pair(parents: "dict[torch.dtype, tuple[Path, Path]]", tmp_path: Path) -> tuple[Path, Path]:
     """Copies of the float32 parents, to be damaged."""
+    import torch
+
     copies = tmp_path / "a", tmp_path / "b"
     for folder, copy in zip(parents[torch.float32], copies, strict=True):
         shutil.copytree(folder, copy)

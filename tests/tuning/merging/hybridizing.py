@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from tuning import hybridize
 from utilities.errors import UserError
 
 Make = Callable[..., Path]
@@ -21,6 +20,8 @@ def child_of(folder: Path, recipe: str, *models: Path, base: Path | None = None,
     arguments = ["--recipe", str(path), "--output", str(output), "--parents", *map(str, models)]
     arguments += ["--base", str(base)] if base else []
     arguments += ["--rank", str(rank)] if rank is not None else []
+    from tuning import hybridize
+
     assert hybridize.main(arguments) == 0
     return output
 

@@ -20,11 +20,13 @@ from tests.tuning.merging.hybridizing import LAYERS, Make, assert_refused
 from tuning.merging.adapter_mixing import cut, weighted_sum
 from utilities.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
-def base(_one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def base(one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("base")
     save_tiny_model(folder, num_hidden_layers=LAYERS)
     return folder
@@ -50,7 +52,6 @@ def bytes_of(adapter: Path) -> tuple[bytes, bytes]:
     return (adapter / "adapter_config.json").read_bytes(), (adapter / "adapter_model.safetensors").read_bytes()
 
 
-@pytest.mark.slow
 def test_merged_weights_are_the_parents_averaged_by_the_gradient(
     make: Make, base: Path, pair: tuple[Path, Path]
 ) -> None:
@@ -67,7 +68,6 @@ def test_merged_weights_are_the_parents_averaged_by_the_gradient(
     assert config["base_model_name_or_path"] == "base"
 
 
-@pytest.mark.slow
 def test_several_adapters_are_averaged(make: Make, base: Path, pair: tuple[Path, Path], tmp_path: Path) -> None:
     third = save_tiny_adapter(tmp_path / "c", base, 3, base_model_name_or_path="base")
     child = make("{method: linear, weights: [1, 1, 2]}", *pair, third)
@@ -75,7 +75,6 @@ def test_several_adapters_are_averaged(make: Make, base: Path, pair: tuple[Path,
     assert all(torch.allclose(mean[name], a[name] / 4 + b[name] / 4 + c[name] / 2, atol=1e-5) for name in mean)
 
 
-@pytest.mark.slow
 def test_wise_ft_from_the_base_scales_what_is_added(make: Make, base: Path, pair: tuple[Path, Path]) -> None:
     child = make("{method: wise_ft, share: 0.25}", pair[0], base=base)
     plain, tuned = load_file(base / "model.safetensors"), merged(base, pair[0])
@@ -84,7 +83,6 @@ def test_wise_ft_from_the_base_scales_what_is_added(make: Make, base: Path, pair
     assert json.loads((child / "adapter_config.json").read_text())["r"] == 4
 
 
-@pytest.mark.slow
 def test_wise_ft_from_an_adapter_lies_between_two(make: Make, base: Path, pair: tuple[Path, Path]) -> None:
     child = merged(base, make("{method: wise_ft, share: 0.25}", pair[1], base=pair[0]))
     a, b = (merged(base, adapter) for adapter in pair)
@@ -114,7 +112,6 @@ def test_half_precision_stays(make: Make, pair: tuple[Path, Path]) -> None:
     assert {tensor.dtype for tensor in child.values()} == {torch.float16}
 
 
-@pytest.mark.slow
 def test_of_two_precisions_the_child_has_the_wider(make: Make, base: Path, pair: tuple[Path, Path]) -> None:
     path = pair[0] / "adapter_model.safetensors"
     save_file({name: tensor.half() for name, tensor in load_file(path).items()}, path, metadata={"format": "pt"})

@@ -14,6 +14,8 @@ from tuning.merging import full_weights
 from tuning.merging.checkpoint import Checkpoint
 from tuning.model_files import write_tensors
 
+pytestmark = pytest.mark.slow
+
 FIVE = [0.0, 0.5, 0.3, 0.7, 1.0]
 
 
@@ -43,7 +45,6 @@ def test_the_ends_are_the_parents_bit_for_bit(
     assert bits(child) == bits((first, second)[end])
 
 
-@pytest.mark.slow
 def test_a_child_loads_and_has_the_gradient_of_its_layers(
     make: Make, parents: dict[torch.dtype, tuple[Path, Path]]
 ) -> None:
@@ -123,7 +124,6 @@ def test_tensors_are_read_once_and_written_before_the_next_file_s_are_read(
     assert max(map(len, "".join("w" if name == "written" else "r" for name in events).split("w"))) < len(names) / 2
 
 
-@pytest.mark.slow
 def test_mergekit_makes_the_same_child(full_pair: tuple[Path, Path], make: Make, tmp_path: Path) -> None:
     config: Any = pytest.importorskip("mergekit.config")
     merge: Any = pytest.importorskip("mergekit.merge")

@@ -14,6 +14,8 @@ from tuning import hybridize
 from utilities.errors import UserError, exit_code
 from utilities.files import ROOT
 
+pytestmark = pytest.mark.slow
+
 
 def _rewrite(folder: Path, change: Callable[[dict[str, torch.Tensor]], object]) -> None:
     tensors = load_file(folder / "model.safetensors")

@@ -10,6 +10,8 @@ from tuning.merging.methods import GradientSlerp, Linear, Slerp, WiseFt, spread
 from tuning.merging.registry import read_recipe
 from utilities.files import ROOT
 
+pytestmark = pytest.mark.slow
+
 FIVE = (0.0, 0.5, 0.3, 0.7, 1.0)
 
 

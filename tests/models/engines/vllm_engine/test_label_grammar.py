@@ -7,6 +7,8 @@ import pytest
 from models.engines.vllm_engine.row_writers import label_grammar, labels_at_once, read_labels
 from tests.models.engines.vllm_engine.fake_vllm import Grammar
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("labels", "count"), [("0 1 2 3", 1), ("1 2 3 4 5", 5), ("1 10 100", 2), ('a" b\\ ①', 3), ("7", 1)]
