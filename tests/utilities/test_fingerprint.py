@@ -3,12 +3,13 @@
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from safetensors.numpy import save_file
 
 from utilities.fingerprint import fingerprint
 
 
-def saved(folder: Path, tensor: np.ndarray) -> Path:
+def saved(folder: Path, tensor: npt.NDArray[np.float32]) -> Path:
     folder.mkdir()
     (folder / "config.json").write_text("{}", encoding="utf-8")
     save_file({"weight": tensor}, folder / "model.safetensors")
