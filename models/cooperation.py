@@ -117,7 +117,7 @@ def reasoning_model(settings: Settings) -> str:
 
 
 def identities(settings: Settings) -> dict[Answerer, dict[str, str]]:
-    """Return what tells the model and the adapter of each task type (`models.settings.engine_identity`)."""
+    """Return the identity of the model and adapter of each task type (`models.engines.settings.engine_identity`)."""
     engines = engine_settings(settings)
     found: dict[Answerer, dict[str, str]] = {}
     for model, adapter in dict.fromkeys(answerer(settings.cooperation, task_type) for task_type in TaskType):

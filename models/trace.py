@@ -23,7 +23,7 @@ class Trace:
     ) -> None:
         """Keep a batch that took `seconds` and brought the models' totals to `usage`.
 
-        The first batch is charged for what the models read while they were loaded.
+        The tokens that the models read while they were loaded count for the first batch.
         """
         read = _share(usage.prefill_tokens, self._seen.prefill_tokens, len(items))
         written = _share(usage.decode_tokens, self._seen.decode_tokens, len(items))

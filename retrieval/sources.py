@@ -37,13 +37,13 @@ FOLDER = ROOT / "retrieval" / "fitted_weights"
 
 
 def open_knowledge(settings: KnowledgeSettings, identity: Mapping[str, str]) -> Knowledge:
-    """Open what the settings name; a damaged catalogue is left out, logged and counted in the knowledge's events.
+    """Open the sources that the settings name; a damaged catalogue is left out, logged and counted as an event.
 
-    `identity` tells the model, as `models.settings.engine_identity` does: what its file says was fitted for another
-    model or way of answering is not used, which is counted too.
+    `identity` is that of the model (`models.engines.settings.engine_identity`). Weights that were fitted for another
+    model or way of answering are not used; this is counted, too.
 
     Raises:
-        UserError: the vectors' model or the weights cannot be had.
+        UserError: the embedding model or the weights cannot be read.
     """
     named = settings.similarity.split("+")
     similarities: dict[str, Similarity] = {LEXICAL: relevance} if LEXICAL in named else {}

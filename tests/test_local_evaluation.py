@@ -182,7 +182,7 @@ def test_a_missing_data_file_ends_in_one_line_and_exit_code_2(tmp_path: Path) ->
     missing = tmp_path / "nowhere.json"
     finished = run_program("--data", str(missing))
     assert finished.returncode == 2
-    assert finished.stderr == f"error: {missing} does not exist: name an existing JSON Lines file\n"
+    assert finished.stderr == f"error: {missing} does not exist: name an existing file\n"
 
 
 @pytest.mark.slow

@@ -107,7 +107,7 @@ def _of_value(error: Mapping[str, Any], noun: str) -> str:
     if error["type"] == "value_error":
         return ".".join(filter(None, (name, str(context["error"]))))
     if error["type"].startswith("dataclass"):
-        return f"{name} holds {noun}s of its own, not {error['input']!r}"
+        return f"{name} is {error['input']!r}; it should be a mapping of {noun}s to values"
     if error["type"] == "literal_error":
         context = {"expected": context["expected"].replace("'", "").replace(" or ", ", ")}
     said = _KINDS.get(error["type"], error["msg"]).format(**context)

@@ -46,10 +46,10 @@ def create_engine(settings: EngineSettings) -> Engine:
 
 
 def start_engine(settings: EngineSettings) -> Engine:
-    """Make the engine that the settings name in a process of its own, where it can hang or die without harm.
+    """Make the engine that the settings name in a separate process, where it can hang or die without harm.
 
     Raises:
-        UserError: there is no such engine, its weights are missing, or it does not get ready.
+        UserError: there is no such engine, its weights are missing, or it does not start.
     """
     check_engine(settings)
     if settings.name in _WITHOUT_WEIGHTS:

@@ -11,10 +11,9 @@ def _fallback(prompt: Prompt) -> Answer:
 
 
 class ScriptedEngine:
-    """Answers each prompt by `script`, by default with what is known without a model.
+    """Answers each prompt by `script`, by default with the prompt's fallback.
 
-    `seen` keeps the prompts `ways` how they were to be answered, where that was said, and
-    `seconds` how long each call was given.
+    `seen` records the prompts, `ways` their ways of answering, and `seconds` the timeout of each call.
     """
 
     def __init__(self, script: Callable[[Prompt], Answer] = _fallback) -> None:
@@ -26,7 +25,7 @@ class ScriptedEngine:
     def answer(
         self, prompts: Sequence[Prompt], ways: Sequence[str] | None = None, seconds: float = NO_LIMIT
     ) -> list[Answer]:
-        """Answer every prompt by the script, in whatever way."""
+        """Answer every prompt by the script; the ways are only recorded."""
         self.ways.extend(ways or ())
         self.seconds.append(seconds)
         self.seen.extend(prompts)

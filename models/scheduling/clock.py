@@ -86,7 +86,7 @@ class Clock:
         limit = self._settings.seconds_per_sample * self._settings.share * questions
         limit = max(min(limit, self._total - self.elapsed), 0.0)
         fair = max(min(limit, self._fair(questions)), 0.0)
-        # Beyond the expected number of questions nobody knows how many follow, so no batch may use all remaining time.
+        # Beyond the expected number of questions, more may follow, so no batch may use all remaining time.
         return Allowance(self._now(), fair, limit if self._asked <= self._expected else fair)
 
     def close(self, questions: int, allowance: Allowance) -> None:

@@ -24,7 +24,7 @@ examples:
   python -m retrieval.products build --output shop shop.csv more.jsonl.gz --map title=name,id=sku
   python -m evaluation.exclusions data/development.json --output exclusions.jsonl
   python -m retrieval.products build --output esci --force products.parquet --exclude exclusions.jsonl
-                                           leave out what occurs in these questions
+                                           leave out products of these questions
   python -m retrieval.products info esci    its sources, counts, and the rows that were left out
   python -m retrieval.products query esci "cordless drill" --related -k 5
   python -m retrieval.products verify esci  compare every file with its SHA-256
@@ -88,7 +88,7 @@ def _verify(arguments: argparse.Namespace) -> None:
 
 
 def _description(folder: Path, manifest: Manifest) -> Iterator[str]:
-    """Yield lines for a person: what a catalogue holds, its sources, and what was left out of it."""
+    """Yield the summary of a catalogue for people: its contents, its sources, and the rows that were left out."""
     counts, settings, made = manifest.counts, manifest.settings, manifest.versions
     yield (
         f"{folder}: {counts.products:,} products, {counts.queries:,} known queries "
@@ -158,7 +158,7 @@ def _add_build(command: argparse.ArgumentParser) -> None:
     add("--locales", default="", metavar="NAME,...", help="take products of these locales only")
     add("--split", default="", metavar="NAME", help="take judgements of this split only")
     add("--stemming", choices=STEMMINGS, default=PLURAL, help="how word endings are dropped (default: %(default)s)")
-    add("--exclude", **files, help="exclusion lists by `python -m evaluation.exclusions`: leave out what they hold")
+    add("--exclude", **files, help="exclusion lists by `python -m evaluation.exclusions`: leave out their contents")
     add("--force", action="store_true", help="replace an existing catalogue once the new one is finished")
     command.set_defaults(run=_build)
 

@@ -104,7 +104,7 @@ class Evaluation:
         return same or self._near.near(strict) or self._near_in_a_search.near(searched)
 
     def excluded(self) -> Excluded:
-        """Return the file with its counts; what several files hold counts for the first of them."""
+        """Return the file with its counts; a part that several files contain counts for the first of them."""
         return Excluded(self._source.file, self._source.sha256, len(self.products), len(self.queries))
 
     def _holds_run(self, folded: Sequence[str]) -> bool:

@@ -25,7 +25,7 @@ class EngineError(Exception):
 
 @contextmanager
 def engine_errors() -> Iterator[None]:
-    """Raise `EngineError` in place of whatever the engine raises; also a decorator.
+    """Raise `EngineError` in place of every exception of the engine; also a decorator.
 
     A panic of its code arrives as a `PanicException`, which is no `Exception` and cannot be imported.
     """

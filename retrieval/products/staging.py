@@ -91,7 +91,7 @@ def staging(path: Path) -> Iterator[Staging]:
         sqlite3.Error: the disk is full or cannot be written.
     """
     with closing(sqlite3.connect(path, isolation_level=None)) as database:
-        # Nobody else reads the database, and what a stopped build leaves of it is removed.
+        # No other process reads the database, and the remains of a stopped build are removed.
         database.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;")
         database.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         database.execute("PRAGMA temp_store = FILE")

@@ -127,11 +127,11 @@ def test_another_recipe_does_not_go_on_with_a_begun_run(
     monkeypatch.setattr(AnswerTrainer, "train", dies)
     with pytest.raises(KeyboardInterrupt):
         finetune.main(command)
-    with pytest.raises(UserError, match="begun with another recipe"):
+    with pytest.raises(UserError, match="started with another recipe"):
         finetune.main([*command, "--seed", "5"])
     (tmp_path / "mine.yaml").write_text("prompts: {generation: base}\n", encoding="utf-8")
     monkeypatch.setenv("SHOPALIGN_SETTINGS", str(tmp_path / "mine.yaml"))
-    with pytest.raises(UserError, match="begun with another prompts"):
+    with pytest.raises(UserError, match="started with another prompts"):
         finetune.main(command)
 
 

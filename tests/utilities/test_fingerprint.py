@@ -1,4 +1,4 @@
-"""What tells weights apart without reading all of them."""
+"""Fingerprints identify weights without reading all of them."""
 
 from pathlib import Path
 

@@ -100,8 +100,8 @@ class TextCoder:
     def continuation(self, text: str) -> list[int]:
         """Return the tokens of `text` as they stand behind other text.
 
-        The vocabularies of Llama 2, Mistral and Phi-3 put a space before whatever they encode, which is only right at
-        the beginning.
+        The tokenizers of Llama 2, Mistral and Phi-3 add a space before every text, which is right at the beginning
+        only.
         """
         behind, tokens = self.encode("\n"), self.encode(f"\n{text}")
         return tokens[len(behind) :] if tokens[: len(behind)] == behind else self.encode(text)
@@ -204,7 +204,7 @@ def _fill_row(
 def batches_by_budget(lengths: Sequence[int], budget: int) -> list[list[int]]:
     """Group indices, longest first, so that no group's padded size (rows x longest row) is over `budget` tokens.
 
-    A row that is longer than the budget makes a group of its own.
+    A row that is longer than the budget is a group by itself.
     """
     groups: list[list[int]] = []
     for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):

@@ -1,1 +1,1 @@
-"""An engine in a process of its own, supervised."""
+"""The process that an engine runs in, and its supervision."""

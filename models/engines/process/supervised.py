@@ -49,7 +49,7 @@ class WorkerGoneError(Exception):
 
 
 class WorkerProcess:
-    """A process of its own session, so that whatever it starts is killed with it."""
+    """A process in its own session, so that its children are killed with it."""
 
     def __init__(self, command: Sequence[str], greeting: Json) -> None:
         """Start `command` with the number of its socket as last argument, and send it `greeting`."""

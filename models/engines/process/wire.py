@@ -22,7 +22,7 @@ def send(link: Connection, message: Json) -> None:
     """Write one message.
 
     Raises:
-        OSError: nobody reads it.
+        OSError: the other process no longer reads.
     """
     link.send_bytes(json.dumps(message).encode("ascii"))
 
@@ -55,7 +55,7 @@ def prompt_from_json(data: Json) -> Prompt:
 
 
 def answer_to_json(answer: object) -> list[Any] | None:
-    """Return an answer as plain data, nothing for what is no answer."""
+    """Return an answer as plain data; None for a value that is no answer."""
     if not isinstance(answer, Answer) or not isinstance(answer.text, str):
         return None
     try:

@@ -28,7 +28,7 @@ PARTS = ("qweight", "qzeros", "scales")
 
 
 def check_awq(quantization: Mapping[str, Any], folder: Path) -> None:
-    """Refuse what is not AutoAWQ's 4-bit GEMM format.
+    """Refuse every format but AutoAWQ's 4-bit GEMM.
 
     Raises:
         UserError: the `quantization_config` names another method, version or number of bits.

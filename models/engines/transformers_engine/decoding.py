@@ -148,7 +148,7 @@ def decode_behind_head(model: ForwardModel, systems: Sequence[str], rows: Sequen
     """Decode all `rows`; the head that chats with one system message share is computed once.
 
     Rows are sorted by length, so that the padded prompts of a batch hold at most `_WIDER` times `budget` tokens: every
-    step reads all weights once whatever the batch, so few large batches are faster than many small ones.
+    step reads all weights once for a batch of any size, so few large batches are faster than many small ones.
     """
     for shared, indices in by_head(model, systems, [row.prompt for row in rows]):
         prefix = model.prefix(shared) if shared else None

@@ -204,7 +204,7 @@ def test_an_unknown_model_is_answered_with_the_known_ones() -> None:
         ({"tensor_parallel": 3}, {}, "mine.tensor_parallel is 3; it must divide heads and kv_heads, 32 and 8"),
         ({"tensor_parallel": 0}, {}, "mine.tensor_parallel is 0; it must be at least 1"),
         ({"chat_template": "klingon"}, {}, "mine.chat_template is 'klingon'; choose one of: own, alpaca,"),
-        ({"shape": 7}, {}, "mine.shape holds fields of its own, not 7"),
+        ({"shape": 7}, {}, "mine.shape is 7; it should be a mapping of fields to values"),
         ({}, {"layers": 0}, "mine.shape.layers is 0; it must be at least 1"),
         ({}, {"kv_heads": 5}, "mine.shape.kv_heads is 5; it must divide heads, 32"),
         ({}, {"architecture": "gpt2"}, "mine.shape.architecture is 'gpt2'; choose one of: llama, mistral"),

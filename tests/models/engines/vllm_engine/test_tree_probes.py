@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.engines.answering.tokens import grow_tree
@@ -16,6 +16,7 @@ CONTINUATIONS = st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=6), mi
 BLOCK = 4
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(4, 9), min_size=1, max_size=9), CONTINUATIONS, st.booleans())
 def test_probes_score_every_token_of_every_continuation_once(
     prompt: list[int], continuations: list[list[int]], by_rows: bool
@@ -26,6 +27,7 @@ def test_probes_score_every_token_of_every_continuation_once(
     assert scored == Counter(range(len(tree.tokens)))
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(4, 9), min_size=1, max_size=9), CONTINUATIONS, st.booleans())
 def test_a_probe_knows_the_tokens_before_what_it_asks_and_ends_in_its_chain(
     prompt: list[int], continuations: list[list[int]], by_rows: bool
@@ -41,6 +43,7 @@ def test_a_probe_knows_the_tokens_before_what_it_asks_and_ends_in_its_chain(
             assert by_rows or [tree.tokens[node] for node in nodes] == [probe.tokens[-back]]
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(4, 9), min_size=1, max_size=9), CONTINUATIONS, st.booleans())
 def test_no_row_reaches_into_what_the_probes_before_it_leave_in_the_cache(
     prompt: list[int], continuations: list[list[int]], by_rows: bool
