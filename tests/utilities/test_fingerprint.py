@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
+from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from utilities.fingerprint import fingerprint
 
 
-def saved(folder: Path, tensor: npt.NDArray[np.float32]) -> Path:
+def saved(folder: Path, tensor: NDArray[np.float32]) -> Path:
     folder.mkdir()
     (folder / "config.json").write_text("{}", encoding="utf-8")
     save_file({"weight": tensor}, folder / "model.safetensors")
