@@ -217,30 +217,27 @@ def test_a_process_that_ends_before_it_is_ready_is_one_sentence() -> None:
         SupervisedEngine(SCRIPTED, (sys.executable, "-c", "import sys; sys.exit(7)"))
 
 
-@pytest.mark.parametrize(("error", "before"), [("RuntimeError: device-side assert", 3), ("AcceleratorError: x", 0)])
+@pytest.mark.parametrize(("error", "before"), [("RuntimeError", 3), ("AcceleratorError", 0)])
 def test_a_process_that_answers_nothing_any_more_is_replaced(
-    engines: list[SupervisedEngine], monkeypatch: pytest.MonkeyPatch, error: str, before: int
+    engines: list[SupervisedEngine], error: str, before: int
 ) -> None:
-    engine = start(engines, "none")
-    with monkeypatch.context() as broken:
-        broken.setattr(engine, "_asked", lambda *_: {"error": error})
-        for _ in range(before):
-            with pytest.raises(EngineError) as raised:
-                engine.answer([PROMPT])
-            assert not isinstance(raised.value, LostEngineError)
-        with pytest.raises(LostEngineError, match="engine broken"):
-            engine.answer([PROMPT])
+    engine = SupervisedEngine(SCRIPTED, (sys.executable, "-m", "tests.models.failing_worker", error))
+    engines.append(engine)
+    poisoned = replace(PROMPT, user=POISON)
+    for _ in range(before):
+        with pytest.raises(EngineError) as raised:
+            engine.answer([poisoned])
+        assert not isinstance(raised.value, LostEngineError)
+    with pytest.raises(LostEngineError, match="engine broken"):
+        engine.answer([poisoned])
     assert engine.events == {"engine broken": 1, "engine restarted": 1}
     assert engine.answer([PROMPT]) == [Answer("1")]
 
 
-def test_running_out_of_memory_again_and_again_says_nothing_against_a_process(
-    engines: list[SupervisedEngine], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    engine = start(engines, "none")
-    monkeypatch.setattr(engine, "_asked", lambda *_: {"error": "RuntimeError: CUDA out of memory"})
+def test_running_out_of_memory_again_and_again_says_nothing_against_a_process(engines: list[SupervisedEngine]) -> None:
+    engine = start(engines, "memory", 0)
     for _ in range(9):
-        with pytest.raises(EngineError):
+        with pytest.raises(EngineError, match="CUDA out of memory"):
             engine.answer([PROMPT])
     assert engine.events == {}
 

@@ -23,6 +23,7 @@ from models.settings import (
 from models.shopbench_model import ShopBenchModel
 from prompts import generation, multiple_choice, named_entity_recognition, ranking, retrieval
 from prompts.settings import PromptSettings
+from retrieval.settings import KnowledgeSettings
 from utilities.errors import UserError
 from utilities.task_type import TaskType
 
@@ -59,6 +60,7 @@ def prompts_with(field: str, value: Any) -> PromptSettings:
     return replace(PromptSettings(), **{field: value})
 
 
+@pytest.mark.slow
 def test_the_default_file_gives_settings_that_work() -> None:
     settings = load_settings()
     assert 1 <= settings.batch_size <= 16
@@ -273,7 +275,7 @@ def test_relative_weights_lie_in_the_repository() -> None:
 
 @pytest.mark.parametrize(("field", "name"), EVERY_VARIANT)
 def test_every_listed_variant_builds(field: str, name: str) -> None:
-    settings = Settings(prompts=prompts_with(field, name))
+    settings = Settings(prompts=prompts_with(field, name), knowledge=KnowledgeSettings(similarity="lexical"))
     model = ShopBenchModel(settings, ScriptedEngine())
     assert model.settings.prompts == settings.prompts
 
