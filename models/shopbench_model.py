@@ -2,9 +2,9 @@
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from models.base_model import ShopBenchBaseModel
 from models.cooperation import Answerer, Team, identities
@@ -14,7 +14,7 @@ from models.example_memory import Exemplars
 from models.item import Decision, Item, decide
 from models.reasoning import Reasoning
 from models.scheduling.asking import Missing
-from models.scheduling.clock import Allowance, Clock, ClockSettings
+from models.scheduling.clock import Allowance, Clock, ClockSettings, without_limits
 from models.settings import NO_REASONING, Settings, load_settings
 from models.trace import Trace
 from prompts.detection import detect_task_type
@@ -77,14 +77,22 @@ class ShopBenchModel(ShopBenchBaseModel):
             "catalogue": self._knowledge.catalogue,
         }
 
+    def lift_limits(self) -> None:
+        """Answer from now on without the evaluator's time limits; an engine that hangs is still ended."""
+        self.settings = replace(self.settings, clock=without_limits(self.settings.clock))
+        self._clock = Clock(self.settings.clock, self.settings.clock.minutes)
+
     def get_batch_size(self) -> int:
         """Return the batch size of the settings, 1 to 16."""
         return self.settings.batch_size
 
     def batch_predict(self, batch: Mapping[str, Sequence[str]], is_multiple_choice: bool) -> list[str]:
         """Answer every prompt of the batch: one string for each, in order, whatever happens."""
-        allowance = self._clock.open(len(batch["prompt"]))
-        items = [self._item(Question(text), is_multiple_choice, allowance) for text in batch["prompt"]]
+        texts = self._texts(batch)
+        if not texts:
+            return []
+        allowance = self._clock.open(len(texts))
+        items = [self._item(Question(text), is_multiple_choice, allowance) for text in texts]
         self._extend(items, allowance)
         self._ask(items, allowance)
         for item in items:
@@ -94,7 +102,21 @@ class ShopBenchModel(ShopBenchBaseModel):
             seconds = self._clock.since(allowance)
             self.trace.add(items, self._team.settings_of, self._team.usage(), seconds)
         self._clock.close(len(items), allowance)
+        self._failures.log_batch(len(items))
         return [item.decision.text for item in items]
+
+    def _texts(self, batch: object) -> list[str]:
+        """Return the prompts of a batch as texts; a prompt that is no text, and a batch without prompts, are counted."""
+        prompts = batch.get("prompt") if isinstance(batch, Mapping) else None
+        if isinstance(prompts, str) or not isinstance(prompts, Iterable):
+            self._failures.add("batch without a list of prompts", 1)
+            self._failures.log_batch(1)
+            prompts = [prompts] if isinstance(prompts, str) else []
+        given = list(prompts)
+        odd = sum(not isinstance(prompt, str) for prompt in given)
+        if odd:
+            self._failures.add("prompt is no text", odd)
+        return [_as_text(prompt) for prompt in given]
 
     def _fitted(self) -> dict[Answerer, Combiner]:
         """Return the combiner of scores and evidence for each model and adapter."""
@@ -167,6 +189,12 @@ class ShopBenchModel(ShopBenchBaseModel):
             self._failures.add("answers not kept as examples", len(items), error)
 
 
+def _as_text(prompt: object) -> str:
+    if isinstance(prompt, bytes):
+        return prompt.decode("utf-8", "replace")
+    return prompt if isinstance(prompt, str) else ""
+
+
 def check_variants(settings: PromptSettings) -> None:
     """Build one prompt for each task type, so that a misspelt variant is reported at the start.
 
@@ -193,14 +221,29 @@ class FailureLog:
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
+        self._batch: Counter[str] = Counter()
+        self._causes: dict[str, BaseException] = {}
 
     def add(self, reason: str, questions: int, error: BaseException | None = None) -> None:
-        """Add `questions` to the count of `reason`, and write one line to the log."""
+        """Add `questions` to the count of `reason`."""
         self._counts[reason] += questions
-        detail = f": {type(error).__name__}: {error}" if error else ""
-        _LOG.warning("%s (%d question%s)%s", reason, questions, "" if questions == 1 else "s", detail)
+        self._batch[reason] += questions
+        if error:
+            self._causes.setdefault(reason, error)
+
+    def log_batch(self, questions: int) -> None:
+        """Write one line about all failures since the last call, each reason with its first cause, if there are any."""
+        if self._batch:
+            listed = ", ".join(f"{count} {reason}{self._cause(reason)}" for reason, count in self._batch.items())
+            _LOG.warning("of %d question%s: %s", questions, "" if questions == 1 else "s", listed)
+        self._batch.clear()
+        self._causes.clear()
 
     @property
     def counts(self) -> Mapping[str, int]:
         """Reason -> number of questions."""
         return dict(self._counts)
+
+    def _cause(self, reason: str) -> str:
+        error = self._causes.get(reason)
+        return f" ({type(error).__name__}: {error})" if error else ""

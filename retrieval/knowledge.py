@@ -185,8 +185,7 @@ class Knowledge:
         try:
             return tuple(self.products(query))
         except Exception as error:  # noqa: BLE001 - the question is answered without them
-            _LOG.warning("no related products: %s: %s", type(error).__name__, error)
-            self.events["no related products"] += 1
+            self._count("no related products", f"{type(error).__name__}: {error}")
             return ()
 
     def _scores(self, name: str, score: Similarity, query: str, candidates: Sequence[str]) -> tuple[float, ...]:
@@ -194,11 +193,17 @@ class Knowledge:
             scores = tuple(float(each) for each in score(query, candidates))
             if len(scores) == len(candidates) and all(map(math.isfinite, scores)):
                 return scores
-            _LOG.warning("evidence by %s is left out: scores %r", name, scores[:20])
+            cause = f"scores {scores[:20]!r}"
         except Exception as error:  # noqa: BLE001 - the other evidence is still valid, and the evaluator must not see an error
-            _LOG.warning("evidence by %s is left out: %s: %s", name, type(error).__name__, error)
-        self.events[f"no evidence by {name}"] += 1
+            cause = f"{type(error).__name__}: {error}"
+        self._count(f"no evidence by {name}", cause)
         return ()
+
+    def _count(self, event: str, cause: str) -> None:
+        """Count an event, and log its first cause: a line for each question would hide all other lines."""
+        if not self.events[event]:
+            _LOG.warning("%s (%s); further ones are only counted", event, cause)
+        self.events[event] += 1
 
 
 QUESTION_ALONE = Knowledge({LEXICAL: relevance}, FittedSum({}))

@@ -8,7 +8,7 @@ cheaper, and fit models that follow instructions.
 from collections.abc import Sequence
 
 from models.engines.answering.language_model import Coder, LanguageModel, ScoringRow, WritingRow
-from models.engines.answering.tokens import ScoringSettings, fit, question_tokens
+from models.engines.answering.tokens import ScoringSettings, fit, plain_tokens, question_tokens
 from models.engines.interface import Answer
 from prompts.phrases import phrases, without_overlap
 from prompts.prompt import Prompt, Spans, Text
@@ -83,7 +83,7 @@ def span_row(
     The continuations are all phrases behind the cue, then all phrases behind the neutral cue.
     """
     asked, neutral = model.continuation(f"\n{prompt.cue}"), model.continuation(f"\n{prompt.neutral_cue}")
-    text = fit(model.tokenizer.encode(prompt.bare), settings.max_prompt_tokens)
+    text = fit(plain_tokens(model, prompt.bare), settings.max_prompt_tokens)
     return (None, text, [cue + tokens for cue in (asked, neutral) for tokens in found]), (len(asked), len(neutral))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 import transformers
+from jinja2 import TemplateError
 
 from models.engines.answering.language_model import Coder
 from models.engines.local_folder import LOCAL
@@ -22,13 +23,38 @@ class ScoringSettings:
 
 
 def render(model: Coder, messages: Sequence[Message], cue: str = "") -> str:
-    """Return the text after which the assistant speaks, ending in `cue`."""
-    template = model.tokenizer.chat_template
-    if template is None:
-        return "\n\n".join(message.content for message in messages) + f"\n{cue}"
+    """Return the text after which the assistant speaks, ending in `cue`.
+
+    A template that refuses or drops the system message gets its text at the head of the first user turn. A model
+    without template gets plain text behind its token of a text's beginning, if its tokenizer has one.
+
+    Raises:
+        jinja2.TemplateError: the template cannot be rendered at all.
+    """
+    if model.tokenizer.chat_template is None:
+        begin = model.tokenizer.bos_token or ""
+        return begin + "\n\n".join(message.content for message in messages) + f"\n{cue}"
+    system = "".join(message.content for message in messages if message.role == "system").strip()
+    try:
+        text = _templated(model, messages)
+        keeps_system = system in text
+    except TemplateError:
+        keeps_system = False
+        if not any(message.role == "system" for message in messages):
+            raise
+    return (text if keeps_system else _templated(model, _without_system(messages))) + cue
+
+
+def _templated(model: Coder, messages: Sequence[Message]) -> str:
     turns = [{"role": message.role, "content": message.content} for message in messages]
-    text: str = model.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-    return text + cue
+    return str(model.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
+
+
+def _without_system(messages: Sequence[Message]) -> list[Message]:
+    """Move the text of the system message to the head of the first user turn."""
+    system = [message.content for message in messages if message.role == "system" and message.content]
+    first, *others = (message for message in messages if message.role != "system")
+    return [Message(first.role, "\n\n".join([*system, first.content])), *others]
 
 
 def head(model: Coder, system: str) -> list[int]:
@@ -54,7 +80,20 @@ def question_tokens(model: Coder, prompt: Prompt, user: str, limit: int) -> list
 
 def statement_tokens(model: Coder, prompt: Prompt, limit: int) -> list[int]:
     """Return the tokens of the bare question and its cue as plain text, whose natural continuation is the answer."""
-    return fit(model.tokenizer.encode(f"{prompt.bare.strip()}\n{prompt.cue}".strip()) or [model.pad], limit)
+    return fit(plain_tokens(model, f"{prompt.bare.strip()}\n{prompt.cue}".strip()) or [model.pad], limit)
+
+
+def plain_tokens(model: Coder, text: str) -> list[int]:
+    """Return the tokens of a text without a chat, with the special tokens that the tokenizer adds.
+
+    A model without chat template also gets the token of a text's beginning, if its tokenizer has one: a base model
+    such as Gemma answers nonsense without it.
+    """
+    tokens: list[int] = model.tokenizer.encode(text)
+    begin = model.tokenizer.bos_token_id
+    if model.tokenizer.chat_template is None and begin is not None and tokens[:1] != [begin]:
+        return [begin, *tokens]
+    return tokens
 
 
 def by_head(

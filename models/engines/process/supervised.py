@@ -208,15 +208,20 @@ class SupervisedEngine:
         try:
             message = self._worker.hear(seconds)
         except WorkerGoneError as error:
-            pause = min(2.0**self._losses, _LONGEST_PAUSE)
-            raise self._lost("engine died while starting", str(error), pause) from error
+            raise self._lost("engine died while starting", str(error), self._next_pause()) from error
         if message is None:
             raise StartingEngineError(f"not ready after {time.monotonic() - self._worker.started:.0f} s")
+        if "user_error" in message and self._described:
+            # The same settings have worked before, so this cause may pass, as memory that is not free yet does.
+            raise self._lost("engine died while starting", str(message["user_error"]), self._next_pause())
         if "user_error" in message:
             self.close()
             raise UserError(str(message["user_error"]))
         self._ready, self._described = True, dict(message["ready"])
         self._note_usage(message)
+
+    def _next_pause(self) -> float:
+        return min(2.0**self._losses, _LONGEST_PAUSE)
 
     def _paused(self, seconds: float) -> float:
         """Wait for the end of a pause and start the process; return the seconds that it took.

@@ -88,13 +88,20 @@ def warm_up(engine: Engine) -> None:
     """Ask two small questions before the clock runs, so that kernels are compiled and the engine's speed is known.
 
     Loading and compiling belong to the first call, so only the usage of the second is kept.
+
+    Raises:
+        UserError: the engine answers no question, for example because its chat template cannot be rendered.
     """
     try:
         for _ in range(_ROUNDS):
             engine.usage().clear()
             engine.answer((_CHOICE, _TEXT), (LABEL, WRITE))
-    except Exception as error:  # noqa: BLE001 - the same fault meets real questions, where it is counted
-        _LOG.warning("warming up failed: %s: %s", type(error).__name__, error)
+    except Exception as error:
+        found = " ".join(f"{type(error).__name__}: {error}".split())
+        raise UserError(
+            f"the engine cannot answer a trial question ({found}): check the chat template, the tokenizer and the "
+            "config of the weights, and the memory of the device"
+        ) from error
 
 
 if __name__ == "__main__":
