@@ -21,8 +21,14 @@ examples:
       ask the model of models/user_config.py every question of data/development.json
   python local_evaluation.py --limit 8 --output outputs/trial
       ask the first 8 questions only
+  python local_evaluation.py --samples 1-20,query_entities --set prompts.external_information=0
+      ask some questions, with a changed setting
+  python local_evaluation.py --weights /path/to/model --clock track
+      ask another model, and rehearse the time limits of the track
   python local_evaluation.py --answers outputs/answers.jsonl --output outputs/rescored
       score saved answers again, without a model
+
+A run that was killed continues when the same command is typed again: answers are saved batch by batch.
 
 files in the output folder:
   answers.jsonl    one JSON string a line, in the order of the data
@@ -31,7 +37,8 @@ files in the output folder:
   trace.jsonl      prompt, evidence and scores of labels of each question
   report.html      all of it as a page; to compare runs: python -m evaluation.report --help
 
-exit code: 0 if scored, 2 if an input is not valid or the model breaks the evaluator's contract
+exit code: 0 if scored, 1 if more than half of the questions fell back for one reason, 2 if an input is not valid or
+the model breaks the evaluator's contract
 """
 
 
@@ -40,18 +47,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _options(argv)
     # Imported after the options are read, so that `--help` and a mistyped option answer at once.
     from evaluation.questions import read_questions
+    from evaluation.run_options import sampled
 
-    questions = read_questions(options.data)[: options.limit]
+    questions = read_questions(options.data)
+    questions = (sampled(questions, options.samples) if options.samples else questions)[: options.limit]
     check_folder(options.output, "--output")
     run: RunRecord | None = None
     if options.answers is None:
-        answers, run = _run_user_model(questions, options.output)
+        answers, run = _run_user_model(questions, options)
     else:
         answers = _saved_answers(options, len(questions))
     _evaluate(options, questions, answers, run)
     if not options.no_report:
         _report(options.output)
-    return 0
+    return 1 if run and run.failed_by else 0
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -61,36 +70,63 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--data", type=Path, metavar="FILE", default=data, help="questions as JSON Lines (default: %(default)s)")
     add("--output", type=Path, metavar="DIR", default=output, help="folder for the files below (default: %(default)s)")
     add("--limit", type=positive, metavar="N", help="use the first N questions only")
+    add(
+        "--samples",
+        metavar="LIST",
+        help="use these questions only: numbers from 1, ranges, tasks, as in 3,8-20,my_task",
+    )
     add("--no-report", action="store_true", help="write no report.html")
     add("--answers", type=Path, metavar="FILE", help="score these saved answers instead of running the model")
+    model = parser.add_argument_group("the model", "each option replaces the environment variable in brackets")
+    model.add_argument("--model", metavar="NAME", help="an entry of the model registry (SHOPALIGN_MODEL)")
+    model.add_argument("--weights", metavar="DIR", help="a folder in Hugging Face layout (SHOPALIGN_WEIGHTS)")
+    model.add_argument("--adapter", metavar="DIR", help="a LoRA adapter, or none (SHOPALIGN_ADAPTER)")
+    model.add_argument("--settings", type=Path, metavar="FILE", help="a settings file (SHOPALIGN_SETTINGS)")
+    model.add_argument("--set", action="append", metavar="NAME=VALUE", help="change one setting; may be repeated")
+    clock = "none: only an engine that hangs is ended (default); track: the evaluator's limits end slow answers"
+    model.add_argument("--clock", choices=("none", "track"), default="none", help=clock)
     return parser.parse_args(argv)
 
 
-def _run_user_model(questions: Sequence["QuestionRow"], folder: Path) -> tuple[Sequence[str], "RunRecord"]:
+def _run_user_model(
+    questions: Sequence["QuestionRow"], options: argparse.Namespace
+) -> tuple[Sequence[str], "RunRecord"]:
     """Answer all questions and save answers and trace at once: they survive later failures."""
-    from evaluation.loop import predict
+    from evaluation.loop import HasClock, predict
     from evaluation.question_record import write_trace
-    from evaluation.run_record import record_run
+    from evaluation.run_options import chosen_model
+    from evaluation.run_record import journal_of, record_run
     from models.trace import start_trace
 
     started = time.perf_counter()
-    from models.user_config import UserModel
+    with chosen_model(options):
+        from models.user_config import UserModel
 
-    model = UserModel()
+        model = UserModel()
     load_seconds = time.perf_counter() - started
-    trace = start_trace(model)
-    prediction = predict(model, questions)
-    write_json_lines(folder / "answers.jsonl", prediction.answers)
-    (folder / "trace.jsonl").unlink(missing_ok=True)
-    if trace is not None and len(trace.questions) == len(questions):
-        write_trace(folder / "trace.jsonl", prediction.in_order(trace.questions))
-    return prediction.answers, record_run(model, prediction, load_seconds)
+    if options.clock == "none" and isinstance(model, HasClock):
+        model.lift_limits()
+    # A rehearsal of the track's time cannot be interrupted.
+    journal = journal_of(model, options.data, questions, options.output) if options.clock == "none" else None
+    if journal and journal.note:
+        print(journal.note)
+    prediction = predict(model, questions, start_trace(model), journal)
+    write_json_lines(options.output / "answers.jsonl", prediction.answers)
+    (options.output / "trace.jsonl").unlink(missing_ok=True)
+    if prediction.traced:
+        write_trace(options.output / "trace.jsonl", prediction.traced)
+    if journal:
+        journal.remove()
+    return prediction.answers, record_run(model, prediction, load_seconds, options.clock)
 
 
 def _saved_answers(options: argparse.Namespace, expected: int) -> Sequence[str]:
     """Read the answers of `--answers` and save them; the trace of an earlier run in the folder is not theirs."""
     from evaluation.question_record import read_answers
 
+    for name in ("model", "weights", "adapter", "settings", "set"):
+        if getattr(options, name):
+            raise UserError(f"--{name} is for a model that is asked: leave it out beside --answers")
     answers = read_answers(options.answers)
     if len(answers) != expected:
         raise UserError(
@@ -108,7 +144,7 @@ def _evaluate(
     """Score the answers, write scores.json and questions.jsonl, and print tables."""
     from evaluation.question_record import question_records, write_questions
     from evaluation.run_record import NO_RUN, describe_data, versions
-    from evaluation.score_table import print_run, print_scores
+    from evaluation.score_table import print_run, print_scores, print_warnings
     from evaluation.scores import score_answers
 
     scores = score_answers(questions, answers)
@@ -118,6 +154,8 @@ def _evaluate(
     write_questions(options.output / "questions.jsonl", records)
     scores_file = options.output / "scores.json"
     write_json(scores_file, {**scores.to_json(), **described, "versions": versions(), "data": data})
+    if run:
+        print_warnings(run)
     print_scores(scores)
     if run:
         print_run(run, data["sha256"])

@@ -1,13 +1,16 @@
 """The evaluator's loop: it groups questions by task type, asks the model in batches and times each batch."""
 
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import NoReturn, Protocol, TypeVar, runtime_checkable
 
 from tqdm import tqdm
 
+from evaluation.journal import AnsweredBatch, Journal, Totals, risen, summed, totals_of
 from evaluation.questions import QuestionRow
+from models.trace import Trace
+from models.traced_question import TracedQuestion
 from utilities.errors import UserError
 from utilities.task_type import TaskType
 
@@ -38,6 +41,14 @@ class DescribesItself(Protocol):
         """Return the keys "settings", "weights", "speed" and "catalogue", as far as the model has them."""
 
 
+@runtime_checkable
+class HasClock(Protocol):
+    """A model that keeps the evaluator's time limits."""
+
+    def lift_limits(self) -> None:
+        """Answer from now on without the limits; an engine that hangs is still ended."""
+
+
 @dataclass(frozen=True)
 class Batch:
     """One call of `batch_predict`: its number of questions and its seconds."""
@@ -60,12 +71,19 @@ class Batch:
 class Prediction:
     """The answers in the order of the questions, and the batches in the order of asking.
 
-    `asked` holds the questions' indices in the order of asking.
+    Attributes:
+        answers: one for each question.
+        batches: their sizes and seconds.
+        asked: the questions' indices in the order of asking.
+        traced: one for each question; empty if the model keeps no trace.
+        earlier: the counts of batches that an earlier process of the run answered.
     """
 
     answers: tuple[str, ...]
     batches: tuple[Batch, ...]
     asked: tuple[int, ...] = ()
+    traced: tuple[TracedQuestion, ...] = ()
+    earlier: Totals = field(default_factory=dict)
 
     @property
     def seconds(self) -> float:
@@ -88,25 +106,60 @@ class Prediction:
         return tuple(of_question[index] for index in range(len(of_question)))
 
 
-def predict(model: Model, questions: Sequence[QuestionRow]) -> Prediction:
+def predict(
+    model: Model, questions: Sequence[QuestionRow], trace: Trace | None = None, journal: Journal | None = None
+) -> Prediction:
     """Ask `model` all `questions` (at least one) in the evaluator's groups and batches.
+
+    `trace` is the one that the model keeps. Batches that `journal` has are not asked again; each further one is added.
 
     Raises:
         UserError: the model breaks the evaluator's contract.
     """
-    answers: dict[int, str] = {}
-    batches: list[Batch] = []
+    earlier: list[AnsweredBatch] = []
+    batches: list[AnsweredBatch] = []
     with tqdm(total=len(questions), desc="predicting", unit="question") as progress:
         for members in _batches(model, questions):
-            prompts = [questions[index].input_field for index in members]
-            is_choice = questions[members[0]].task_type is TaskType.MULTIPLE_CHOICE
-            started = time.perf_counter()
-            given = model.batch_predict({"prompt": prompts}, is_choice)
-            batches.append(Batch(len(members), time.perf_counter() - started))
-            answers.update(zip(members, _checked(given, len(members)), strict=True))
+            known = journal.answered(members) if journal else None
+            batch = known or _asked(model, questions, members, trace)
+            if known:
+                earlier.append(known)
+            elif journal:
+                journal.add(batch)
+            batches.append(batch)
             progress.update(len(members))
-    in_order = tuple(answers[index] for index in range(len(questions)))
-    return Prediction(in_order, tuple(batches), asked=tuple(answers))
+    return _prediction(batches, earlier)
+
+
+def _asked(
+    model: Model, questions: Sequence[QuestionRow], members: Sequence[int], trace: Trace | None
+) -> AnsweredBatch:
+    prompts = [questions[index].input_field for index in members]
+    before = totals_of(model, described(model))
+    started = time.perf_counter()
+    given = model.batch_predict({"prompt": prompts}, questions[members[0]].task_type is TaskType.MULTIPLE_CHOICE)
+    seconds = time.perf_counter() - started
+    answers = tuple(_checked(given, len(members)))
+    traced = tuple(trace.questions[-len(members) :]) if trace else ()
+    return AnsweredBatch(tuple(members), answers, seconds, traced, risen(before, totals_of(model, described(model))))
+
+
+def _prediction(batches: Sequence[AnsweredBatch], earlier: Sequence[AnsweredBatch]) -> Prediction:
+    """Sort answers and traces into the order of the questions."""
+    answers = {index: answer for batch in batches for index, answer in zip(batch.indices, batch.answers, strict=True)}
+    traced = [question for batch in batches for question in batch.traced]
+    prediction = Prediction(
+        tuple(answers[index] for index in range(len(answers))),
+        tuple(Batch(len(batch.indices), batch.seconds) for batch in batches),
+        asked=tuple(answers),
+        earlier=summed(earlier),
+    )
+    return replace(prediction, traced=prediction.in_order(traced)) if len(traced) == len(answers) else prediction
+
+
+def described(model: Model) -> Mapping[str, object]:
+    """Return the model's description of itself; empty if it has none."""
+    return model.describe() if isinstance(model, DescribesItself) else {}
 
 
 def _batches(model: Model, questions: Sequence[QuestionRow]) -> Iterator[list[int]]:

@@ -9,14 +9,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-from pydantic import Field, TypeAdapter
+from pydantic import TypeAdapter
 
 from evaluation.loop import Prediction
 from evaluation.metrics import MICRO_F1, Count, Counts, Score
 from evaluation.questions import QuestionRow, checked, read_questions
-from models.traced_question import Number, TracedQuestion
+from models.traced_question import Amount, Number, TracedQuestion
 from utilities.errors import UserError
 from utilities.files import write_json_lines
 from utilities.json_files import json_lines, naming_line
@@ -24,8 +24,6 @@ from utilities.json_files import json_lines, naming_line
 S = TypeVar("S")
 AGAIN = ": run local_evaluation.py again"
 """The remedy for a damaged file of a run."""
-
-Amount = Annotated[Number, Field(ge=0)]
 
 
 @dataclass(frozen=True)

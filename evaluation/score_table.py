@@ -5,7 +5,10 @@ from typing import Any
 
 from evaluation.run_record import RunRecord
 from evaluation.scores import Scores
+from utilities.errors import UserError
+from utilities.files import ROOT
 from utilities.printed_tables import print_table
+from utilities.tracks import SECONDS_A_QUESTION, track_of
 
 NOT_SCORED = "not scored"
 
@@ -22,12 +25,33 @@ def print_scores(scores: Scores) -> None:
             print(f"{task.name} is {NOT_SCORED} and left out of the means: {task.not_scored}")
 
 
+def print_warnings(run: RunRecord) -> None:
+    """Print whether the scores are those of the model, before the scores: fallbacks and cut answers."""
+    questions, reasons = len(run.prediction.answers), run.fallbacks or {}
+    if run.failed_by:
+        print(
+            f"NOT THE MODEL'S SCORES: {reasons[run.failed_by]} of {questions} questions have a fallback instead of the "
+            f"model's answer ({run.failed_by})"
+        )
+    if run.clock == "track":
+        late = reasons.get("out of time", 0)
+        shorter = sum((run.events or {}).get(f"questions answered by {effort}", 0) for effort in ("label", "short"))
+        print(
+            f"the track's clock cut {late + shorter} of {questions} answers: {late} have no answer of the model, "
+            f"{shorter} a cheaper one"
+        )
+
+
 def print_run(run: RunRecord, data_sha256: object) -> None:
     """Print the run's times against the evaluator's limit, its fallbacks and events, and the catalogue it used."""
     prediction, slowest = run.prediction, run.prediction.slowest_batch
     per_question = prediction.seconds / len(prediction.answers)
     verdict = "within" if slowest.seconds <= slowest.limit else "OVER"
-    print(f"loading: {run.load_seconds:.1f} s; predicting: {prediction.seconds:.1f} s, {per_question:.2f} s a question")
+    print(f"loading: {run.load_seconds:.1f} s; predicting: {prediction.seconds:.1f} s")
+    print(
+        f"{per_question:.2f} s a question on this machine; track {_track()} allows {SECONDS_A_QUESTION:.2f} s on the "
+        "evaluator's four GPUs"
+    )
     print(
         f"slowest batch: {slowest.seconds:.1f} s for {slowest.questions} questions, {verdict} the limit of "
         f"{slowest.limit:.0f} s"
@@ -37,6 +61,14 @@ def print_run(run: RunRecord, data_sha256: object) -> None:
         print(f"catalogue: {_catalogue(catalogue, data_sha256)}")
     if run.events:
         print(f"events: {', '.join(f'{event}: {count}' for event, count in run.events.items())}")
+
+
+def _track() -> str:
+    """Return the number of the track that aicrowd.json names; a question mark if it names none."""
+    try:
+        return str(track_of(ROOT / "aicrowd.json").number)
+    except UserError:
+        return "?"
 
 
 def _fallbacks(reasons: Mapping[str, int] | None) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from evaluation.questions import read_questions
-from evaluation.run_record import versions
+from evaluation.run_record import code_digest
 from experiments.row_settings import Base, settings_of
 from experiments.table import Row, Table
 from models.cooperation import engine_settings, identities
@@ -31,10 +31,6 @@ from utilities.json_files import json_lines
 
 SETTINGS = "settings.yaml"
 SCORES = "scores.json"
-_CODE = ("models", "prompts", "retrieval", "evaluation", "utilities", "local_evaluation.py")
-_SOURCES = (".py", ".yaml", ".json", ".jinja")
-# The report changes no answer; the other folders' files enter the key by content, for the rows that use them.
-_NOT_CODE = ("models/adapters/", "retrieval/fitted_weights/", "models/weights/", "evaluation/report")
 
 
 class NoQuestionsError(UserError):
@@ -154,17 +150,6 @@ def _run_folder(options: Options, key: str, code: str) -> Path:
     if folder in others or not others:
         return folder
     return max(others, key=lambda other: (other / SCORES).stat().st_mtime)
-
-
-def code_digest() -> str:
-    """Return 12 hexadecimal digits: a hash of the package's code and settings and of the versions of its packages."""
-    packages = {name: number for name, number in versions().items() if name != "shopalign"}
-    digest = hashlib.sha256(json.dumps(packages, sort_keys=True).encode())
-    for path in sorted(path for name in _CODE for path in (ROOT / name, *(ROOT / name).rglob("*"))):
-        name = path.relative_to(ROOT).as_posix()
-        if path.suffix in _SOURCES and not name.startswith(_NOT_CODE):
-            digest.update(f"{name}\n".encode() + path.read_bytes())
-    return digest.hexdigest()[:12]
 
 
 def identity_of(values: Mapping[str, Any], settings: Settings) -> bytes:

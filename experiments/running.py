@@ -12,7 +12,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from experiments.row_plan import SCORES, SETTINGS, Planned, code_digest
+from evaluation.run_record import code_digest
+from experiments.row_plan import SCORES, SETTINGS, Planned
 from models.settings import ADAPTER_VARIABLE, FILE_VARIABLE, MODEL_VARIABLE, WEIGHTS_VARIABLE
 from utilities.files import ROOT, write_json
 from utilities.json_files import json_lines

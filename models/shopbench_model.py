@@ -106,7 +106,7 @@ class ShopBenchModel(ShopBenchBaseModel):
         return [item.decision.text for item in items]
 
     def _texts(self, batch: object) -> list[str]:
-        """Return the prompts of a batch as texts; a prompt that is no text, and a batch without prompts, are counted."""
+        """Return the prompts of a batch as texts; prompts that are no text and batches without prompts are counted."""
         prompts = batch.get("prompt") if isinstance(batch, Mapping) else None
         if isinstance(prompts, str) or not isinstance(prompts, Iterable):
             self._failures.add("batch without a list of prompts", 1)

@@ -12,6 +12,8 @@ LARGEST = 1e100
 
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-LARGEST, le=LARGEST)]
 """A finite number of a JSON file."""
+Amount = Annotated[Number, Field(ge=0)]
+"""A finite number of a JSON file that is not negative."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from evaluation.intervals import score_of
 from evaluation.metrics import Count, Counts, Score
 from evaluation.question_record import (
     AGAIN,
-    Amount,
     QuestionRecord,
     question_records,
     read_answers,
@@ -22,7 +21,7 @@ from evaluation.question_record import (
 )
 from evaluation.questions import QuestionRow, checked, read_questions
 from evaluation.scores import score_answers
-from models.traced_question import LARGEST, TracedQuestion
+from models.traced_question import LARGEST, Amount, TracedQuestion
 from utilities.errors import UserError
 from utilities.fingerprint import sha256
 from utilities.json_files import read_object
