@@ -231,6 +231,7 @@ def _options_of(module: str, capsys: pytest.CaptureFixture[str]) -> str:
     return capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_every_chain_names_options_that_its_commands_have(capsys: pytest.CaptureFixture[str]) -> None:
     recipes = sorted(RECIPES.glob("chain_*.yaml"))
     assert len(recipes) >= 3
