@@ -70,7 +70,7 @@ _LEADS = (
 
 @dataclass
 class Tally:
-    """Counts of prompts and of what went wrong; `troubles` describes the first exceptions and invalid answers."""
+    """Counts of prompts and of failures; `troubles` describes the first exceptions and invalid answers."""
 
     prompts: int = 0
     exceptions: int = 0
@@ -264,7 +264,7 @@ def _misprinted(generator: random.Random, questions: Sequence[str]) -> str:
 
 
 def _repeated(generator: random.Random, _: Sequence[str]) -> str:
-    """Return one piece thousands of times: what a backtracking expression is slow on."""
+    """Return one piece thousands of times, on which a backtracking regular expression would be slow."""
     piece = generator.choice(_SLOW)
     size = generator.choice([300, 3000, 20_000])
     return generator.choice(_LEADS) + piece * (size // len(piece)) + generator.choice(["", "!", "\n1. a\n2. b", "'"])

@@ -375,7 +375,7 @@ def test_a_run_without_trace_and_questions_still_gives_a_report(tmp_path: Path) 
     html = (tmp_path / "report.html").read_text()
     assert "kept label scores" in html
     data.write_text(data.read_text() + "\n")
-    with pytest.raises(UserError, match="is not the file that"):
+    with pytest.raises(UserError, match="is not the data file of"):
         read_run(run, data)
 
 

@@ -17,7 +17,7 @@ ASSUMED = "{disk_gb: 1, start_seconds: 1, pass_tokens: 1, unpack_from_tokens: 1,
     [
         ("devices: {}\n", "assumptions: not given"),
         ("assumptions: {disk_gb: 1}\ndevices: {}\n", "assumptions.start_seconds, assumptions.pass_tokens"),
-        (f"assumptions: {ASSUMED}\ndevices: {{t4: 3}}\n", "devices.t4 holds"),
+        (f"assumptions: {ASSUMED}\ndevices: {{t4: 3}}\n", "devices.t4 is 3"),
         (f"assumptions: {ASSUMED}\ndevices: {{t4: {{half_tflops: 0}}}}\n", "devices.t4.half_tflops is 0"),
     ],
 )
