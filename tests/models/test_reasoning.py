@@ -10,7 +10,8 @@ from models.settings import Settings
 from models.shopbench_model import ShopBenchModel
 from models.trace import start_trace
 from prompts.chain_of_thought import CUE
-from tests.prompts.test_chain_of_thought import CHOICE, OWN, RATING
+from tests.models.test_shopbench_model import CHOICE, RATING
+from tests.prompts.test_chain_of_thought import OWN
 
 pytestmark = pytest.mark.slow
 
