@@ -21,17 +21,21 @@ setup: $(INSTALLED) ## make .venv with the packages of the other targets
 # The models of the tests and of the demo are tiny, so more threads are slower.
 check test tune-demo: export OMP_NUM_THREADS ?= 1
 
+# Each process makes its own fixtures. `worksteal` gives a process whole files, so it makes the fixtures of a file once, and
+# lets the process that ends first take over tests of the other.
+PROCESSES := -n 2 --dist worksteal
+
 check: $(INSTALLED) ## lint, format, types, and the tests that need no training, model or process: for the edit loop
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+	$(BIN)/python -m pytest $(PROCESSES) -m "not slow"
 
 test: $(INSTALLED_AWQ) ## lint, format, types, and all tests; needs no weights
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest $(PROCESSES)
 
 evaluate: $(INSTALLED) ## fetch the default model's weights once, then score data/development.json
 	$(BIN)/python -m models.engines.weights fetch

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import pytest
+from hypothesis import settings
 
 from models.engines.settings import EngineSettings, Scoring
 
@@ -24,6 +25,16 @@ collect_ignore = [] if find_spec("vllm") else ["vllm"]
 
 _BLAMED = pytest.StashKey[bool]()
 _SLOW_FILE = re.compile(r"^pytestmark = (\[\s*)?pytest\.mark\.slow", re.MULTILINE)
+
+
+# A busy machine is no fault of the code, so no example has a deadline.
+settings.register_profile("whole", deadline=None)
+settings.register_profile("quick", deadline=None, max_examples=50)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose how many examples a test over generated input tries."""
+    settings.load_profile("quick" if _only_quick(config) else "whole")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -1,7 +1,5 @@
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import pytest
 
@@ -21,21 +19,10 @@ from models.settings import (
     load_settings,
 )
 from models.shopbench_model import ShopBenchModel
-from prompts import generation, multiple_choice, named_entity_recognition, ranking, retrieval
 from prompts.settings import PromptSettings
-from retrieval.settings import KnowledgeSettings
 from utilities.errors import UserError
-from utilities.task_type import TaskType
 
-MODULES: dict[str, ModuleType] = {
-    "multiple_choice": multiple_choice,
-    "retrieval": retrieval,
-    "ranking": ranking,
-    "generation": generation,
-    "named_entity_recognition": named_entity_recognition,
-}
 OPEN = ("token_budget", "max_prompt_tokens", "vllm")
-EVERY_VARIANT = [(field, name) for field, module in MODULES.items() for name in module.VARIANTS]
 
 
 @pytest.fixture(autouse=True)
@@ -54,10 +41,6 @@ def refusal(path: Path) -> str:
     with pytest.raises(UserError) as caught:
         load_settings(path)
     return str(caught.value)
-
-
-def prompts_with(field: str, value: Any) -> PromptSettings:
-    return replace(PromptSettings(), **{field: value})
 
 
 @pytest.mark.slow
@@ -271,27 +254,6 @@ def test_a_variable_replaces_the_weights_and_their_adapter_and_nothing_else(
 def test_relative_weights_lie_in_the_repository() -> None:
     folder = weights_folder(EngineSettings(weights="models/weights/some"))
     assert folder == DEFAULT_FILE.parent / "weights" / "some"
-
-
-@pytest.mark.parametrize(("field", "name"), EVERY_VARIANT)
-def test_every_listed_variant_builds(field: str, name: str) -> None:
-    settings = Settings(prompts=prompts_with(field, name), knowledge=KnowledgeSettings(similarity="lexical"))
-    model = ShopBenchModel(settings, ScriptedEngine())
-    assert model.settings.prompts == settings.prompts
-
-
-@pytest.mark.parametrize("field", MODULES)
-def test_a_variant_that_is_not_listed_is_refused_at_the_start_with_those_there_are(field: str) -> None:
-    with pytest.raises(UserError) as caught:
-        ShopBenchModel(Settings(prompts=prompts_with(field, "bsae")), ScriptedEngine())
-    message = str(caught.value)
-    assert f"prompts.{field}" in message
-    assert "'bsae'" in message
-    assert all(name in message for name in MODULES[field].VARIANTS)
-
-
-def test_there_is_a_setting_for_every_task_type() -> None:
-    assert {task_type.name.lower() for task_type in TaskType} == set(MODULES)
 
 
 def test_an_unknown_engine_is_refused_with_those_there_are() -> None:

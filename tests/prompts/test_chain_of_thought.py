@@ -1,9 +1,9 @@
 """Reasoning of a second model: what is asked, what is shown, what it may take, and what it can never change."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -29,9 +29,6 @@ from prompts.settings import PromptSettings
 from retrieval.knowledge import QUESTION_ALONE
 from tests.models.test_shopbench_model import CHOICE, EVIDENCE, FREE, RANKING, RATING, by_model
 from utilities.task_type import TaskType
-
-if TYPE_CHECKING:
-    from models.engines.transformers_engine.engine import TransformersEngine
 
 INLINE = "Which of these holds water? 0. a fork 1. a bottle 2. a lamp 3. a book"
 OWN = ReasoningSettings(source="own")
@@ -286,19 +283,3 @@ def test_the_trace_shows_the_prompt_that_was_answered() -> None:
     model.batch_predict({"prompt": [CHOICE]}, True)
     assert "[Chain of Thought]\nWater" in trace.questions[0].user
     assert trace.questions[0].cue == CUE
-
-
-@pytest.mark.parametrize("way", ["label", "pmi", "text", "decode"])
-def test_a_real_model_thinks_and_answers_in_every_way(
-    tiny_engine: "Callable[[str], TransformersEngine]", way: str
-) -> None:
-    engine = tiny_engine(way)
-    settings = Settings(reasoning=replace(OWN, words=8, kinds=("choice", "rating")))
-    model = ShopBenchModel(settings, engine)
-    trace = start_trace(model)
-    assert trace is not None
-    answers = model.batch_predict({"prompt": [CHOICE, RATING]}, True)
-    assert answers[0] in "0123"
-    assert answers[1] in "12345"
-    assert model.fallbacks == {}
-    assert [question.cue for question in trace.questions] == [CUE, CUE]

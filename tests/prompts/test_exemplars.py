@@ -117,6 +117,7 @@ def test_examples_change_no_answer_space(task_type: TaskType) -> None:
         assert kept_fields.items() <= vars(shown(question, 4, task_type=task_type)).items()
 
 
+@pytest.mark.slow
 def test_a_prompt_is_never_made_longer_than_the_model_reads() -> None:
     engine = EngineSettings(max_prompt_tokens=200)
     scripted = ScriptedEngine()

@@ -128,17 +128,20 @@ def test_weights_are_found_by_the_models_fingerprint_whatever_its_adapters_folde
     assert found(model="unknown", weights_sha256="other") == "none"
 
 
+@pytest.mark.slow
 def test_a_model_that_nothing_was_fitted_for_decides_alone_and_that_is_counted() -> None:
     known = open_knowledge(KnowledgeSettings(), {"model": "of nobody", "weights_sha256": "x"})
     assert known.combiner.combine("ranking", {"lexical": (9.0, 1.0), "model": (-2.0, -1.0)})[0] < 0
     assert known.events == {"no fusion weights for the model": 1}
 
 
+@pytest.mark.slow
 def test_a_named_file_of_weights_must_exist(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"none\.yaml"):
         open_knowledge(KnowledgeSettings(weights=str(tmp_path / "none.yaml")), {"model": "any"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changed", ["weights_sha256", "choice", "selection"])
 def test_weights_fitted_for_another_model_or_way_are_not_used_and_that_is_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str

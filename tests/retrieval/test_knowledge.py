@@ -142,6 +142,7 @@ def test_similarity_is_the_cosine_and_an_empty_text_has_none() -> None:
     assert Vectors(encode).similarity("abc", []) == ()
 
 
+@pytest.mark.slow
 def test_the_packaged_vectors_know_a_kettle_from_a_hose() -> None:
     teapot, bottle, hose = load_vectors(PACKAGED).similarity("kettle", ITEMS)
     assert teapot > bottle > hose
@@ -161,6 +162,7 @@ def test_a_missing_catalogue_is_counted_and_the_package_answers_without_it(tmp_p
     assert model.describe()["catalogue"] is None
 
 
+@pytest.mark.slow
 def test_evidence_that_takes_too_long_is_cut_for_the_later_questions(monkeypatch: pytest.MonkeyPatch) -> None:
     model = ShopBenchModel(Settings(), ScriptedEngine())
     monkeypatch.setattr(Clock, "since", lambda *_: 1e6)

@@ -8,6 +8,8 @@ from typing import Any
 from evaluation.loop import Batch, Prediction
 from evaluation.question_record import question_records, write_questions, write_trace
 from evaluation.questions import QuestionRow
+from evaluation.report.page import write_report
+from evaluation.report.runs import read_runs
 from evaluation.run_record import record_run
 from evaluation.scores import score_answers
 from models.traced_question import TracedQuestion
@@ -89,3 +91,10 @@ def make_run(
     data = {"path": "gone.json", "sha256": "0", "questions": len(questions)}
     write_json(folder / "scores.json", {**scores.to_json(), **described, "versions": {"shopalign": "1"}, "data": data})
     return folder
+
+
+def written(tmp_path: Path, *runs: Path) -> str:
+    """Write the page of the runs and return its HTML."""
+    path = tmp_path / "report.html"
+    write_report(read_runs(runs), path)
+    return path.read_text(encoding="utf-8")

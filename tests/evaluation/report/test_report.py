@@ -15,14 +15,13 @@ from hypothesis import strategies as st
 from evaluation.question_record import question_records, read_question_records, write_questions
 from evaluation.questions import QuestionRow
 from evaluation.report.__main__ import main
-from evaluation.report.diagnostics import batch_times, calibration, softmax, track_times
 from evaluation.report.embedded import escaped_json, inserted
 from evaluation.report.page import write_report
-from evaluation.report.runs import read_run, read_runs
+from evaluation.report.runs import read_run
 from evaluation.report.score_tables import score_tables
 from evaluation.scores import score_answers
 from retrieval.embeddings import NotScorableError
-from tests.evaluation.report.report_runs import FIRST, HOSTILE, QUESTIONS, SECOND, choice, make_run
+from tests.evaluation.report.report_runs import FIRST, HOSTILE, QUESTIONS, SECOND, choice, make_run, written
 from utilities.errors import UserError, exit_code
 from utilities.files import write_json
 from utilities.task_type import TaskType
@@ -53,12 +52,6 @@ class Page(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self._inside in self.raw:
             self.raw[self._inside][-1] += data
-
-
-def written(tmp_path: Path, *runs: Path) -> str:
-    path = tmp_path / "report.html"
-    write_report(read_runs(runs), path)
-    return path.read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -150,108 +143,6 @@ def test_the_page_names_model_and_data_at_its_top(tmp_path: Path, weights: objec
     assert "<dt>questions</dt><dd>6 in 2 tasks of gone.json</dd>" in html
 
 
-def test_two_runs_are_compared_question_by_question(tmp_path: Path) -> None:
-    runs = read_runs([make_run(tmp_path / "a"), make_run(tmp_path / "b", SECOND)])
-    tables = score_tables(runs)
-    by_name = {line.name: line.differences[0] for line in tables.tasks}
-    options, entities = by_name["options"], by_name["entities"]
-    assert options is not None
-    assert entities is not None
-    # options: 2 and 3 of 4 right; entities: 2 and 1 found, 1 and 2 wrong, 1 and 2 missed.
-    assert options.interval.value == pytest.approx(0.75 - 0.5)
-    assert (options.better, options.worse, options.same) == (1, 0, 3)
-    assert entities.interval.value == pytest.approx(2 / 6 - 4 / 6)
-    assert (entities.better, entities.worse, entities.same) == (0, 1, 1)
-    overall = tables.overall.differences[0]
-    assert overall is not None
-    assert overall.interval.value == pytest.approx((0.25 - 1 / 3) / 2)
-    assert overall.verdict == "no clear difference"
-
-
-def test_runs_are_called_what_the_command_calls_them(tmp_path: Path) -> None:
-    first, second = make_run(tmp_path / "a"), make_run(tmp_path / "b=c", SECOND)
-    page = tmp_path / "report.html"
-    assert main([f"N=500={first}", str(second), "--output", str(page)]) == 0
-    assert "<title>ShopAlign report: N=500, b=c</title>" in page.read_text(encoding="utf-8")
-    with pytest.raises(UserError, match="two runs are called same"):
-        main([f"same={first}", f"same={second}", "--output", str(page)])
-
-
-def test_differences_are_paired(tmp_path: Path) -> None:
-    questions = [choice(number, 1) for number in range(40)]
-    half = ["1", "0"] * 20
-    runs = [make_run(tmp_path / "a", half, questions), make_run(tmp_path / "b", ["1", *half[:-1]], questions)]
-    same = score_tables(read_runs([runs[0], make_run(tmp_path / "c", half, questions)])).overall.differences[0]
-    other = score_tables(read_runs(runs)).overall.differences[0]
-    assert same is not None
-    assert other is not None
-    assert (same.interval.low, same.interval.high) == (0.0, 0.0)
-    assert other.interval.low < 0 < other.interval.high
-
-
-def test_what_is_better_beyond_chance_is_called_better(tmp_path: Path) -> None:
-    questions = [choice(number, 1) for number in range(20)]
-    runs = [make_run(tmp_path / "a", ["0"] * 20, questions), make_run(tmp_path / "b", ["1"] * 20, questions)]
-    for order, verdict in ((runs, "better"), (runs[::-1], "worse")):
-        change = score_tables(read_runs(order)).overall.differences[0]
-        assert change is not None
-        assert change.verdict == verdict
-
-
-@pytest.mark.parametrize(("changed", "verdict"), [(5, "no clear difference"), (6, "better")])
-def test_too_few_changes_for_a_sign_test_get_no_verdict(tmp_path: Path, changed: int, verdict: str) -> None:
-    questions = [choice(number, 1) for number in range(changed)]
-    change = score_tables(
-        read_runs(
-            [make_run(tmp_path / "a", ["0"] * changed, questions), make_run(tmp_path / "b", ["1"] * changed, questions)]
-        )
-    ).overall.differences[0]
-    assert change is not None
-    assert change.interval.low > 0
-    assert change.verdict == verdict
-
-
-def test_a_question_that_is_asked_again_and_again_makes_no_verdict(tmp_path: Path) -> None:
-    questions = [choice(number % 3, 1) for number in range(12)]
-    runs = [make_run(tmp_path / name, [answer] * 12, questions) for name, answer in (("a", "0"), ("b", "1"))]
-    change = score_tables(read_runs(runs)).overall.differences[0]
-    assert change is not None
-    assert (change.better, change.changed) == (12, 3)
-    assert change.verdict == "no clear difference"
-
-
-def test_the_calibration_error_is_the_gap_of_each_bin_weighed_by_its_questions() -> None:
-    found = calibration("model", [(0.95, True), (0.85, False), (0.9, True), (0.35, False)])
-    filled = {b.low: (b.questions, b.confidence, b.right) for b in found.bins}
-    assert filled == {0.3: (1, 0.35, 0.0), 0.8: (2, pytest.approx(0.875), 0.5), 0.9: (1, 0.95, 1.0)}
-    assert found.error == pytest.approx(1 / 4 * 0.35 + 2 / 4 * 0.375 + 1 / 4 * 0.05)
-
-
-@given(st.lists(st.floats(-1e300, 1e300), min_size=1, max_size=15))
-def test_softmax_gives_probabilities_of_any_scores(scores: list[float]) -> None:
-    found = softmax(scores)
-    assert sum(found) == pytest.approx(1)
-    assert found[scores.index(max(scores))] == max(found)
-
-
-def test_time_is_compared_with_the_limits_of_batch_and_track(tmp_path: Path) -> None:
-    run = read_run(make_run(tmp_path / "run"))
-    batches = batch_times(run)
-    assert [(batch.task_type, batch.questions) for batch in batches] == [
-        ("multiple-choice", 4),
-        ("named_entity_recognition", 2),
-    ]
-    assert [batch.seconds for batch in batches] == pytest.approx([8.0, 4.0])
-    assert "20 % of the evaluator's limit" in written(tmp_path, run.folder)
-    found = {time.track.number: time for time in track_times(run)}
-    assert list(found) == [2, 3, 5]
-    third = found[3]
-    assert (third.questions, third.expected, third.tokens_read) == (2, 2373, 30.0)
-    assert third.minutes == pytest.approx((2.0 * 2373 + 30.0) / 60)
-    assert third.verdict == "OVER"
-    assert third.share == pytest.approx(third.minutes / 30)
-
-
 def test_detection_mistakes_are_counted_and_linked(tmp_path: Path) -> None:
     html = written(tmp_path, make_run(tmp_path / "run", changes={1: {"task_type": "ranking"}}))
     assert "The type of 5 of 6 questions was detected correctly" in html
@@ -295,19 +186,6 @@ def test_a_damaged_run_ends_in_one_sentence_and_exit_code_2(
     assert said.startswith("error: ")
     assert said.count("\n") == 1
     assert not output.exists()
-
-
-def test_runs_of_other_questions_and_the_same_run_twice_are_refused(tmp_path: Path) -> None:
-    first = make_run(tmp_path / "a")
-    with pytest.raises(UserError, match="answered other questions than"):
-        read_runs([first, make_run(tmp_path / "b", FIRST[:4], QUESTIONS[:4])])
-    with pytest.raises(UserError, match="is named twice"):
-        read_runs([first, first])
-
-
-def test_runs_of_the_same_name_get_different_names(tmp_path: Path) -> None:
-    runs = read_runs([make_run(tmp_path / "x" / "out"), make_run(tmp_path / "y" / "out")])
-    assert [run.name for run in runs] == ["x/out", "y/out"]
 
 
 def test_a_failure_leaves_the_old_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

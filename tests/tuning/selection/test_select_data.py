@@ -1,7 +1,4 @@
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +8,7 @@ from hypothesis import strategies as st
 
 from evaluation.questions import QuestionRow, read_questions
 from prompts.settings import PromptSettings
+from tests.pages import help_of
 from tests.tuning.training_rows import all_kinds, choice, entity, ranking, retrieval, write_rows, written
 from tuning import select_data
 from tuning.selection.drawing import Shares, interleaved, select
@@ -289,14 +287,8 @@ def test_the_record_tells_sources_counts_and_versions(tmp_path: Path) -> None:
     assert record["available"] + 5 + sum(map(sum, ([*each.values()] for each in record["dropped"].values()))) == 60
 
 
-@pytest.mark.slow
-def test_help_shows_formats_and_examples() -> None:
-    shown = subprocess.run(
-        [sys.executable, "-m", "tuning.select_data", "--help"],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "COLUMNS": "120"},
-    ).stdout
+def test_help_shows_formats_and_examples(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    shown = help_of("tuning.select_data")
     assert "examples:\n  python -m tuning.select_data --source" in shown
     assert all(name in shown for name in ("shopbench", "ecinstruct", "esci", "reviews"))
