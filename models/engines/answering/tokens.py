@@ -1,6 +1,7 @@
 """Prompts as tokens: tokenizers and chat templates, heads that chats share, and trees of possible continuations."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from jinja2 import TemplateError
 from models.engines.answering.language_model import Coder
 from models.engines.local_folder import LOCAL
 from prompts.prompt import Message, Prompt
+from utilities.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -29,20 +31,23 @@ def render(model: Coder, messages: Sequence[Message], cue: str = "") -> str:
     without template gets plain text behind its token of a text's beginning, if its tokenizer has one.
 
     Raises:
-        jinja2.TemplateError: the template cannot be rendered at all.
+        UserError: the template cannot be rendered at all.
     """
     if model.tokenizer.chat_template is None:
         begin = model.tokenizer.bos_token or ""
         return begin + "\n\n".join(message.content for message in messages) + f"\n{cue}"
     system = "".join(message.content for message in messages if message.role == "system").strip()
-    try:
+    with suppress(TemplateError):
         text = _templated(model, messages)
-        keeps_system = system in text
-    except TemplateError:
-        keeps_system = False
-        if not any(message.role == "system" for message in messages):
-            raise
-    return (text if keeps_system else _templated(model, _without_system(messages))) + cue
+        if system in text:
+            return text + cue
+    try:
+        return _templated(model, _without_system(messages)) + cue
+    except TemplateError as error:
+        raise UserError(
+            f"the chat template cannot be rendered ({error}): repair it in the folder of the weights, or name one of "
+            "this package by the setting engine.chat_template"
+        ) from error
 
 
 def _templated(model: Coder, messages: Sequence[Message]) -> str:

@@ -90,17 +90,19 @@ def warm_up(engine: Engine) -> None:
     Loading and compiling belong to the first call, so only the usage of the second is kept.
 
     Raises:
-        UserError: the engine answers no question, for example because its chat template cannot be rendered.
+        UserError: the engine answers no question, for example because its template or tokenizer is damaged.
     """
     try:
         for _ in range(_ROUNDS):
             engine.usage().clear()
             engine.answer((_CHOICE, _TEXT), (LABEL, WRITE))
+    except UserError:
+        raise
     except Exception as error:
         found = " ".join(f"{type(error).__name__}: {error}".split())
         raise UserError(
-            f"the engine cannot answer a trial question ({found}): check the chat template, the tokenizer and the "
-            "config of the weights, and the memory of the device"
+            f"the engine cannot answer a trial question ({found}): check the tokenizer and the config of the "
+            "weights, and the memory of the device"
         ) from error
 
 
