@@ -62,12 +62,12 @@ def logits(folder: Path, awq: str = "dense") -> torch.Tensor:
 
 def test_the_quantised_folder_is_what_autoawq_would_have_written(source: Path, quantised_folder: Path) -> None:
     config = json.loads((quantised_folder / "config.json").read_text(encoding="utf-8"))
-    reference = json.loads((ROOT / "tests/awq/llama/config.json").read_text(encoding="utf-8"))
+    reference = json.loads((ROOT / "tests/models/engines/awq/llama/config.json").read_text(encoding="utf-8"))
     assert config["quantization_config"] == reference["quantization_config"]
     assert config["dtype"] == reference["dtype"]
     tensors = load_file(quantised_folder / "model.safetensors")
     ours = {name: (tensor.dtype, tensor.dim()) for name, tensor in tensors.items() if ".layers.0." in name}
-    autoawqs = load_file(ROOT / "tests/awq/llama/model.safetensors")
+    autoawqs = load_file(ROOT / "tests/models/engines/awq/llama/model.safetensors")
     assert ours == {name: (tensor.dtype, tensor.dim()) for name, tensor in autoawqs.items() if ".layers.0." in name}
     for name in ("tokenizer.json", "chat_template.jinja", "generation_config.json"):
         assert (quantised_folder / name).read_bytes() == (source / name).read_bytes()
