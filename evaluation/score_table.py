@@ -11,6 +11,7 @@ from utilities.printed_tables import print_table
 from utilities.tracks import SECONDS_A_QUESTION, track_of
 
 NOT_SCORED = "not scored"
+NOT_THE_MODELS = "NOT THE MODEL'S SCORES"
 
 
 def print_scores(scores: Scores) -> None:
@@ -30,7 +31,7 @@ def print_warnings(run: RunRecord) -> None:
     questions, reasons = len(run.prediction.answers), run.fallbacks or {}
     if run.failed_by:
         print(
-            f"NOT THE MODEL'S SCORES: {reasons[run.failed_by]} of {questions} questions have a fallback instead of the "
+            f"{NOT_THE_MODELS}: {reasons[run.failed_by]} of {questions} questions have a fallback instead of the "
             f"model's answer ({run.failed_by})"
         )
     if run.clock == "track":

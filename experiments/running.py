@@ -13,6 +13,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from evaluation.run_record import code_digest
+from evaluation.score_table import NOT_THE_MODELS
 from experiments.row_plan import SCORES, SETTINGS, Planned
 from models.settings import ADAPTER_VARIABLE, FILE_VARIABLE, MODEL_VARIABLE, WEIGHTS_VARIABLE
 from utilities.files import ROOT, write_json
@@ -68,7 +69,8 @@ def _run_locked(planned: Planned, bar: tqdm, lock: int) -> str:
     code = _evaluate(planned, work, bar, lock)
     if code:
         lines = (planned.folder / _LOG).read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        return lines[-1] if lines else f"exit code {code}"
+        warned = [line for line in lines if line.startswith(NOT_THE_MODELS)]
+        return [f"exit code {code}", *lines, *warned][-1]
     # A run with scores counts as finished: the old scores go first, the new ones come last.
     (planned.folder / SCORES).unlink(missing_ok=True)
     write_json(planned.folder / CODE, {"code": planned.code, "date": date.today().isoformat()})
