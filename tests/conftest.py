@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 collect_ignore = [] if find_spec("vllm") else ["vllm"]
 
 _BLAMED = pytest.StashKey[bool]()
+_LONGEST = ("test_spread_training", "test_quantize", "test_fit_fusion", "test_faults")
 _SLOW_FILE = re.compile(r"^pytestmark = (\[\s*)?pytest\.mark\.slow", re.MULTILINE)
 
 
@@ -42,6 +43,11 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if not _only_quick(config) or collection_path.suffix != ".py":
         return None
     return True if _SLOW_FILE.search(collection_path.read_text(encoding="utf-8")) else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest, so that no process waits for them at the end."""
+    items.sort(key=lambda item: item.path.stem not in _LONGEST)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
