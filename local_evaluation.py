@@ -67,7 +67,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _run_user_model(questions: Sequence["QuestionRow"], folder: Path) -> tuple[Sequence[str], "RunRecord"]:
-    """Answer all questions and save answers and trace at once: they survive later failures."""
+    """Answer all questions, and save answers and trace at once, so that later failures do not lose them."""
     from evaluation.loop import predict
     from evaluation.question_record import write_trace
     from evaluation.run_record import record_run
@@ -125,7 +125,7 @@ def _evaluate(
 
 
 def _report(folder: Path) -> None:
-    """Write report.html; a failure is printed and leaves the scored and saved run as it is."""
+    """Write report.html; if this fails, print the error and keep the saved run unchanged."""
     path = folder / "report.html"
     try:
         from evaluation.report.page import write_report

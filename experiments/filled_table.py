@@ -1,4 +1,4 @@
-"""A table with its results: printed to the screen, as Markdown and as JSON."""
+"""Prints a table with its results, and converts it to Markdown and JSON."""
 
 import json
 import re

@@ -24,7 +24,7 @@ RESUMABLE = ("llama",)
 
 _LOG = "gptqmodel.log"
 _WORKERS = "GPTQMODEL_CPU_WORKERS"
-_FEWEST_WORKERS = 2  # with fewer gptqmodel refuses to start
+_FEWEST_WORKERS = 2  # gptqmodel refuses to start with fewer
 _NO_MEMORY = ("out of memory", "can't allocate memory", "Cannot allocate memory", "bad_alloc", "can't start new thread")
 _WEIGHTS = ("*.safetensors", "model.safetensors.index.json")
 

@@ -1,4 +1,4 @@
-"""The columns of a file: found by the names that people use, or named on the command line."""
+"""Finds the columns of a file by common names, or by names from the command line."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -18,7 +18,7 @@ from utilities.fingerprint import sha256
 from utilities.typed_yaml import build, checked
 
 FORMAT = 1
-"""Raised whenever folders of an earlier format cannot be read any more."""
+"""The version of the folder's format; it increases when earlier folders become unreadable."""
 
 MANIFEST = "catalog.json"
 PRODUCTS = "products"
@@ -72,7 +72,7 @@ class Source:
 
 @checked
 class Counts:
-    """What a catalogue holds, and how many rows had the words of an earlier one."""
+    """The number of a catalogue's products and queries, and of rows with the same words as an earlier row."""
 
     products: int
     duplicates: int

@@ -1,4 +1,4 @@
-"""The folder in which a catalogue is built, and its move into place: whole, or not at all."""
+"""Builds a catalogue in a temporary folder and moves it atomically to its destination."""
 
 import errno
 import fcntl

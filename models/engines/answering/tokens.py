@@ -22,7 +22,7 @@ class ScoringSettings:
 
 
 def render(model: Coder, messages: Sequence[Message], cue: str = "") -> str:
-    """Return the text after which the assistant speaks, ending in `cue`."""
+    """Return the rendered chat up to the assistant's turn, followed by `cue`."""
     template = model.tokenizer.chat_template
     if template is None:
         return "\n\n".join(message.content for message in messages) + f"\n{cue}"
@@ -81,7 +81,7 @@ class TextCoder:
     Attributes:
         tokenizer: transformers' tokenizer of the folder.
         ends: the tokens that end an answer, the tokenizer's own first.
-        pad: a token that stands where there is none.
+        pad: the padding token.
     """
 
     def __init__(self, folder: Path, generation_config: Any) -> None:

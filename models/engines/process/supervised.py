@@ -83,7 +83,7 @@ class WorkerProcess:
             raise WorkerGoneError(str(error)) from error
 
     def hear(self, seconds: float) -> Json | None:
-        """Return the next message, nothing when none comes within `seconds`.
+        """Return the next message; None if no message arrives within `seconds`.
 
         Raises:
             WorkerGoneError: none will come.
@@ -95,14 +95,14 @@ class WorkerProcess:
             raise WorkerGoneError(self._ending() or f"{type(error).__name__}: {error}") from error
 
     def kill(self) -> None:
-        """End the process and all that it started; one that is gone already is fine."""
+        """End the process and its children; do nothing if it has already ended."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._link.close()
         try:
             self._process.wait(_SECONDS_TO_END)
         except subprocess.TimeoutExpired:
-            _LOG.warning("process %d takes its time to end", self.pid)
+            _LOG.warning("process %d has not ended yet", self.pid)
 
     def _ending(self) -> str:
         """Return how the process ended; it has closed its socket, so its end is near."""
@@ -229,7 +229,7 @@ class SupervisedEngine:
         pause = max(self._pause_until - time.monotonic(), 0.0)
         time.sleep(min(pause, seconds))
         if pause > seconds:
-            raise StartingEngineError("not started again yet, for it died while starting")
+            raise StartingEngineError("not started again yet, because it died while starting")
         self._pause_until = 0.0
         self._worker = self._started()
         return pause
