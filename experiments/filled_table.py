@@ -73,7 +73,7 @@ class Filled:
         )
 
     def remarks(self) -> list[str]:
-        """Return a line for each task without score, row without run, failed row, and different code."""
+        """Return the lines below a table: tasks without a score, rows without a run, failed rows, different code."""
         now = {each.code for each in self.planned}
         unscored = self.rows_by(lambda result: result.unscored.items())
         other_code = self.rows_by(lambda result: {result.code} - now)

@@ -47,7 +47,7 @@ class Item:
 
 
 def decide(prompt: Prompt, answer: Answer | Missing, combiner: Combiner) -> Decision:
-    """Decide the answer: by the sum of the model's label scores and the evidence, else the engine's answer.
+    """Decide the answer: combine the model's label scores with the evidence, else take the engine's answer.
 
     A decoded answer has no scores and is taken as it is. The fallback replaces a missing answer and an answer outside
     the space.

@@ -1,4 +1,4 @@
-"""Chain of thought: a model writes reasoning for multiple-choice questions before they are answered, in limited time."""
+"""Chain of thought: a model writes reasoning for multiple-choice questions before they are asked, in limited time."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""A finished catalogue: products by BM25, and the products related to a query."""
+"""Opens a finished catalogue, and searches its products by BM25 or by related known queries."""
 
 import json
 from collections.abc import Iterable, Sequence

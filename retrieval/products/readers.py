@@ -1,4 +1,4 @@
-"""Rows of Parquet, CSV and JSON Lines files, read one after another, so that memory does not grow with the file."""
+"""Reads rows of Parquet, CSV and JSON Lines files one by one, so that memory does not grow with the file."""
 
 import csv
 import gzip

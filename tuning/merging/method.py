@@ -60,7 +60,7 @@ def _place(name: str, depth: float) -> Place:
 
 
 def only(shares: Shares) -> int | None:
-    """Return the index of the parent that is taken whole, None if several are mixed."""
+    """Return the index of the parent with share 1; None if several parents are mixed."""
     return shares.index(1.0) if sum(map(abs, shares)) == 1.0 and 1.0 in shares else None
 
 

@@ -108,7 +108,7 @@ def write(model: ForwardModel, rows: Sequence[WritingRow], budget: int) -> list[
 
 @torch.inference_mode()
 def decode(model: ForwardModel, rows: Sequence[Row], prefix: Prefix | None) -> None:
-    """Decode all `rows` behind the tokens of `prefix`, one token a step, until each is done or their time is over.
+    """Decode all `rows` behind the tokens of `prefix`, one token a step, until each is done or the deadline passes.
 
     Rows are padded on the left, so that every row's next token stands in the same column.
     """
