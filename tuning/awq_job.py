@@ -106,7 +106,7 @@ def _thread_failures_reported(job: Job, screen: Any) -> Iterator[None]:
         if reported.acquire(blocking=False):
             with suppress(OSError):
                 traceback.print_exception(error)
-            other = f"gptqmodel gave up ({type(error).__name__}: {error}): see {job.work / _LOG}"
+            other = f"gptqmodel failed ({type(error).__name__}: {error}): see {job.work / _LOG}"
             print(f"\nerror: {_reason(job, error) or other}", file=screen, flush=True)
             os._exit(2)
 

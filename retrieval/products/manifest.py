@@ -153,7 +153,7 @@ def read_manifest(folder: Path) -> Manifest:
     """Read a catalogue's manifest.
 
     Raises:
-        UserError: there is no catalogue, or one that is half-built, damaged or of another version.
+        UserError: there is not a catalogue, or one that is half-built, damaged or of another version.
     """
     path = folder / MANIFEST
     content = _content(folder, path)
@@ -206,9 +206,9 @@ def _content(folder: Path, path: Path) -> dict[str, object]:
         if not folder.is_dir():
             stopped = folder.with_name(f"{folder.name}.partial").exists()
             problem = "a build of it has not ended, or was stopped; " if stopped else ""
-            raise UserError(f"{folder} is no folder with a catalogue: {problem}{REBUILD}")
+            raise UserError(f"{folder} is not a folder with a catalogue: {problem}{REBUILD}")
         if not path.is_file():
-            raise UserError(f"{folder} has no {MANIFEST}, so it is no finished catalogue: {REBUILD}")
+            raise UserError(f"{folder} has no {MANIFEST}, so it is not a finished catalogue: {REBUILD}")
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(

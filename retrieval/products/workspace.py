@@ -62,7 +62,7 @@ def _check_names(partial: Path, old: Path) -> None:
     if _exists(partial) and (not _is_folder(partial) or (any(partial.iterdir()) and not _exists(partial / _LOCK))):
         raise UserError(f"{partial} was not made by a build, which needs that name: move it away, or {_ELSEWHERE}")
     if _exists(old) and not (_is_folder(old) and (old / MANIFEST).is_file()):
-        raise UserError(f"{old} is no catalogue, and a build needs that name: move it away, or {_ELSEWHERE}")
+        raise UserError(f"{old} is not a catalogue, and a build needs that name: move it away, or {_ELSEWHERE}")
 
 
 def _check_replaceable(destination: Path, *, force: bool) -> None:
