@@ -153,7 +153,7 @@ def read_manifest(folder: Path) -> Manifest:
     """Read a catalogue's manifest.
 
     Raises:
-        UserError: there is not a catalogue, or one that is half-built, damaged or of another version.
+        UserError: there is no catalogue, or one that is half-built, damaged or of another version.
     """
     path = folder / MANIFEST
     content = _content(folder, path)
