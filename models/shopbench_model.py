@@ -1,4 +1,4 @@
-"""The way from a batch of questions to a batch of answers: detect, retrieve, prompt, reason, ask, decide."""
+"""Answers a batch of questions in six steps: detect, retrieve, prompt, reason, ask, decide."""
 
 import logging
 from collections import Counter
@@ -217,7 +217,7 @@ def track_minutes(settings: ClockSettings) -> float:
 
 
 class FailureLog:
-    """Counts questions by the reason of their failure; their answers miss a part of the method."""
+    """Logs failures, and counts the affected questions by reason."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""What an engine has done so far, in tokens and seconds: the ground on which the next batch is planned."""
+"""The interface of an engine: its answers, its errors, and its usage in tokens and seconds."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -51,7 +51,7 @@ class EngineError(RuntimeError):
 
 
 class LostEngineError(EngineError):
-    """The engine hung or died with these prompts; it is started anew."""
+    """The engine hung or died with these prompts; it is started again."""
 
 
 class StartingEngineError(EngineError):
@@ -59,7 +59,7 @@ class StartingEngineError(EngineError):
 
 
 class GoneEngineError(EngineError):
-    """The engine does not come back."""
+    """The engine is lost and is not started again."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Answer:
 
 
 class Engine(Protocol):
-    """Anything that answers prompts."""
+    """The protocol of an engine, which answers prompts."""
 
     def answer(
         self, prompts: Sequence[Prompt], ways: Sequence[str] | None = None, seconds: float = NO_LIMIT

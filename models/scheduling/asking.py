@@ -24,7 +24,7 @@ _PATIENCE_SHARE, _LAST_PATIENCE_SHARE = 0.6, 0.95
 """The share of the remaining time to wait for an answer: while other prompts wait, and for the last request."""
 _TIMES_AS_LONG, _LEAST_PATIENCE, _LEAST_PATIENCE_SHARE = 20.0, 2.0, 0.1
 """The patience with an engine that met predictions: a multiple of the prediction, seconds, and a share of the remaining
-time, whichever is longest. A busy machine is no hung engine, and a restart takes long."""
+time, whichever is longest. A slow machine must not be mistaken for a hung engine, because a restart takes long."""
 _TOO_LATE = 0.3
 _PROBED_SHARE = 0.75
 """While more than this share of a batch's seconds remains, the cheapest prompt is asked even if it seems too slow."""
@@ -117,7 +117,7 @@ class Asking:
         except LostEngineError as error:
             self._tried = False
             self._narrow(batch, indices, str(error).partition(":")[0])
-        except Exception as error:  # noqa: BLE001 - whatever an engine raises, other prompts must still be asked
+        except Exception as error:  # noqa: BLE001 - after any error, the other prompts must still be asked
             self._fail(batch, indices, planned, error)
         else:
             batch.take(indices)

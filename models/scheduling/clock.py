@@ -1,4 +1,4 @@
-"""The evaluator's two time limits: seconds for each sample, counted by batch, and minutes for a track."""
+"""Allots time within the evaluator's two limits: seconds for each sample, by batch, and minutes for a track."""
 
 import time
 from collections.abc import Callable
