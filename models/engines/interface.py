@@ -18,6 +18,7 @@ class Usage:
         decode_steps: forward passes that wrote one token for every row of a batch.
         decode_tokens: tokens written.
         decode_seconds: seconds in which they were written.
+        cut_texts: texts that a timeout ended before they were complete.
     """
 
     prefill_tokens: int = 0
@@ -25,10 +26,11 @@ class Usage:
     decode_steps: int = 0
     decode_tokens: int = 0
     decode_seconds: float = 0.0
+    cut_texts: int = 0
 
     def clear(self) -> None:
         """Set all totals to 0."""
-        self.prefill_tokens = self.decode_steps = self.decode_tokens = 0
+        self.prefill_tokens = self.decode_steps = self.decode_tokens = self.cut_texts = 0
         self.prefill_seconds = self.decode_seconds = 0.0
 
     def prefilled(self, tokens: int, seconds: float) -> None:

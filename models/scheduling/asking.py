@@ -140,6 +140,8 @@ class Asking:
         group = next(group for group in batch.groups if any(index in planned for index in group))
         candidates = [index for index in group if index in planned]
         at_once = (_TRIED_SHARE if self._tried else _UNTRIED_SHARE) * left
+        if batch.allowance.whole:
+            at_once = math.inf
         chunk = candidates[:1]
         most = (self._most or None) if self.speed.measured else 1
         for index in candidates[1:most]:
@@ -160,13 +162,14 @@ class Asking:
     def _asked(self, chunk: Sequence[Effort], patience: float) -> list[Answer | Missing]:
         prompts = [prompt for effort in chunk for prompt in effort.prompts]
         ways = [effort.way for effort in chunk for _ in effort.prompts]
-        began = self._now()
+        began, cut = self._now(), self._engine.usage().cut_texts
         answers = list(self._engine.answer(prompts, ways, patience))
         if len(answers) != len(prompts):
             raise EngineError(f"{len(answers)} answers to {len(prompts)} prompts")
         work = together([effort.work for effort in chunk])
         self.speed.learn(work, self._engine.usage(), self._now() - began)
         self._tried = True
+        self.events += Counter({"texts cut by the timeout": max(self._engine.usage().cut_texts - cut, 0)})
         results, at = [], 0
         for effort in chunk:
             results.append(_result(effort, answers[at : at + len(effort.prompts)]))

@@ -140,6 +140,7 @@ def _choose(model: ForwardModel, rows: Sequence[Row], states: torch.Tensor) -> l
 def _is_late(model: ForwardModel, rows: Sequence[Row]) -> bool:
     late = time.monotonic() > model.deadline
     if late:
+        model.usage.cut_texts += sum(not row.done for row in rows)
         _LOG.warning("the deadline passed before %d texts were finished", sum(not row.done for row in rows))
     return late
 
