@@ -131,7 +131,7 @@ def _saved_answers(options: argparse.Namespace, expected: int) -> Sequence[str]:
     if len(answers) != expected:
         raise UserError(
             f"{options.answers} holds {len(answers)} answers to {expected} questions: "
-            "give one answer a question, with the --data and --limit that the answers were made with"
+            "give one answer a question, with the --data, --limit and --samples that the answers were made with"
         )
     write_json_lines(options.output / "answers.jsonl", answers)
     (options.output / "trace.jsonl").unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from contextlib import nullcontext
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.distributed.tensor import DTensor
@@ -23,11 +23,9 @@ from evaluation.questions import QuestionRow, read_questions
 from models.engines.answering.tokens import TextCoder
 from models.engines.settings import EngineSettings, weights_folder
 from models.settings import load_settings
-from tuning.answer_trainer import AnswerTrainer, RunMonitor
 from tuning.examples import Example, example
 from tuning.finetune_recipe import FinetuneRecipe, engine_settings, read_recipe, training_arguments
 from tuning.launcher import is_main, process_count, take_device
-from tuning.lora_model import adapted, load_base, save_adapter
 from tuning.output_folder import RunFolder, disk_errors_reported
 from tuning.selection.question_text import folded
 from tuning.training_form import training_form
@@ -35,6 +33,9 @@ from utilities.errors import UserError, exit_code
 from utilities.files import write_json
 from utilities.fingerprint import file_record, fingerprint
 from utilities.options import command_parser
+
+if TYPE_CHECKING:
+    from tuning.answer_trainer import AnswerTrainer
 
 EXAMPLES = """\
 examples:
@@ -51,6 +52,10 @@ in OUTPUT.partial, with metrics.jsonl, and are removed when the output is finish
 def main(argv: Sequence[str] | None = None) -> int:
     """Train by the options of the command line; return 0 when the adapter is written."""
     options = _options(argv)
+    # Imported here, where the lines that transformers and peft print at their import go to the log file.
+    from tuning.answer_trainer import AnswerTrainer, RunMonitor
+    from tuning.lora_model import adapted, load_base
+
     recipe = read_recipe(options.recipe, **_given(options))
     engine = engine_settings(recipe)
     folder = options.base or weights_folder(engine)
@@ -168,7 +173,7 @@ def _record(recipe: FinetuneRecipe, folder: Path, options: argparse.Namespace) -
     }
 
 
-def _gathered(trainer: AnswerTrainer) -> dict[str, torch.Tensor]:
+def _gathered(trainer: "AnswerTrainer") -> dict[str, torch.Tensor]:
     """Return the trained tensors; all processes take part in gathering sharded ones."""
     trainer.accelerator.wait_for_everyone()
     model: Any = trainer.model
@@ -177,8 +182,10 @@ def _gathered(trainer: AnswerTrainer) -> dict[str, torch.Tensor]:
 
 
 def _save(
-    trainer: AnswerTrainer, gathered: dict[str, torch.Tensor], output: Path, record: dict[str, Any], metrics: Path
+    trainer: "AnswerTrainer", gathered: dict[str, torch.Tensor], output: Path, record: dict[str, Any], metrics: Path
 ) -> None:
+    from tuning.lora_model import save_adapter
+
     save_adapter(trainer.model, output, record["recipe"]["model"], gathered)
     shutil.copyfile(metrics, output / "metrics.jsonl")
     steps, kept = trainer.state.global_step, trainer.state.best_model_checkpoint

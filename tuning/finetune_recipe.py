@@ -3,11 +3,10 @@
 import math
 from dataclasses import field, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import torch
 from pydantic import Field
-from transformers import TrainingArguments
 
 from models.engines.model_registry import model_entry
 from models.engines.settings import FROM_REGISTRY, EngineSettings
@@ -16,6 +15,9 @@ from tuning.examples import Limits
 from tuning.launcher import launched, process_count
 from utilities.errors import UserError
 from utilities.typed_yaml import NotNegative, Positive, Whole, build, checked, read_mapping
+
+if TYPE_CHECKING:
+    from transformers import TrainingArguments
 
 AboveZero = Annotated[float, Field(gt=0)]
 BelowOne = Annotated[float, Field(ge=0, lt=1)]
@@ -106,7 +108,7 @@ def steps_of(recipe: FinetuneRecipe, rows: int, processes: int = 1) -> int:
     return max(1, math.ceil(recipe.epochs * math.ceil(batches / recipe.accumulate)))
 
 
-def training_arguments(recipe: FinetuneRecipe, work: Path, rows: int) -> TrainingArguments:
+def training_arguments(recipe: FinetuneRecipe, work: Path, rows: int) -> "TrainingArguments":
     """Return the trainer's arguments; checkpoints, with everything that resuming needs, go to `work`.
 
     Raises:
@@ -117,6 +119,9 @@ def training_arguments(recipe: FinetuneRecipe, work: Path, rows: int) -> Trainin
             "recipe key distributed: fsdp needs a process for each GPU: start it by `accelerate launch "
             "--config_file tuning/recipes/fsdp_8_gpus.yaml -m tuning.finetune ...`, or set it to none"
         )
+    # Imported here, where the lines that it prints go to the log file.
+    from transformers import TrainingArguments
+
     steps, optimiser = steps_of(recipe, rows, process_count()), recipe.optimiser
     return TrainingArguments(
         output_dir=str(work),

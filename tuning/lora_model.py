@@ -17,6 +17,7 @@ from tuning.finetune_recipe import FinetuneRecipe, engine_settings
 from tuning.model_files import write_tensors
 from utilities.errors import UserError
 from utilities.files import write_json
+from utilities.quiet import printing_to_log
 
 _ATTENTION = ["q_proj", "k_proj", "v_proj", "o_proj", "qkv_proj"]
 
@@ -89,7 +90,9 @@ def adapted(model: Any, recipe: FinetuneRecipe) -> tuple[Any, torch.nn.Module]:
         lora_dropout=lora.dropout,
         target_modules=lora.targets if lora.targets == "all-linear" else [n for n in _ATTENTION if n in present],
     )
-    model = get_peft_model(model, config)
+    # peft imports gptqmodel, which prints a banner.
+    with printing_to_log():
+        model = get_peft_model(model, config)
     return model, model.get_base_model().get_output_embeddings()
 
 

@@ -4,6 +4,8 @@ import errno
 import sys
 from collections.abc import Callable, Iterator
 
+from utilities.quiet import quiet_libraries
+
 # torch raises the last one when it cannot write the end of its archive.
 _FULL = ("No space left on device", "Disk quota exceeded", "file write failed", "unexpected pos")
 
@@ -28,9 +30,13 @@ def is_disk_full(error: BaseException) -> bool:
 
 
 def exit_code(main: Callable[[], int]) -> int:
-    """Run a command line; print a `UserError` as one line on stderr and return 2 for it, without a traceback."""
+    """Run a command line; print a `UserError` as one line on stderr and return 2 for it, without a traceback.
+
+    The lines of other libraries go to the log file of `utilities.quiet`.
+    """
     try:
-        return main()
+        with quiet_libraries():
+            return main()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

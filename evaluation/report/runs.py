@@ -60,7 +60,7 @@ def read_runs(folders: Sequence[Path], data: Path | None = None, names: Mapping[
         if _asked(run) != _asked(runs[0]):
             raise UserError(
                 f"{run.folder} answered other questions than {runs[0].folder}: "
-                "compare runs made with the same --data and --limit"
+                "compare runs of local_evaluation.py with the same --data, --limit and --samples"
             )
     named = [(names or {}).get(folder) or name for folder, name in zip(folders, _names(folders), strict=True)]
     if len(set(named)) < len(named):

@@ -181,7 +181,7 @@ def _fetch_command(arguments: argparse.Namespace) -> None:
 def _verify_command(arguments: argparse.Namespace) -> None:
     folder = arguments.folder or default_weights()
     if found := flaw(folder, SMOLLM2, checksums=True):
-        raise UserError(f"{found}: remove the folder and run `python -m models.engines.weights fetch`")
+        raise UserError(f"{found}: remove the folder and run `python -m models.engines.weights fetch --to {folder}`")
     print(f"{folder}: every checksum is right")
 
 

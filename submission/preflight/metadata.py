@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from submission.preflight.repository import FailedError, NotCheckedError, Repository, listed
 from submission.preflight.weight_files import tensors_of
 from utilities.git import GitError, git, lines_of
+from utilities.quiet import LOG_VARIABLE
 
 TAG_PREFIX = "submission-"
 _TAGS = "refs/tags/"
@@ -36,7 +37,7 @@ def check_track(repository: Repository) -> str:
 def check_settings(repository: Repository) -> str:
     """Require settings that load without this shell's variables."""
     engine = repository.settings.engine
-    ignored = sorted(name for name in os.environ if name.startswith("SHOPALIGN_"))
+    ignored = sorted(name for name in os.environ if name.startswith("SHOPALIGN_") and name != LOG_VARIABLE)
     note = f"; {', '.join(ignored)} ignored, the evaluator sets none" if ignored else ""
     return f"engine {engine('name')}, weights {engine('weights')}{note}"
 

@@ -22,6 +22,7 @@ from models.engines.registry import create_engine
 from models.engines.settings import LABEL, WRITE, EngineSettings
 from prompts.prompt import Choice, Prompt, Text
 from utilities.errors import UserError
+from utilities.quiet import following_log
 from utilities.typed_yaml import build
 
 _LOG = logging.getLogger("shopalign")
@@ -41,7 +42,8 @@ def main(argv: Sequence[str], make: Callable[[EngineSettings], Engine] = create_
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     try:
-        serve(link, lambda: make(build(EngineSettings, receive(link)["settings"], "settings: ")))
+        with following_log():
+            serve(link, lambda: make(build(EngineSettings, receive(link)["settings"], "settings: ")))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return 0
     return 0
