@@ -16,16 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import Trainer
 
 from benchmarks.common import Json, in_turns, make_parser, model_folder, open_results, print_turns, set_threads
 from evaluation.questions import read_questions
 from models.engines.answering.tokens import TextCoder, question_tokens
 from models.settings import load_settings
-from tuning.answer_trainer import AnswerTrainer
 from tuning.examples import example
 from tuning.finetune_recipe import FinetuneRecipe, engine_settings, read_recipe, training_arguments
-from tuning.lora_model import adapted, load_base
 from tuning.training_form import TrainingForm, training_form
 from utilities.errors import exit_code
 from utilities.fingerprint import fingerprint, sha256
@@ -80,6 +77,9 @@ def measure(way: str, rows: Path, limit: int, recipe: FinetuneRecipe, folder: Pa
     made = (training_form(row, prompts) for row in read_questions(rows))
     forms = [form for form in made if isinstance(form, TrainingForm)]
     forms = forms[:: max(1, len(forms) // limit)][:limit]
+    # Imported here, where the lines that transformers and peft print at their import go to the log file.
+    from tuning.lora_model import adapted, load_base
+
     model, coder = load_base(recipe, folder)
     model, head = adapted(model, recipe)
     with tempfile.TemporaryDirectory() as work:
@@ -103,6 +103,8 @@ def _answers(
 ) -> tuple[Any, int]:
     written = replace(engine_settings(recipe), choice="label", selection="label", spans="write")
     made = [example(coder, form, written, recipe.limits, str(index)) for index, form in enumerate(forms)]
+    from tuning.answer_trainer import AnswerTrainer
+
     trainer = AnswerTrainer(model, head, coder.pad, group_by_length=True, args=arguments, train_dataset=made)
     return trainer, sum(each.length for each in made)
 
@@ -113,6 +115,8 @@ def _plain(
     chats = [_chat(form, coder, recipe) for form in forms]
     dataset: Any = [{"input_ids": tokens} for tokens in chats]
     padded = partial(_padded, pad=coder.pad)
+    from transformers import Trainer
+
     trainer = Trainer(model=model, args=arguments, train_dataset=dataset, data_collator=padded)
     return trainer, sum(map(len, chats))
 
