@@ -38,7 +38,7 @@ examples:
       a quarter of an hour or more on two cores; SmolLM2's 576 inputs do not divide into groups of 128
   python -m tuning.quantize --source models/weights/llama3-70b --output models/weights/llama3-70b-awq \\
       --calibration rows.jsonl --rows 128 --max-tokens 512
-      calibrate with your own texts: JSON Lines with a field text or input_field, or one text a line
+      calibrate with your own texts: rows with a field text or input_field, or one text a line
 
 Killed or stopped by Ctrl-C, the same command resumes after the last finished layer (Llama models). Its files for that
 lie beside the output in OUTPUT.partial, and are removed when the output is finished.

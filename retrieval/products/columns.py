@@ -52,10 +52,6 @@ class Columns:
     named: Mapping[str, str]
     option: str
 
-    def all_names(self) -> set[str]:
-        """Return every column that may be read."""
-        return {name for field in self.known for name in self.names(field)}
-
     def names(self, field: str) -> tuple[str, ...]:
         """Return the names under which a field is looked for."""
         return (self.named[field],) if field in self.named else self.known[field]
@@ -73,6 +69,16 @@ class Columns:
                     f"{path} has no column {' or '.join(names)} for the {' or '.join(fields)}, its columns are "
                     f"{_listed(columns)}: name one with {self.option} {fields[0]}=COLUMN"
                 )
+
+    def chosen(self, path: Path, needed: Sequence[tuple[str, ...]], columns: Sequence[str]) -> list[str]:
+        """Check the columns of a file, and return those that are read.
+
+        Raises:
+            UserError: a column is missing.
+        """
+        self.check(path, columns, needed)
+        known = {name for field in self.known for name in self.names(field)}
+        return [name for name in columns if name in known]
 
     def text(self, row: Row, field: str, place: str) -> str:
         """Return a field of a row in one line, empty where it is not given.

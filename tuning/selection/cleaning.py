@@ -70,7 +70,7 @@ class Cleaner:
     def _add(self, reading: Reading) -> None:
         if isinstance(reading, Corrupt):
             if not self._skip_corrupt:
-                raise UserError(reading.message)
+                raise UserError(f"{reading.message}, or leave such rows out with --skip-corrupt")
             self._drop("-", "corrupt")
         elif isinstance(reading, Dropped):
             self._drop(reading.task, reading.reason)

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tuning.selection.rows import Dropped, Names, Reading, ReadingOptions, Row, from_records, text_field
-from tuning.selection.source_files import json_objects
+from tuning.selection.rows import Dropped, Names, Reading, ReadingOptions, Row, from_rows, text_field
 from utilities.errors import UserError
+from utilities.tables import shown
 from utilities.task_type import TaskType
 
 WORDS = "split, task, setting, instruction, input, options, output: one --split and one --setting are read"
@@ -33,7 +33,7 @@ class _Asked(NamedTuple):
 
 def read(path: Path, options: ReadingOptions) -> Iterator[Reading]:
     """Yield the rows of one split and one setting."""
-    return from_records(json_objects(path), lambda place, fields: _row(place, fields, options))
+    return from_rows(path, lambda place, fields: _row(place, fields, options))
 
 
 def _row(place: str, fields: dict[str, object], options: ReadingOptions) -> Row | Dropped:
@@ -118,7 +118,7 @@ def _options(value: object, place: str) -> list[str]:
     """Return the texts of options, which are a list or a list written as text."""
     found = _value(value or [])
     if not isinstance(found, list):
-        raise UserError(f"{place}: field 'options' is {str(value)[:40]!r}: make it a list of texts")
+        raise UserError(f"{place}: field 'options' is {shown(value)}: make it a list of texts")
     return [_without_letter(str(each)) for each in found]
 
 

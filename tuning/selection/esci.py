@@ -3,13 +3,14 @@
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from retrieval.products.columns import JUDGEMENT_COLUMNS, PRODUCT_COLUMNS, Columns
-from tuning.selection.rows import Corrupt, Dropped, Names, Reading, ReadingOptions, Row, from_records
-from tuning.selection.source_files import table_rows
+from tuning.selection.rows import Dropped, Names, Reading, ReadingOptions, Row, from_rows
 from utilities.errors import UserError
+from utilities.tables import read_rows
 from utilities.task_type import TaskType
 
 WORDS = "query, product_id, esci_label, split (Shopping Queries), with --products FILE for titles: Parquet, CSV or JSON"
@@ -64,13 +65,13 @@ def read(path: Path, options: ReadingOptions) -> Iterator[Reading]:
         if columns.text(fields, "locale", place) not in ("", options.locale):
             return Dropped(RANKING, "another locale")
         query = columns.text(fields, "query", place)
-        if not query:
+        if not query or not columns.text(fields, "gain", place):
             return Dropped(RANKING, "empty field")
         product = columns.text(fields, "id", place)
         queries[query].append(_Judged(product, columns.title(fields, place), columns.gain(fields, place)))
         return None
 
-    yield from from_records(table_rows(path, columns, needed), judgement)
+    yield from from_rows(path, judgement, partial(columns.chosen, path, needed))
     titles = _titles(path, options, queries)
     yield from _questions(queries, titles, random.Random(options.seed))
 
@@ -83,10 +84,7 @@ def _titles(path: Path, options: ReadingOptions, queries: Mapping[str, Sequence[
     columns = Columns(PRODUCT_COLUMNS, {}, "--products")
     titles: dict[str, str] = {}
     for file in options.products if wanted else ():
-        for record in table_rows(file, columns, (("id",), ("title",))):
-            if isinstance(record, Corrupt):
-                raise UserError(record.message)
-            place, fields = record
+        for place, fields, *_ in read_rows(file, partial(columns.chosen, file, (("id",), ("title",)))):
             identity = columns.text(fields, "id", place)
             if identity in wanted and columns.text(fields, "locale", place) in ("", options.locale):
                 titles[identity] = columns.title(fields, place)

@@ -3,11 +3,11 @@
 import re
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from retrieval.products.columns import Columns
-from tuning.selection.rows import Dropped, Names, Reading, ReadingOptions, Row, from_records
-from tuning.selection.source_files import table_rows
+from tuning.selection.rows import Dropped, Names, Reading, ReadingOptions, Row, from_rows
 from utilities.errors import UserError
 from utilities.task_type import TaskType
 
@@ -46,7 +46,7 @@ def read(path: Path, options: ReadingOptions) -> Iterator[Reading]:
         text = wording.format(review=review)
         return Row(text, stars, TASK, TaskType.MULTIPLE_CHOICE, "accuracy", path.stem)
 
-    return from_records(table_rows(path, columns, (("text",), ("stars",))), make)
+    return from_rows(path, make, partial(columns.chosen, path, (("text",), ("stars",))))
 
 
 def _stars(text: str, place: str) -> int:

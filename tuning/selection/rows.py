@@ -7,12 +7,11 @@ from pathlib import Path
 from evaluation.questions import QuestionRow
 from tuning.selection.question_text import Parts
 from utilities.errors import UserError
+from utilities.tables import Choose, rows_or_faults, shown
 from utilities.task_type import TaskType
 
 Names = tuple[tuple[str, ...], ...]
 """Names of fields that identify a format; a file has one of each group."""
-Record = tuple[str, dict[str, object]]
-"""The place of a row ("FILE, line 3"), and its fields."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +72,7 @@ class Usable:
 
 
 Reading = Row | Dropped | Corrupt
+Make = Callable[[str, dict[str, object]], Row | Dropped | None]
 
 
 def stratum_name(question: QuestionRow) -> str:
@@ -86,20 +86,21 @@ def text_field(fields: dict[str, object], name: str, place: str) -> str:
         raise UserError(f"{place}: field {name!r} is missing: add it as a string")
     value = fields[name]
     if not isinstance(value, str):
-        raise UserError(f"{place}: field {name!r} is {str(value)[:40]!r}: make it a string")
+        raise UserError(f"{place}: field {name!r} is {shown(value)}: make it a string")
     return value
 
 
-def from_records(
-    records: Iterator[Record | Corrupt], make: Callable[[str, dict[str, object]], Row | Dropped | None]
-) -> Iterator[Reading]:
-    """Yield what `make` returns for each record, unless it is None; a `UserError` becomes a corrupt row."""
-    for record in records:
-        if isinstance(record, Corrupt):
-            yield record
-            continue
+def from_rows(path: Path, make: Make, choose: Choose = list) -> Iterator[Reading]:
+    """Yield what `make` returns for each row of a file, unless it is None; a damaged row is `Corrupt`.
+
+    Raises:
+        UserError: the file cannot be read, is a table with a damaged row, or `choose` refuses its columns.
+    """
+    for found in rows_or_faults(path, choose):
         try:
-            reading: Reading | None = make(*record)
+            if isinstance(found, UserError):
+                raise found
+            reading: Reading | None = make(found.place, found.value)
         except UserError as error:
             reading = Corrupt(str(error))
         if reading:

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from evaluation.metrics import METRICS
-from tuning.selection.rows import Dropped, Names, Reading, ReadingOptions, Row, from_records, text_field
-from tuning.selection.source_files import json_objects
+from tuning.selection.rows import Dropped, Names, Reading, ReadingOptions, Row, from_rows, text_field
 from utilities.errors import UserError
 from utilities.task_type import TaskType
 
@@ -17,7 +16,7 @@ FIELDS: Names = (("input_field",), ("output_field",), ("task_type",))
 
 def read(path: Path, _options: ReadingOptions) -> Iterator[Reading]:
     """Yield the rows of a file; a row without a task's name gets the name of the file."""
-    return from_records(json_objects(path), lambda place, fields: _row(path, place, fields))
+    return from_rows(path, lambda place, fields: _row(path, place, fields))
 
 
 def _row(path: Path, place: str, fields: dict[str, object]) -> Row | Dropped:

@@ -44,7 +44,7 @@ def test_an_array_of_ec_guide_is_read_and_named_after_its_file(tmp_path: Path) -
     assert [each.task for each in rows_of(path)] == ["PRP", "material"]
     path.write_text(json.dumps([row, {**choice(2), "metric": 1}]))
     (_, corrupt) = FORMATS["shopbench"].read(path, ReadingOptions())
-    assert corrupt == Corrupt(f"{path}, item 2: field 'metric' is '1': make it a string")
+    assert corrupt == Corrupt(f"{path}, item 2: field 'metric' is 1: make it a string")
 
 
 def test_a_damaged_array_is_refused_with_its_line(tmp_path: Path) -> None:
