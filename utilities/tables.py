@@ -11,8 +11,9 @@ from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from io import BufferedReader, BytesIO
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from utilities.errors import UserError
 from utilities.opened_files import Stream, decoded, lines_of, opened
@@ -27,7 +28,7 @@ _WORDS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical bars"}
 _LONGEST_CELL, _HEAD = 1 << 24, 4096
 _QUOTED_HEADER = re.compile(rb'"[^"\t]*"(\t"[^"\t]*")*\s*(\n|\Z)')
 _ESCAPED_CELL = re.compile(r'"(?=.*"")((?:[^"]|"")*)"')
-_LONGEST_SHOWN = 60
+_LONGEST_SHOWN, _FIRST = 60, 100
 
 Choose = Callable[[Sequence[str]], Sequence[str]]
 """Checks the names of a file's columns, and returns the columns that are needed."""
@@ -50,7 +51,7 @@ class Placed(NamedTuple):
 
 
 def read_rows(path: Path, choose: Choose = list, *, is_object: bool = True) -> Iterator[Placed]:
-    """Yield the rows of a file; `choose` gets the names of its columns, or of the fields of its first JSON object.
+    """Yield the rows of a file; `choose` gets the names of its columns, or of the fields of its first JSON objects.
 
     Without `is_object`, the values of a JSON file may be of any kind.
 
@@ -65,17 +66,19 @@ def read_rows(path: Path, choose: Choose = list, *, is_object: bool = True) -> I
 
 def rows_or_faults(path: Path, choose: Choose = list, *, is_object: bool = True) -> Iterator[Placed | UserError]:
     """Yield the rows of a file as `read_rows` does, but a `UserError` in place of each damaged value of JSON."""
-    is_first = is_object
-    for found in _found(path, choose):
-        if isinstance(found, UserError) or not found.is_json:
-            yield found
-        elif is_object and not isinstance(found.value, dict):
-            yield UserError(f"{found.place}: not a JSON object: write the fields of one row as {{...}}")
+    found = _found(path, choose)
+    first = [*islice(found, _FIRST)]
+    if names := [name for each in first if _is_row(each) and each.is_json for name in each.value]:
+        choose([*dict.fromkeys(names)])
+    for each in chain(first, found):
+        if is_object and isinstance(each, Placed) and not _is_row(each):
+            yield UserError(f"{each.place}: not a JSON object: write the fields of one row as {{...}}")
         else:
-            if is_first:
-                choose([*found.value])
-            is_first = False
-            yield found
+            yield each
+
+
+def _is_row(found: Placed | UserError) -> TypeGuard[Placed]:
+    return isinstance(found, Placed) and isinstance(found.value, dict)
 
 
 def is_table(path: Path) -> bool:
@@ -121,10 +124,11 @@ def _found(path: Path, choose: Choose) -> Iterator[Placed | UserError]:
 def _lines(path: Path, file: Stream) -> Iterator[tuple[str, object] | UserError]:
     is_blank = True
     for place, line in lines_of(path, file):
+        if not line.removeprefix(BOM_UTF8).strip():
+            continue
+        is_blank = False
         try:
-            if text := decoded(path, line, place).strip():
-                is_blank = False
-                yield place, json.loads(text, parse_constant=_constant)
+            yield place, json.loads(decoded(path, line, place), parse_constant=_constant)
         except UserError as error:
             yield error
         except (ValueError, RecursionError) as error:

@@ -77,10 +77,12 @@ class ProductPass(Pass):
         super().__init__(state, columns, "products", needed)
         self._writer = writer
         self.duplicates = 0
+        self.locales: set[str] = set()
 
     def add(self, row: Row, place: str) -> str:
         """Index the product of a row, or return the reason not to."""
         locale = self._columns.text(row, "locale", place)
+        self.locales.add(locale)
         if self._settings.locales and locale not in self._settings.locales:
             return "another locale"
         title = self._columns.title(row, place)
@@ -117,6 +119,7 @@ class JudgementPass(Pass):
     def __init__(self, state: BuildState, columns: Columns) -> None:
         needed = [("query",), ("id", "title"), *([("split",)] if state.settings.split else [])]
         super().__init__(state, columns, "judgements", needed)
+        self.splits: set[str] = set()
 
     def add(self, row: Row, place: str) -> str:
         """Remember the judgement of a row, or return the reason not to."""
@@ -142,8 +145,10 @@ class JudgementPass(Pass):
         locale = self._columns.text(row, "locale", place)
         if self._settings.locales and locale and locale not in self._settings.locales:
             return "another locale"
-        if self._settings.split and self._columns.text(row, "split", place) != self._settings.split:
-            return "another split"
+        if self._settings.split:
+            self.splits.add(split := self._columns.text(row, "split", place))
+            if split != self._settings.split:
+                return "another split"
         return "" if self._columns.gain(row, place) >= RELEVANT else "too small a gain"
 
     def _title(self, row: Row, place: str) -> str:

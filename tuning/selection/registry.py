@@ -1,17 +1,13 @@
 """The formats of training data: one line each."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence, Set
-from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
 from tuning.selection import ecinstruct, esci, reviews, shopbench
 from tuning.selection.rows import Names, Reading, ReadingOptions
 from utilities.errors import UserError
-from utilities.tables import Placed, rows_or_faults
-
-_HEAD = 100
-"""Rows among which a sound one is looked for."""
+from utilities.tables import rows_or_faults
 
 
 class Format(Protocol):
@@ -49,12 +45,12 @@ def format_of(path: Path) -> Format:
 
 
 def _field_names(path: Path, wanted: Collection[str]) -> Set[str]:
-    """Return the names of a file's columns, or of the fields of its first JSON object."""
+    """Return the names of a file's columns, or of the fields of its first JSON objects."""
     names: list[str] = []
 
     def note(columns: Sequence[str]) -> list[str]:
         names.extend(columns)
         return [name for name in columns if name in wanted]
 
-    next((found for found in islice(rows_or_faults(path, note), _HEAD) if isinstance(found, Placed)), None)
+    next(rows_or_faults(path, note), None)
     return set(names)

@@ -11,7 +11,7 @@ from tuning.selection.rows import Dropped, Names, Reading, ReadingOptions, Row, 
 from utilities.errors import UserError
 from utilities.task_type import TaskType
 
-WORDS = "a text and its stars, 1 to 5; --columns text=COLUMN,stars=COLUMN names others: JSON, CSV or Parquet"
+WORDS = "a text and its stars, 1 to 5; --columns text=COLUMN,stars=COLUMN names others"
 TASK = "review_rating"
 COLUMNS = {
     "text": ("text", "review", "review_text", "reviewText", "review_body", "content"),

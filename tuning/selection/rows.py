@@ -1,5 +1,6 @@
 """The types that readers of training data share: their options, and the rows that they read, drop or find corrupt."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,10 @@ from tuning.selection.question_text import Parts
 from utilities.errors import UserError
 from utilities.tables import Choose, rows_or_faults, shown
 from utilities.task_type import TaskType
+
+_LISTED = 20
+YES_NO = ("yes", "no")
+"""The options of a question that is answered by yes or no."""
 
 Names = tuple[tuple[str, ...], ...]
 """Names of fields that identify a format; a file has one of each group."""
@@ -28,7 +33,7 @@ class ReadingOptions:
     """
 
     split: str = "train"
-    setting: str = "IND_Diverse_Instruct"
+    setting: str = "IND_Diverse_Instruction"
     locale: str = "us"
     products: tuple[Path, ...] = ()
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -88,6 +93,29 @@ def text_field(fields: dict[str, object], name: str, place: str) -> str:
     if not isinstance(value, str):
         raise UserError(f"{place}: field {name!r} is {shown(value)}: make it a string")
     return value
+
+
+class Filters:
+    """Counts the values of fields by which rows are chosen, so that a filter that matches none is an error."""
+
+    def __init__(self, path: Path, **wanted: str) -> None:
+        self._path, self._wanted = path, wanted
+        self._found: dict[str, Counter[str]] = {name: Counter() for name in wanted}
+
+    def refusal(self, values: Mapping[str, str]) -> str:
+        """Return the reason for which a row with these values is not used, empty if it is."""
+        for name, value in values.items():
+            self._found[name][value] += 1
+        return next((f"another {name}" for name, value in values.items() if value != self._wanted[name]), "")
+
+    def check(self) -> None:
+        """Raise a `UserError` if no row had a wanted value; it lists the values that rows have."""
+        for name, found in self._found.items():
+            if found and self._wanted[name] not in found:
+                problem = f"--{name}: no row of {self._path} has the {name} {self._wanted[name]!r}"
+                raise UserError(f"{problem}: name one of {', '.join(sorted(found)[:_LISTED])}")
+            if not found and self._wanted[name] != getattr(ReadingOptions, name):
+                raise UserError(f"--{name}: the rows of {self._path} have no {name}: leave the option out")
 
 
 def from_rows(path: Path, make: Make, choose: Choose = list) -> Iterator[Reading]:
