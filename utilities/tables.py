@@ -115,7 +115,7 @@ def _found(path: Path, choose: Choose) -> Iterator[Placed | UserError]:
             for place, row in _table(path, file, _SEPARATORS[suffix], choose):
                 yield Placed(place, row, raw.tell(), is_json=False)
         elif suffix not in _JSON and head[:1] not in (b"{", b"[", b'"'):
-            raise UserError(f"{path} has a name of no known format: give it the ending of {FORMATS}")
+            raise UserError(f"{path} has no known format: its name must end in {FORMATS}")
         else:
             for value in _array(path, file) if head[:1] == b"[" else _lines(path, file):
                 yield value if isinstance(value, UserError) else Placed(*value, raw.tell(), is_json=True)
@@ -198,7 +198,7 @@ def _cells(path: Path, file: Stream, separator: str) -> Iterator[tuple[str, list
                 yield place, row
             place = f"{path}, line {table.line_num + 1}"
     except csv.Error as error:
-        raise UserError(f"{place}: no CSV ({error}): correct the line") from None
+        raise UserError(f"{place}: not CSV ({error}): correct the line") from None
 
 
 def _unescaped(cell: str) -> str:

@@ -58,7 +58,7 @@ def start_engine(settings: EngineSettings) -> Engine:
 
 
 def check_engine(settings: EngineSettings) -> None:
-    """See that the settings name an engine, and that weights and adapters are there.
+    """Check that the settings name an existing engine, and that its weights and adapters exist.
 
     Raises:
         UserError: something is missing.

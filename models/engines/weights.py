@@ -24,7 +24,7 @@ VARIABLE = "SHOPALIGN_WEIGHTS"
 _NAMED_BY = f"engine.weights or the environment variable {VARIABLE}"
 MANIFEST = "shopalign.json"
 CONVERSION = 1
-"""The version of `gguf_conversion`: a folder of another version is made anew."""
+"""The version of `gguf_conversion`: a folder of another version is converted again."""
 
 Convert = Callable[[Path, Path], None]
 

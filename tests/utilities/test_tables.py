@@ -135,7 +135,7 @@ def test_all_readers_name_a_pointer(tmp_path: Path, reader: str) -> None:
         ("a.tsv", 'a\tb\n"two\nlines"\t1\n', "line 2: 1 values, .* quotation marks count only if all fields"),
         ("a.jsonl", " \n\n", "is empty but for white space"),
         ("a.json", "[1] [2]", "line 1: damaged JSON array"),
-        ("a.txt", "words", "has a name of no known format"),
+        ("a.txt", "words", "has no known format"),
         ("a.jsonl", '{"a": 1}\n"text"\n', "line 2: not a JSON object"),
     ],
 )

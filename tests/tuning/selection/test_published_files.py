@@ -108,7 +108,7 @@ def test_judgements_of_both_publications_are_read(
 ) -> None:
     judged, products = esci_files(tmp_path, headers, labels)
     ranking, relation = rows_of(judged, products=(products,))
-    assert sorted(ranking.answer) == [0.0, 0.0, 0.01, 0.1, 1.0]  # type: ignore[type-var, call-overload]
+    assert sorted(ranking.answer) == [0.0, 0.0, 0.01, 0.1, 1.0]  # type: ignore[call-overload]
     assert "can & hose" in ranking.text
     assert "Watering can, 3 l\n" in ranking.text
     assert relation.task == "esci_relation"
@@ -158,21 +158,11 @@ def test_amazon_reviews_of_each_year_are_read_as_text(tmp_path: Path, year: str)
 
 
 def test_products_of_amazon_reviews_and_amazon_m2_are_indexed(tmp_path: Path) -> None:
-    meta: dict[str, Any] = {
-        "category": ["a"],
-        "description": ["A <b>thick</b> one"],
-        "title": "Scarf &quot;Nord&quot;",
-        "asin": "B1",
-    }
-    of_2018 = {**meta, "feature": ["woollen"], "brand": "Elk", "also_buy": [], "price": "$1"}
-    of_2023: dict[str, Any] = {
-        "main_category": "a",
-        "title": "Cap",
-        "features": ["felted"],
-        "description": ["dense"],
-        "store": "Elk",
-    }
-    of_2023 |= {"parent_asin": "B2", "average_rating": 4.1, "details": {"a": "b"}, "price": None}
+    of_2018: dict[str, Any] = {"category": ["a"], "description": ["A <b>thick</b> one"], "asin": "B1", "brand": "Elk"}
+    of_2018 |= {"title": "Scarf &quot;Nord&quot;", "feature": ["woollen"], "also_buy": [], "price": "$1"}
+    of_2023: dict[str, Any] = {"main_category": "a", "title": "Cap", "features": ["felted"], "store": "Elk"}
+    of_2023 |= {"description": ["dense"], "parent_asin": "B2", "average_rating": 4.1, "details": {"a": "b"}}
+    of_2023 |= {"price": None}
     paths = [write_rows(tmp_path / "a.jsonl", [of_2018]), write_rows(tmp_path / "b.jsonl", [of_2023])]
     paths.append(tmp_path / "products_train.csv")
     paths[2].write_text(
