@@ -94,7 +94,7 @@ def _output(folder: Path, output: Path) -> None:
         (_nothing, ("--group-size", "1"), "group_size is 1; it must be at least 16"),
         (_nothing, ("--bits", "8"), "bits is 8; choose one of: 4"),
         (_nothing, ("--rows", "0"), "rows is 0; it must be at least 1"),
-        (_nothing, ("--calibration", "{folder}/none.txt"), "none.txt: the calibration texts cannot be read"),
+        (_nothing, ("--calibration", "{folder}/none.txt"), "none.txt does not exist"),
         (
             _nothing,
             ("--calibration", "{folder}/few.txt"),
