@@ -94,13 +94,12 @@ def _is_adapter(folder: Path) -> bool:
 
 def _check_folders(parents: Sequence[Path], base: Path | None) -> None:
     """Check the files of all models; the child takes its tokenizer from the first parent, so others need none."""
-    if base:
-        check_weights(base, named_by="--base")
-    for parent in parents:
-        if _is_adapter(parent):
-            check_adapter(parent, "name another folder by --parents")
+    named = [(folder, "--base") for folder in (base,) if folder] + [(folder, "--parents") for folder in parents]
+    for folder, option in named:
+        if _is_adapter(folder):
+            check_adapter(folder, f"name another folder by {option}")
         else:
-            (check_model if parent == parents[0] else check_weights)(parent, named_by="--parents")
+            (check_model if folder == parents[0] else check_weights)(folder, named_by=option)
 
 
 def _mix_adapters(recipe: Recipe, mixed: Sequence[Path], output: Path) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def _norm(values: torch.Tensor) -> Callable[[Path], None]:
         (_single_beside_index, "model.safetensors, which is loaded first, and model.safetensors.index.json"),
         (_several_without_index, "holds 2 shards and no model.safetensors.index.json"),
         (lambda folder: (folder / "model.safetensors").unlink(), "holds no safetensors file"),
-        (lambda folder: (folder / "config.json").unlink(), "name an adapter or a model"),
+        (lambda folder: (folder / "config.json").unlink(), "config.json is missing"),
         (shutil.rmtree, "name an adapter or a model"),
         (lambda folder: _rewrite(folder, lambda t: t.pop("model.norm.weight")), "model.norm.weight, which .*b lacks"),
         (_norm(torch.ones(65)), "model.norm.weight is 64 in .*a and 65 in .*b"),

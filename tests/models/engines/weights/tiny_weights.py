@@ -40,12 +40,12 @@ def packed(folder: Path) -> Path:
     return folder
 
 
-def write_adapter(folder: Path) -> Path:
-    """Write a LoRA adapter of rank 2 for one layer; return its folder."""
+def write_adapter(folder: Path, value: int = 1) -> Path:
+    """Write a LoRA adapter of rank 2 for one layer, all of whose numbers are `value`; return its folder."""
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "adapter_config.json", {"peft_type": "LORA", "r": 2, "lora_alpha": 4})
     shapes = {f"{MODULE}.lora_A.weight": (2, 4), f"{MODULE}.lora_B.weight": (4, 2)}
-    tensors = {name: np.ones(shape, np.float32) for name, shape in shapes.items()}
+    tensors = {name: np.full(shape, value, np.float32) for name, shape in shapes.items()}
     save_file(tensors, folder / "adapter_model.safetensors")
     return folder
 
