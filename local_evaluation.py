@@ -91,7 +91,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
 def _run_user_model(
     questions: Sequence["QuestionRow"], options: argparse.Namespace
 ) -> tuple[Sequence[str], "RunRecord"]:
-    """Answer all questions and save answers and trace at once: they survive later failures."""
+    """Answer all questions, and save answers and trace at once, so that later failures do not lose them."""
     from evaluation.loop import HasClock, predict
     from evaluation.question_record import write_trace
     from evaluation.run_options import chosen_model
@@ -163,7 +163,7 @@ def _evaluate(
 
 
 def _report(folder: Path) -> None:
-    """Write report.html; a failure is printed and leaves the scored and saved run as it is."""
+    """Write report.html; if this fails, print the error and keep the saved run unchanged."""
     path = folder / "report.html"
     try:
         from evaluation.report.page import write_report

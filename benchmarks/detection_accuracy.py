@@ -75,7 +75,7 @@ def read_labelled(path: Path) -> list[Labelled]:
 def _labelled(path: Path, number: int, value: object) -> Labelled:
     where = f"{path}, line {number}"
     if not isinstance(value, dict):
-        raise UserError(f"{where}: no JSON object: write one prompt's fields as {{...}}")
+        raise UserError(f"{where}: not a JSON object: write one prompt's fields as {{...}}")
     prompt, name = value.get("prompt", value.get("input_field")), value.get("task_type")
     if not isinstance(prompt, str):
         raise UserError(f"{where}: field 'prompt' (or 'input_field') must be a string: give the text of the prompt")

@@ -18,7 +18,7 @@ from utilities.files import write_text
 
 Totals = Mapping[str, Mapping[str, float]]
 """The name of a count, such as "fallbacks", to its numbers by reason."""
-_SUMMED = ("_tokens", "_seconds", "_steps")
+_SUMMED = ("_tokens", "_seconds", "_steps", "_texts")
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ def ndcg(ranked: Sequence[int], weights: Sequence[float]) -> float:
     """Return the normalised discounted cumulative gain: gains 2^w - 1, discount log2(rank + 1).
 
     `ranked` are item numbers from 1, best first; `weights` belong to the items in list order. Item 0 earns
-    the last item's gain (it is Python's index -1), an item beyond the list nothing; no gain at all scores 0.
+    the last item's gain (it is Python's index -1), an item beyond the list nothing; if all gains are 0, the score is 0.
     """
     gains = [np.power(2.0, weight) - 1 for weight in weights]
     gained = [gains[item - 1] if item <= len(gains) else 0.0 for item in ranked[: len(gains)]]

@@ -1,6 +1,7 @@
 """The evaluator's parsers of answers: one rule for each task type, none of which raises.
 
-The rules are the official ones, including their oddities: an answer that only a more lenient parser would read is lost.
+The rules are the official ones, including their oddities. A more lenient parser would read some answers that these
+rules lose.
 """
 
 import ast

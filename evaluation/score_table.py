@@ -36,10 +36,12 @@ def print_warnings(run: RunRecord) -> None:
         )
     if run.clock == "track":
         late = reasons.get("out of time", 0)
-        shorter = sum((run.events or {}).get(f"questions answered by {effort}", 0) for effort in ("label", "short"))
+        events = run.events or {}
+        shorter = sum(events.get(f"questions answered by {effort}", 0) for effort in ("label", "short"))
+        ended = events.get("texts cut by the timeout", 0)
         print(
-            f"the track's clock cut {late + shorter} of {questions} answers: {late} have no answer of the model, "
-            f"{shorter} a cheaper one"
+            f"the track's clock cut {late + shorter + ended} of {questions} answers: {late} are fallbacks, "
+            f"{shorter} are cheaper answers, {ended} are texts that a timeout ended"
         )
 
 

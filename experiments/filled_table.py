@@ -1,4 +1,4 @@
-"""A table with its results: printed to the screen, as Markdown and as JSON."""
+"""Prints a table with its results, and converts it to Markdown and JSON."""
 
 import json
 import re
@@ -73,7 +73,7 @@ class Filled:
         )
 
     def remarks(self) -> list[str]:
-        """Return a line for each task without score, row without run, failed row, and different code."""
+        """Return the lines below a table: tasks without a score, rows without a run, failed rows, different code."""
         now = {each.code for each in self.planned}
         unscored = self.rows_by(lambda result: result.unscored.items())
         other_code = self.rows_by(lambda result: {result.code} - now)

@@ -1,4 +1,4 @@
-"""Scores of the rows that were run: columns with paired intervals against the first row, seconds, fallbacks."""
+"""Computes the results of finished rows: scores with paired intervals against the first row, seconds, fallbacks."""
 
 import json
 from collections.abc import Mapping, Sequence

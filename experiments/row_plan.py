@@ -68,7 +68,7 @@ class Planned:
 
     @property
     def finished(self) -> bool:
-        """Whether the run is there."""
+        """Whether the row has a finished run."""
         return not self.missing and (self.folder / SCORES).is_file()
 
 

@@ -49,7 +49,7 @@ def base_settings(environment: Mapping[str, str] = os.environ) -> Base:
 
 
 def inherited(engine: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the engine settings that a row inherits: none that belong to a model or to weights that it replaces."""
+    """Return the engine settings that a row inherits, without those of a model or weights that it replaces."""
     dropped: tuple[str, ...] = ()
     if "model" in row:
         other = row["model"] != engine.get("model", DEFAULT_MODEL)

@@ -111,7 +111,7 @@ def _evaluate(planned: Planned, work: Path, bar: tqdm, lock: int) -> int:
 
 
 def asked(log: Path) -> int:
-    """Return the number of questions asked so far, by the progress bar in a log; 0 if there is none yet."""
+    """Return the number of questions asked so far, read from the progress bar in a log; 0 without a bar."""
     with log.open("rb") as file:
         file.seek(max(log.stat().st_size - _TAIL_BYTES, 0))
         found = _ASKED.findall(file.read())

@@ -48,7 +48,7 @@ class Row:
 
 @checked
 class Table:
-    """A question that is answered by comparing rows with the first one.
+    """A table of experiments: a research question, and rows that are compared with the first row.
 
     `task_types` selects the questions that are asked; if it is empty, all are. `of` names the source of the published
     figures.

@@ -50,7 +50,7 @@ class Team:
         return prompt if (model, adapter) == ("", None) else replace(prompt, model=model, adapter=adapter)
 
     def answers(self, prompts: Sequence[Prompt], allowance: Allowance) -> list[Answer | Missing]:
-        """Return an answer for every prompt, or why there is none, before the allowance's limit.
+        """Return an answer for every prompt, or the reason for a missing answer, before the allowance's limit.
 
         Models are asked one after the other; each gets the share of its prompts in the remaining time.
         """

@@ -1,4 +1,4 @@
-"""Exemplars in front of a question: fixed ones, and an earlier question of the run with its answer."""
+"""Adds exemplars before a question: fixed ones, and an earlier question of the run with its answer."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from prompts.settings import PromptSettings
 from utilities.task_type import TaskType
 
 _QUESTION_SHARE = 0.75
-"""The share of the most tokens for question and examples: estimates are rough, a long prompt loses its middle."""
+"""The share of the token limit that question and examples may fill, because token counts are only estimates."""
 
 
 class Exemplars:

@@ -1,4 +1,4 @@
-"""One question on its way from text to answer."""
+"""The state of one question in a batch: text, task type, prompt, model's answer and decision."""
 
 from dataclasses import dataclass
 
@@ -35,7 +35,7 @@ class Item:
         question: the question as it was read.
         task_type: the detected task type.
         prompt: the prompt that was built of it.
-        answer: the engine's answer, or why there is none.
+        answer: the engine's answer, or the reason why it is missing.
         decision: the answer that is returned.
     """
 
@@ -47,7 +47,7 @@ class Item:
 
 
 def decide(prompt: Prompt, answer: Answer | Missing, combiner: Combiner) -> Decision:
-    """Combine the model's scores of labels with the evidence; any other answer is the engine's.
+    """Decide the answer: combine the model's label scores with the evidence, else take the engine's answer.
 
     A decoded answer has no scores and is taken as it is. The fallback replaces a missing answer and an answer outside
     the space.

@@ -1,4 +1,4 @@
-"""Chain of thought: reasoning for multiple-choice questions, written in a share of the time before they are asked."""
+"""Chain of thought: a model writes reasoning for multiple-choice questions before they are asked, in limited time."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -1,10 +1,10 @@
-"""The way from a batch of questions to a batch of answers: detect, retrieve, prompt, reason, ask, decide."""
+"""Answers a batch of questions in six steps: detect, retrieve, prompt, reason, ask, decide."""
 
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 from models.base_model import ShopBenchBaseModel
 from models.cooperation import Answerer, Team, check_engines, identities
@@ -14,7 +14,7 @@ from models.example_memory import Exemplars
 from models.item import Decision, Item, decide
 from models.reasoning import Reasoning
 from models.scheduling.asking import Missing
-from models.scheduling.clock import Allowance, Clock, ClockSettings, without_limits
+from models.scheduling.clock import Allowance, Clock, ClockSettings, PatientClock
 from models.settings import NO_REASONING, Settings, load_settings
 from models.trace import Trace
 from prompts.detection import detect_task_type
@@ -47,7 +47,7 @@ class ShopBenchModel(ShopBenchBaseModel):
         self.settings = settings or load_settings()
         check_variants(self.settings.prompts)
         check_engines(self.settings, engine)
-        self._clock = Clock(self.settings.clock, track_minutes(self.settings.clock))
+        self._clock: Clock = Clock(self.settings.clock, track_minutes(self.settings.clock))
         # The engine loads in its own process, and the vectors in this process at the same time.
         with ThreadPoolExecutor(1) as beside:
             knowledge = beside.submit(open_knowledge, self.settings.knowledge, engine_identity(self.settings.engine))
@@ -80,8 +80,7 @@ class ShopBenchModel(ShopBenchBaseModel):
 
     def lift_limits(self) -> None:
         """Answer from now on without the evaluator's time limits; an engine that hangs is still ended."""
-        self.settings = replace(self.settings, clock=without_limits(self.settings.clock))
-        self._clock = Clock(self.settings.clock, self.settings.clock.minutes)
+        self._clock = PatientClock()
 
     def get_batch_size(self) -> int:
         """Return the batch size of the settings, 1 to 16."""
@@ -218,7 +217,7 @@ def track_minutes(settings: ClockSettings) -> float:
 
 
 class FailureLog:
-    """Counts questions by the reason of their failure; their answers miss a part of the method."""
+    """Logs failures, and counts the affected questions by reason."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()

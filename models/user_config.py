@@ -1,4 +1,4 @@
-"""The one name that the evaluator imports."""
+"""Defines `UserModel`, the class that the evaluator imports."""
 
 from models.shopbench_model import ShopBenchModel as UserModel
 

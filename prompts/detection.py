@@ -16,7 +16,7 @@ def _asks_for_some(question: Question) -> bool:
 
 
 def _wants_a_text(question: Question) -> bool:
-    """Return whether something is to be written, apart from texts that must not be written."""
+    """Return whether the question asks for a written text; texts that it forbids do not count."""
     return bool(say.WRITE.search(say.SET_ASIDE.sub(" ", question.words)))
 
 

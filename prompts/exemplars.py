@@ -37,7 +37,7 @@ class Exemplar:
 
     @property
     def likeness(self) -> Likeness:
-        """The grouping key of the questions that it is an example for."""
+        """The grouping key of the questions that may show this exemplar."""
         return likeness(self.task_type, self.prompt)
 
     @property
@@ -47,7 +47,7 @@ class Exemplar:
 
     @property
     def bare(self) -> str:
-        """Question and answer for a prompt whose option texts are scored; empty where they are not."""
+        """Question and answer for a prompt whose option texts are scored; empty for other prompts."""
         text = _text_of(self.prompt, self.answer)
         return f"{self.prompt.bare.strip()}\n{self.prompt.cue} {text}" if self.prompt.bare and text else ""
 

@@ -13,7 +13,7 @@ _WIDE = re.compile("[\u3000-\u9fff\uac00-\ud7af\uff00-\uffef]")
 
 
 def external_blocks(query: str, related: Sequence[str], best: Sequence[str], tokens: int) -> str:
-    """Return a block of related products and the best candidates, of at most about `tokens` tokens; it may be empty.
+    """Return a block with related products and the best candidates, of about `tokens` tokens at most; may be empty.
 
     If not everything fits, candidates take precedence. A product is shown whole or not at all, in one line, so that no
     title can pass for an instruction.

@@ -27,7 +27,7 @@ VARIANTS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class SubType:
-    """A kind of text: the words of a question that ask for it, the writer's role, and the most words."""
+    """A kind of text: the words that ask for it in a question, the writer's role, and the word limit."""
 
     words: re.Pattern[str]
     role: str

@@ -1,4 +1,4 @@
-"""The same question with its candidates in other orders, against the position bias of a model."""
+"""Reorders the candidates of a question, to reduce the position bias of a model."""
 
 import random
 from collections.abc import Sequence

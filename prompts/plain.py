@@ -1,4 +1,4 @@
-"""The prompt for a question whose parts cannot be read: its text unchanged, with the usual answers of its task type."""
+"""The prompt for a question that cannot be parsed: its unchanged text, with the usual answers of its task type."""
 
 from collections.abc import Mapping
 

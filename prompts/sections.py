@@ -1,4 +1,4 @@
-"""Sections of a prompt: their marks, and the question without its list and its answer marker."""
+"""Removes section marks from text, and checks that a prompt's list can be read back."""
 
 from prompts.prompt import Prompt
 from prompts.reading import read_numbered_list

@@ -1,4 +1,4 @@
-"""Cuts free text to its answer space: at a stop text, at the most words, at a sentence end."""
+"""Cuts free text to its answer space: at a stop text, at the word limit, or at the end of a sentence."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Evidence beside the model: similarities by words and vectors, products of a catalogue, and the sum of all scores."""
+"""Evidence that needs no language model: word and vector similarities, catalogue products, and their combination."""
 
 import logging
 import math

@@ -1,4 +1,4 @@
-"""Words of product texts in every language of the challenge, with normalised quantities, and BM25 scores by them."""
+"""Splits product texts of all the challenge's languages into normalised words, and computes BM25 scores."""
 
 import re
 import unicodedata

@@ -24,7 +24,7 @@ class FuseSettings:
 
 @checked
 class KnowledgeSettings:
-    """Evidence beside the model. Folders and files are relative to the repository.
+    """Settings of the evidence. Folders and files are relative to the repository.
 
     Attributes:
         similarity: how texts are compared: `lexical` (BM25), `vectors`, or both joined by "+". vectors:

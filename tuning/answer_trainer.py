@@ -1,4 +1,4 @@
-"""The Hugging Face trainer with losses on answers alone, batches of similar length, held-out scores, and a monitor."""
+"""A Hugging Face trainer whose loss covers answer tokens only, with batches of similar length and held-out scores."""
 
 import json
 import math

@@ -24,7 +24,7 @@ RESUMABLE = ("llama",)
 
 _LOG = "gptqmodel.log"
 _WORKERS = "GPTQMODEL_CPU_WORKERS"
-_FEWEST_WORKERS = 2  # with fewer gptqmodel refuses to start
+_FEWEST_WORKERS = 2  # gptqmodel refuses to start with fewer
 _NO_MEMORY = ("out of memory", "can't allocate memory", "Cannot allocate memory", "bad_alloc", "can't start new thread")
 _WEIGHTS = ("*.safetensors", "model.safetensors.index.json")
 
@@ -106,7 +106,7 @@ def _thread_failures_reported(job: Job, screen: Any) -> Iterator[None]:
         if reported.acquire(blocking=False):
             with suppress(OSError):
                 traceback.print_exception(error)
-            other = f"gptqmodel gave up ({type(error).__name__}: {error}): see {job.work / _LOG}"
+            other = f"gptqmodel failed ({type(error).__name__}: {error}): see {job.work / _LOG}"
             print(f"\nerror: {_reason(job, error) or other}", file=screen, flush=True)
             os._exit(2)
 

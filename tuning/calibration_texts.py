@@ -1,6 +1,6 @@
-"""Calibration rows: texts whose activations show AWQ which weights matter, from a file or put together from lists.
+"""Calibration rows: texts that show AWQ which weights matter, read from a file or generated from word lists.
 
-The texts that are put together contain no evaluation question.
+The generated texts contain no evaluation question.
 """
 
 import random
@@ -11,7 +11,7 @@ from evaluation.questions import DEVELOPMENT
 from utilities.errors import UserError
 from utilities.json_files import json_lines
 
-_FEWEST_TOKENS = 10  # fewer than any of the own texts has, for any tokenizer
+_FEWEST_TOKENS = 10  # fewer than any of the package's own texts has, with any tokenizer
 _FIELDS = ("text", "input_field")
 _PRODUCTS = (
     ("enamel kettle", "1.5 l", "kitchen"),

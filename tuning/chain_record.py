@@ -19,7 +19,7 @@ _FINISHED, _BEGUN = "finished.jsonl", "begun.jsonl"
 
 @checked
 class Made:
-    """Everything that the result of a step depends on.
+    """The cache key of a step: everything that its result depends on.
 
     Attributes:
         step: the name of the step.

@@ -34,7 +34,7 @@ class Term:
 
 @dataclass(frozen=True)
 class Example:
-    """One row as tokens.
+    """A training row as tokens.
 
     Attributes:
         trees: the tokens of prompts and of the continuations behind them, usually one tree.

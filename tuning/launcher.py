@@ -22,6 +22,6 @@ def is_main() -> bool:
 
 
 def take_device() -> None:
-    """Join the other processes and take a separate GPU, before anything is loaded onto the first one."""
+    """Join the other processes and select this process's GPU; otherwise all would load onto the first GPU."""
     if launched():
         PartialState(cpu=not torch.cuda.is_available())

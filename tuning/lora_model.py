@@ -1,4 +1,4 @@
-"""The model of a fine-tuning run: dense or 4-bit weights with adapters."""
+"""Loads the model of a fine-tuning run, dense or in 4 bits, attaches adapters and saves them."""
 
 import json
 from pathlib import Path

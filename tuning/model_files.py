@@ -1,4 +1,4 @@
-"""Files of models and adapters: LoRA matrices are read and checked, other files copied, tensors written."""
+"""Reads, checks, copies and writes the files of models and adapters."""
 
 import shutil
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Turns a question with its right answer into the package's own prompt, and the worth of each possible answer."""
+"""Turns a question with its right answer into the package's own prompt, and the gain of each possible answer."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

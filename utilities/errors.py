@@ -9,7 +9,7 @@ _FULL = ("No space left on device", "Disk quota exceeded", "file write failed", 
 
 
 class UserError(Exception):
-    """Bad input: one sentence that names the file, line or field and the remedy."""
+    """An error in the user's input; its message is one sentence with the file, line or field and the remedy."""
 
 
 def with_causes(error: BaseException | None) -> Iterator[BaseException]:

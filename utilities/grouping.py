@@ -1,4 +1,4 @@
-"""Groups of equal keys, answered group by group with the results in the order of the items."""
+"""Groups items by key, processes each group at once, and returns the results in the items' order."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar

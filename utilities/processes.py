@@ -1,4 +1,4 @@
-"""A process and all its descendants: their memory, and their end."""
+"""Measures the memory of a process and all its descendants, and kills them."""
 
 import subprocess
 from contextlib import suppress

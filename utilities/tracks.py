@@ -24,7 +24,7 @@ TRACKS: tuple[Track, ...] = (
     Track(5, "amazon-kdd-cup-24-all-around", 140),
 )
 
-# In the second round. The numbers of the other tracks are unknown; their minutes were set for the same pace.
+# Track 3's questions in the second phase. The other tracks' numbers are unknown; the same pace is assumed.
 TRACK_3_QUESTIONS = 2373
 SECONDS_A_QUESTION = 30 * 60 / TRACK_3_QUESTIONS
 

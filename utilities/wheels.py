@@ -28,7 +28,7 @@ class Source:
 
     @property
     def bytes_needed(self) -> int:
-        """Room for the wheel, the GGUF file and six times as much: float32 weights from 5 bits each."""
+        """The bytes for the wheel, the GGUF file and its float32 conversion, which is about six times as large."""
         return 8 * self.gguf_bytes
 
 

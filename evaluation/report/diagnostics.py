@@ -125,7 +125,7 @@ def softmax(scores: Sequence[float]) -> list[float]:
 
 
 def calibrations(run: Run) -> list[Calibration]:
-    """Return the calibration of the model's scores and of the scores with evidence, as far as the run has them."""
+    """Return the calibration of the model's scores and of the scores with evidence, if the run has them."""
     named = {"model alone": "model_scores", "with evidence": "scores"}
     tried = ((name, list(_tops(run, field))) for name, field in named.items())
     return [calibration(name, tops) for name, tops in tried if tops]

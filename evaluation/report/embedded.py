@@ -107,7 +107,7 @@ def _of_run(run: Run, number: int, roles: Numbers) -> dict[str, Any]:
 
 
 def inserted(text: str, changed: str) -> list[Any]:
-    """Return the lengths of the common beginning and end in UTF-16 units, and what `changed` has between them."""
+    """Return the lengths of the common prefix and suffix in UTF-16 units, and the part of `changed` between them."""
     begin = _shared(text, changed)
     most = min(len(text), len(changed)) - begin
     end = _shared(text[::-1][:most], changed[::-1][:most])

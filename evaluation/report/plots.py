@@ -1,4 +1,4 @@
-"""The page's plots; the page has a table with the same figures beside each, for readers who cannot see it."""
+"""Draws the plots of the page. A table beside each plot has the same figures, for readers who cannot see it."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -61,7 +61,7 @@ class Tables:
 
 @dataclass(frozen=True)
 class _Task:
-    """A task with the scores of the runs that were scored on it, resampled with the same draws.
+    """A task, and its resampled scores in each run that has a score for it; all runs use the same draws.
 
     `first` is its first question; `changes` has better, worse, same and changed (as in `Difference`) of each later run.
     """

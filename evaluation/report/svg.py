@@ -33,7 +33,7 @@ _LONGEST_NAME = 100
 
 
 def width_of(text: str, size: float) -> float:
-    """Return the width of a text in points; wide letters, which DejaVu Sans lacks, are as wide as high."""
+    """Return the width of a text in points; wide letters, which DejaVu Sans lacks, count as square."""
     known = "".join(character for character in text if unicodedata.east_asian_width(character) not in "WF")
     width, _, _ = text_to_path.get_text_width_height_descent(known, FontProperties(size=size), ismath=False)
     return float(width) + size * (len(text) - len(known))

@@ -1,1 +1,1 @@
-"""Engines: a request goes in, a member of its answer space comes out."""
+"""Engines: they answer each prompt with a member of its answer space."""

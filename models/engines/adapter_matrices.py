@@ -59,7 +59,7 @@ def read_matrices(folder: Path) -> Changes:
     for name, tensor in tensors.items():
         found = MATRIX.fullmatch(name)
         if not found:
-            raise UserError(f"{path}: {name} is no matrix of a linear layer's LoRA: train without it")
+            raise UserError(f"{path}: {name} is not a matrix of a linear layer's LoRA: train without it")
         pairs.setdefault(found["module"], {})[found["side"]] = tensor
     if not pairs:
         raise UserError(f"{path} holds no matrix: copy the adapter again")

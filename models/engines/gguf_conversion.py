@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from utilities.errors import UserError
 
-# A shop's text has prices, accents, Japanese, and white space before digits.
+# The sample has the difficult parts of shop texts: prices, accents, Japanese, white space before digits.
 SAMPLES = (
     "Pack of 12, $4.99",
     "Größe 42 – ñandú",

@@ -1,4 +1,4 @@
-"""What an engine has done so far, in tokens and seconds: the ground on which the next batch is planned."""
+"""The interface of an engine: its answers, its errors, and its usage in tokens and seconds."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -18,6 +18,7 @@ class Usage:
         decode_steps: forward passes that wrote one token for every row of a batch.
         decode_tokens: tokens written.
         decode_seconds: seconds in which they were written.
+        cut_texts: texts that a timeout ended before they were complete.
     """
 
     prefill_tokens: int = 0
@@ -25,10 +26,11 @@ class Usage:
     decode_steps: int = 0
     decode_tokens: int = 0
     decode_seconds: float = 0.0
+    cut_texts: int = 0
 
     def clear(self) -> None:
         """Set all totals to 0."""
-        self.prefill_tokens = self.decode_steps = self.decode_tokens = 0
+        self.prefill_tokens = self.decode_steps = self.decode_tokens = self.cut_texts = 0
         self.prefill_seconds = self.decode_seconds = 0.0
 
     def prefilled(self, tokens: int, seconds: float) -> None:
@@ -51,7 +53,7 @@ class EngineError(RuntimeError):
 
 
 class LostEngineError(EngineError):
-    """The engine hung or died with these prompts; it is started anew."""
+    """The engine hung or died with these prompts; it is started again."""
 
 
 class StartingEngineError(EngineError):
@@ -59,7 +61,7 @@ class StartingEngineError(EngineError):
 
 
 class GoneEngineError(EngineError):
-    """The engine does not come back."""
+    """The engine is lost and is not started again."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class Answer:
 
 
 class Engine(Protocol):
-    """Anything that answers prompts."""
+    """The protocol of an engine, which answers prompts."""
 
     def answer(
         self, prompts: Sequence[Prompt], ways: Sequence[str] | None = None, seconds: float = NO_LIMIT

@@ -1,4 +1,4 @@
-"""How both engines read a model's folder with transformers: arguments, class of the architecture, installation."""
+"""Reads a model's folder with transformers, for both engines: arguments, model class, installation command."""
 
 from typing import Any
 

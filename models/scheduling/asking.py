@@ -24,7 +24,7 @@ _PATIENCE_SHARE, _LAST_PATIENCE_SHARE = 0.6, 0.95
 """The share of the remaining time to wait for an answer: while other prompts wait, and for the last request."""
 _TIMES_AS_LONG, _LEAST_PATIENCE, _LEAST_PATIENCE_SHARE = 20.0, 2.0, 0.1
 """The patience with an engine that met predictions: a multiple of the prediction, seconds, and a share of the remaining
-time, whichever is longest. A busy machine is no hung engine, and a restart takes long."""
+time, whichever is longest. A slow machine must not be mistaken for a hung engine, because a restart takes long."""
 _TOO_LATE = 0.3
 _PROBED_SHARE = 0.75
 """While more than this share of a batch's seconds remains, the cheapest prompt is asked even if it seems too slow."""
@@ -117,7 +117,7 @@ class Asking:
         except LostEngineError as error:
             self._tried = False
             self._narrow(batch, indices, str(error).partition(":")[0])
-        except Exception as error:  # noqa: BLE001 - whatever an engine raises, other prompts must still be asked
+        except Exception as error:  # noqa: BLE001 - after any error, the other prompts must still be asked
             self._fail(batch, indices, planned, error)
         else:
             batch.take(indices)
@@ -140,6 +140,8 @@ class Asking:
         group = next(group for group in batch.groups if any(index in planned for index in group))
         candidates = [index for index in group if index in planned]
         at_once = (_TRIED_SHARE if self._tried else _UNTRIED_SHARE) * left
+        if batch.allowance.whole:
+            at_once = math.inf
         chunk = candidates[:1]
         most = (self._most or None) if self.speed.measured else 1
         for index in candidates[1:most]:
@@ -160,13 +162,14 @@ class Asking:
     def _asked(self, chunk: Sequence[Effort], patience: float) -> list[Answer | Missing]:
         prompts = [prompt for effort in chunk for prompt in effort.prompts]
         ways = [effort.way for effort in chunk for _ in effort.prompts]
-        began = self._now()
+        began, cut = self._now(), self._engine.usage().cut_texts
         answers = list(self._engine.answer(prompts, ways, patience))
         if len(answers) != len(prompts):
             raise EngineError(f"{len(answers)} answers to {len(prompts)} prompts")
         work = together([effort.work for effort in chunk])
         self.speed.learn(work, self._engine.usage(), self._now() - began)
         self._tried = True
+        self.events += Counter({"texts cut by the timeout": max(self._engine.usage().cut_texts - cut, 0)})
         results, at = [], 0
         for effort in chunk:
             results.append(_result(effort, answers[at : at + len(effort.prompts)]))

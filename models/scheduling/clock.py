@@ -1,8 +1,8 @@
-"""The evaluator's two time limits: seconds for each sample, counted by batch, and minutes for a track."""
+"""Allots time within the evaluator's two limits: seconds for each sample, by batch, and minutes for a track."""
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -16,6 +16,7 @@ _KEPT_SHARE = 0.03
 """Shares of the track's time: the pace, the initial bank, and the part kept for the evaluator's own work. The remaining
 5 % of the rest are never planned with."""
 _SHARE_OF_THE_REST = 0.05
+_PATIENT_SECONDS, _ENDLESS_MINUTES = 300.0, 1e6
 
 
 @checked
@@ -40,19 +41,6 @@ class ClockSettings:
     orders: Annotated[int, Field(ge=2, le=24)] = 4
 
 
-_PATIENT_SECONDS = 60.0
-_PATIENT_MINUTES = 1e6
-
-
-def without_limits(settings: ClockSettings) -> ClockSettings:
-    """Return the settings without the evaluator's limits: only an engine that hangs is ended.
-
-    A slow or busy machine then answers as a fast one does. 60 s a sample are six times the evaluator's limit, and the
-    minutes are two years.
-    """
-    return replace(settings, seconds_per_sample=_PATIENT_SECONDS, minutes=_PATIENT_MINUTES)
-
-
 @dataclass(frozen=True)
 class Allowance:
     """The time allowed for one batch.
@@ -61,11 +49,14 @@ class Allowance:
         began: the monotonic time of the batch's start.
         seconds: the fair seconds, with which the track's time suffices for all questions.
         limit: the seconds after which the evaluator might kill the submission.
+        whole: whether the batch is one request however slow the engine is. The answers then do not depend on its speed,
+            because a text or a score may change in the last digits with the prompts that share its batch.
     """
 
     began: float
     seconds: float
     limit: float
+    whole: bool = False
 
 
 class Clock:
@@ -119,3 +110,20 @@ class Clock:
         if self._asked <= self._expected:
             return self._pace * questions + self._bank
         return (self._total - self.elapsed) * _SHARE_OF_THE_REST
+
+
+class PatientClock(Clock):
+    """A clock without the evaluator's limits: only an engine that hangs is ended.
+
+    A batch may take 300 s for each question, thirty times the evaluator's limit, and the track has no end.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        """Start the clock."""
+        super().__init__(ClockSettings(), _ENDLESS_MINUTES, now)
+
+    def open(self, questions: int) -> Allowance:
+        """Return the allowance of a batch of `questions` that starts now."""
+        self.batches += 1
+        seconds = _PATIENT_SECONDS * questions
+        return Allowance(self._now(), seconds, seconds, whole=True)

@@ -107,7 +107,7 @@ def together(works: Sequence[Work]) -> Work:
 
 
 _KEPT = 0.5
-"""The weight of all older measurements at each new one; small, so that a sudden slowdown counts at once."""
+"""The factor by which each new measurement decays older ones; small, so that a slowdown counts at once."""
 _ASSUMED_TOKENS_PER_CHARACTER = 0.3
 _ASSUMED_SECONDS_PER_TOKEN = 1e-3
 _ASSUMED_SECONDS_PER_STEP = 5e-2
@@ -146,7 +146,7 @@ class Speed:
 
     @property
     def measured(self) -> bool:
-        """Whether the engine has said how fast it reads, or has been seen at work."""
+        """Whether the engine's speed is known: it reported a prefill, or it has answered a batch."""
         return self._prefill.below > 0 or self._seen_at_work
 
     @property

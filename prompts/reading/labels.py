@@ -1,4 +1,4 @@
-"""Reads labelled parts of a question ("Review: ..."), and the remaining words, the question's own."""
+"""Reads labelled parts of a question ("Review: ..."), and the question's own words, which are all the others."""
 
 import re
 from collections.abc import Iterator

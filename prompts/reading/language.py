@@ -1,4 +1,4 @@
-"""Reads the language that a text is to be translated into."""
+"""Reads the target language of a translation question."""
 
 import re
 

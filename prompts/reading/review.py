@@ -1,4 +1,4 @@
-"""Reads a review, the aspect in question, and whether a phrase of the review is to be copied."""
+"""Reads a review, the aspect that the question names, and whether the answer is a phrase of the review."""
 
 import re
 

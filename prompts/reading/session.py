@@ -1,4 +1,4 @@
-"""Reads a category to explain, a product that was bought, or the actions of a session."""
+"""Reads the category that a question asks about, the product that was bought, or the actions of a session."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""A finished catalogue: products by BM25, and the products related to a query."""
+"""Opens a finished catalogue, and searches its products by BM25 or by related known queries."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -13,14 +13,14 @@ from retrieval.products.search_engine import EngineError, Reader, engine_errors
 from utilities.errors import UserError
 
 NEAREST = 0.6
-"""The smallest share of common words, of all words of two queries, at which one is used in place of the other.
+"""The smallest Jaccard index of two queries' words at which one query is used in place of the other.
 
 One word of a query of three may be added or dropped ("cordless drill" and "cordless drill set", 2 of 3), and one of
 four may be exchanged (3 of 5). In a shorter query an exchanged word is mostly the product itself ("garden hose",
 "garden gate": 1 of 3).
 """
 LONGEST_QUERY = 1000
-"""Characters of a query that are read: a whole text in its place would have each of its words looked up."""
+"""The most characters of a query that are read, because a search looks up each word."""
 
 _NEIGHBOURS = 20
 _MOST_PRODUCTS = 1000

@@ -1,4 +1,4 @@
-"""The columns of a file: found by the names that people use, or named on the command line."""
+"""Finds the columns of a file by common names, or by names from the command line."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -127,7 +127,7 @@ def read_columns(known: Mapping[str, tuple[str, ...]], text: str, option: str) -
 def _pair(part: str, known: Mapping[str, tuple[str, ...]], option: str) -> tuple[str, str]:
     field, equals, column = (each.strip() for each in part.partition("="))
     if not (field and equals and column):
-        raise UserError(f"{option}: {part.strip()!r} is no pair of a field and a column: write for example title=name")
+        raise UserError(f"{option}: {part.strip()!r} is not a pair of a field and a column: write e.g. title=name")
     if field not in known:
         raise UserError(f"{option}: there is no field {field!r}: use {', '.join(known)}")
     return field, column

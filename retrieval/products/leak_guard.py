@@ -28,7 +28,7 @@ SHORTEST_IN_A_ROW = 3
 """Titles of fewer words ("garden hose") occur in many questions by chance: they count only as a whole list item."""
 
 _CUT = ("…", "...")
-# The product of two numbers may come out a little above the whole number that it is.
+# Floating-point rounding may put a product slightly above the exact whole number.
 _ROUNDING = 1e-9
 _VOICING = "\u3099\u309a"
 _DASHES = re.compile("[\u2010-\u2015\u2212]")

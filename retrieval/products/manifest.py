@@ -18,7 +18,7 @@ from utilities.fingerprint import sha256
 from utilities.typed_yaml import build, checked
 
 FORMAT = 1
-"""Raised whenever folders of an earlier format cannot be read any more."""
+"""The version of the folder's format; it increases when earlier folders become unreadable."""
 
 MANIFEST = "catalog.json"
 PRODUCTS = "products"
@@ -72,7 +72,7 @@ class Source:
 
 @checked
 class Counts:
-    """What a catalogue holds, and how many rows had the words of an earlier one."""
+    """The number of a catalogue's products and queries, and of rows with the same words as an earlier row."""
 
     products: int
     duplicates: int
@@ -206,9 +206,9 @@ def _content(folder: Path, path: Path) -> dict[str, object]:
         if not folder.is_dir():
             stopped = folder.with_name(f"{folder.name}.partial").exists()
             problem = "a build of it has not ended, or was stopped; " if stopped else ""
-            raise UserError(f"{folder} is no folder with a catalogue: {problem}{REBUILD}")
+            raise UserError(f"{folder} is not a folder with a catalogue: {problem}{REBUILD}")
         if not path.is_file():
-            raise UserError(f"{folder} has no {MANIFEST}, so it is no finished catalogue: {REBUILD}")
+            raise UserError(f"{folder} has no {MANIFEST}, so it is not a finished catalogue: {REBUILD}")
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(

@@ -1,4 +1,4 @@
-"""The two passes of a build: over the files of products, then over the files of judgements."""
+"""Reads the input of a build in two passes: the files of products, then the files of judgements."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -136,7 +136,7 @@ class JudgementPass(Pass):
         return ""
 
     def _unwanted(self, row: Row, place: str) -> str:
-        """Return the reason by which the settings drop a row, nothing if they do not."""
+        """Return the reason why the settings exclude a row; empty if they include it."""
         locale = self._columns.text(row, "locale", place)
         if self._settings.locales and locale and locale not in self._settings.locales:
             return "another locale"

@@ -1,4 +1,4 @@
-"""Rows of Parquet, CSV and JSON Lines files, read one after another, so that memory does not grow with the file."""
+"""Reads rows of Parquet, CSV and JSON Lines files one by one, so that memory does not grow with the file."""
 
 import csv
 import gzip
@@ -53,7 +53,7 @@ def read_rows(path: Path, columns: Columns, needed: _Needed) -> Iterator[PlacedR
                     columns.check(path, list(found.row), needed)
                 yield found
         else:
-            raise UserError(f"{path} has a name of no known format: give it the ending of {FORMATS}")
+            raise UserError(f"{path} has no known format: its name must end in {FORMATS}")
 
 
 def json_objects(path: Path) -> Iterator[PlacedRow]:
@@ -113,7 +113,7 @@ def _check_parquet(path: Path, head: bytes) -> None:
     if head.startswith(_GZIP):
         raise UserError(f"{path} is a Parquet file inside gzip: unpack it with gunzip first")
     if head != _PARQUET:
-        raise UserError(f"{path} is no Parquet file: it does not begin with PAR1")
+        raise UserError(f"{path} is not a Parquet file: it does not begin with PAR1")
 
 
 def _json_object(place: str, line: str) -> Row:
@@ -123,7 +123,7 @@ def _json_object(place: str, line: str) -> Row:
         problem = error.msg if isinstance(error, json.JSONDecodeError) else type(error).__name__
         raise UserError(f"{place}: not JSON ({problem}): write one whole object on each line") from None
     if not isinstance(value, dict):
-        raise UserError(f"{place}: no JSON object: write the fields of one row as {{...}}")
+        raise UserError(f"{place}: not a JSON object: write the fields of one row as {{...}}")
     return value
 
 
@@ -153,7 +153,7 @@ def _csv_rows(path: Path, lines: Iterator[str], delimiter: str) -> Iterator[tupl
                 yield place, row
             place = f"{path}, line {table.line_num + 1}"
     except csv.Error as error:
-        raise UserError(f"{place}: no CSV ({error}): correct the line") from None
+        raise UserError(f"{place}: not CSV ({error}): correct the line") from None
 
 
 @contextmanager

@@ -106,7 +106,7 @@ def _links(folder: Path, names: Iterable[str]) -> Iterator[Path]:
 
 
 def _remove(links: Path) -> None:
-    """Remove the folder, again if a thread of the engine has just put its lock file there."""
+    """Remove the folder; retry if a thread of the engine has just written its lock file there."""
     for _ in range(_REMOVALS):
         shutil.rmtree(links, ignore_errors=True)
         if not links.exists():

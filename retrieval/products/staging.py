@@ -1,4 +1,4 @@
-"""The database on the disk in which a build remembers millions of rows, instead of in memory."""
+"""A temporary database on disk that keeps the rows of a build, because millions do not fit into memory."""
 
 import hashlib
 import sqlite3

@@ -1,4 +1,4 @@
-"""The folder in which a catalogue is built, and its move into place: whole, or not at all."""
+"""Builds a catalogue in a temporary folder and moves it atomically to its destination."""
 
 import errno
 import fcntl
@@ -51,18 +51,18 @@ def _resolved(destination: Path) -> Path:
     try:
         resolved = destination.expanduser().resolve()
     except (OSError, ValueError, RuntimeError) as error:
-        raise UserError(f"--output {destination} is no path ({error}): {_ELSEWHERE}") from None
+        raise UserError(f"--output {destination} is not a valid path ({error}): {_ELSEWHERE}") from None
     if not resolved.name:
-        raise UserError(f"--output {destination} is no place for a catalogue: name a folder to make")
+        raise UserError(f"--output {destination} cannot hold a catalogue: name a new folder")
     return resolved
 
 
 def _check_names(partial: Path, old: Path) -> None:
-    """Refuse to touch files and folders that have the names of a build's but do not come from a build."""
+    """Refuse to overwrite files and folders that have a build's temporary names but do not come from a build."""
     if _exists(partial) and (not _is_folder(partial) or (any(partial.iterdir()) and not _exists(partial / _LOCK))):
         raise UserError(f"{partial} was not made by a build, which needs that name: move it away, or {_ELSEWHERE}")
     if _exists(old) and not (_is_folder(old) and (old / MANIFEST).is_file()):
-        raise UserError(f"{old} is no catalogue, and a build needs that name: move it away, or {_ELSEWHERE}")
+        raise UserError(f"{old} is not a catalogue, and a build needs that name: move it away, or {_ELSEWHERE}")
 
 
 def _check_replaceable(destination: Path, *, force: bool) -> None:
@@ -88,7 +88,7 @@ def _is_empty(path: Path) -> bool:
 
 @contextmanager
 def _disk_errors(destination: Path) -> Iterator[None]:
-    """Say in one sentence that the disk is full, or cannot be written."""
+    """Turn errors of the disk into a `UserError`: it is full, or cannot be written."""
     try:
         yield
     except (OSError, EngineError, sqlite3.Error) as error:
@@ -123,7 +123,7 @@ def _locked(partial: Path) -> Iterator[None]:
 
 
 def _restore(destination: Path, old: Path) -> None:
-    """Undo the half of a replacement that failed, or that a killed build left behind."""
+    """Undo a half-finished replacement, after an error or after a killed build."""
     if old.exists() and not destination.exists():
         old.rename(destination)
 
@@ -161,7 +161,7 @@ def _move_into_place(partial: Path, destination: Path, old: Path) -> None:
 
 
 def _synchronise(folder: Path) -> None:
-    """Write every file and folder below `folder` to the disk, and let others than the builder read them."""
+    """Write every file and folder below `folder` to the disk, and let all users read them."""
     for path in sorted(folder.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
         _synchronise_path(path)

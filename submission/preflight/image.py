@@ -1,4 +1,4 @@
-"""The files that the evaluator builds the image from: Dockerfile, .dockerignore, apt.txt and the requirements."""
+"""Checks of the files that build the evaluator's image: Dockerfile, .dockerignore, apt.txt and the requirements."""
 
 import json
 import posixpath

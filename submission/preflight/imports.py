@@ -1,4 +1,4 @@
-"""The imports of a submission's code: each must be in the standard library, the repository, or the pinned packages."""
+"""Checks that each import of the code is in the standard library, the repository, or the pinned packages."""
 
 import ast
 import re

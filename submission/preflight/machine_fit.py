@@ -1,4 +1,4 @@
-"""Whether the model fits the machine that the gpu flag of aicrowd.json asks for."""
+"""Checks that the model fits the machine that the gpu flag of aicrowd.json requests."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""aicrowd.json, the settings, the tag, and whether everything that is checked is committed."""
+"""Checks of aicrowd.json, the settings and the tag, and that all checked files are committed."""
 
 import os
 from collections.abc import Iterable

@@ -25,7 +25,7 @@ from utilities.tracks import SECONDS_A_QUESTION, TRACKS
 
 QUESTIONS = "data/development.json"
 CORES = {False: 4, True: 40}
-# The evaluator's limits do not count loading; a load that takes longer than this is taken for a hang.
+# The evaluator's limits do not count loading; a load that takes longer than this counts as hung.
 LOAD_SECONDS = 900.0
 _POLL_SECONDS = 0.1
 _TAIL = 400

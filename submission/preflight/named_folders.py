@@ -1,4 +1,4 @@
-"""The folders that the settings name beside the weights: LoRA adapters and the catalogue of products."""
+"""Checks of the other folders that the settings name: LoRA adapters and the catalogue of products."""
 
 import os
 from pathlib import Path

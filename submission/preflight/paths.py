@@ -1,4 +1,4 @@
-"""Paths that lead out of the repository: in settings, links and modules."""
+"""Checks that no setting, link or module names a path outside the repository."""
 
 import re
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""The repository that preflight checks, with the facts that several checks need, and the outcomes of a failed check."""
+"""The repository that preflight checks, its properties that several checks use, and the errors of a failed check."""
 
 import json
 import os

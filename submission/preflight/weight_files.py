@@ -1,4 +1,4 @@
-"""The files of the weights: complete, in the safe format, in Git LFS, and within the size limits."""
+"""Checks that the weights are complete, in the safe format, in Git LFS, and within the size limits."""
 
 from pathlib import Path, PurePosixPath
 

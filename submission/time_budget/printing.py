@@ -1,4 +1,4 @@
-"""The time budget as tables for people and as JSON."""
+"""Prints the time budget as tables, and converts it to JSON."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -17,7 +17,7 @@ _SHARE_COLUMNS = ("task type", *_COLUMNS, "floor minutes")
 
 @dataclass(frozen=True)
 class Prediction:
-    """The prediction for one machine, with its grounds."""
+    """The prediction for one machine, with its assumptions."""
 
     machine: Machine
     counting: Counting

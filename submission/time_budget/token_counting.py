@@ -140,7 +140,7 @@ class CountingModel:
 
 
 class CountingVllm(CountingModel):
-    """The same for the vLLM engine: a request per row, no padding, and a prefix cache in blocks."""
+    """Like `CountingModel`, for the vLLM engine: a request per row, no padding, and a prefix cache in blocks."""
 
     def score_rows(self, rows: Sequence[ScoringRow], budget: int) -> LogProbabilities:  # noqa: ARG002
         """Record one pass over the requests that score the rows; rows with the same prompt form one tree."""

@@ -1,4 +1,4 @@
-"""From the work of sample questions to the predicted cost of whole tracks."""
+"""Predicts the cost of whole tracks from the work of sample questions."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence

@@ -105,7 +105,7 @@ def _widest(adapters: Iterable[Changes]) -> torch.dtype:
 
 
 def _sole(models: Sequence[Path | None], shares: Mapping[str, Shares]) -> Path | None:
-    """Return the adapter that every module takes whole, if there is one."""
+    """Return the adapter that has share 1 in every module, if there is one."""
     found = {only(each) for each in shares.values()}
     index = found.pop() if len(found) == 1 else None
     return None if index is None else models[index]

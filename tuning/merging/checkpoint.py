@@ -79,7 +79,7 @@ def check_dtypes(checkpoints: Sequence[Checkpoint]) -> None:
             if other.dtypes[name] != dtype:
                 raise UserError(
                     f"{name} is {dtype} in {first.folder} and {other.dtypes[name]} in {other.folder}: load one of them "
-                    "in the other's dtype by transformers and save it again, for all parents must have one dtype"
+                    "in the other's dtype by transformers and save it again, because all parents must have one dtype"
                 )
 
 

@@ -1,4 +1,4 @@
-"""The contract of a way to mix models: each parent's share of a weight, and the mixing of weights by these shares."""
+"""The interface of a merge method: each parent's share of a weight, and the mixing of weights by these shares."""
 
 import re
 from abc import ABC, abstractmethod
@@ -24,7 +24,7 @@ class Place:
 
 
 class Method(ABC):
-    """A way to mix; its fields are the keys of a recipe."""
+    """A merge method; its fields are the keys of a recipe."""
 
     needs_base = False
     """Whether the first of the mixed models must be the base."""
@@ -60,7 +60,7 @@ def _place(name: str, depth: float) -> Place:
 
 
 def only(shares: Shares) -> int | None:
-    """Return the index of the parent that is taken whole, None if several are mixed."""
+    """Return the index of the parent with share 1; None if several parents are mixed."""
     return shares.index(1.0) if sum(map(abs, shares)) == 1.0 and 1.0 in shares else None
 
 

@@ -1,4 +1,4 @@
-"""The ways to mix models: averages of their weights, and spherical interpolation between two of them."""
+"""The merge methods: weighted averages of models, and spherical interpolation between two models."""
 
 import math
 from collections.abc import Sequence

@@ -18,7 +18,7 @@ METHODS: Mapping[str, type[Method]] = {
 
 
 class Recipe(NamedTuple):
-    """How to mix; a mixed adapter is cut back to `rank`, 0 keeps the sum of its parents' ranks."""
+    """A merge method and the rank of a merged adapter; rank 0 keeps the sum of the parents' ranks."""
 
     name: str
     method: Method

@@ -27,7 +27,7 @@ class Shares:
 
 
 class Selected(NamedTuple):
-    """Training rows, whose prefixes are the training sets, held-out rows, and rows that are too near to those."""
+    """Training rows (their prefixes are the training sets), held-out rows, and rows too similar to held-out rows."""
 
     training: list[Usable]
     held_out: list[Usable]

@@ -1,4 +1,4 @@
-"""The result of a selection: its files, its record, and its tables on the screen."""
+"""Writes the files and the record of a selection, and prints its tables."""
 
 import json
 from collections import Counter

@@ -25,12 +25,12 @@ class WritingRow:
 
 
 class Coder(Protocol):
-    """Text to tokens.
+    """The protocol of a tokenizer: converts text to tokens.
 
     Attributes:
         tokenizer: a tokenizer of transformers, with the chat template that the prompts are rendered with.
         ends: the tokens that end an answer, the tokenizer's own first.
-        pad: a token that stands where there is none.
+        pad: the padding token.
     """
 
     tokenizer: Any
@@ -60,7 +60,7 @@ class LanguageModel(Coder, Protocol):
     def score_rows(self, rows: Sequence[ScoringRow], budget: int) -> LogProbabilities:
         """Return the log-probability of every token of every continuation behind its prompt.
 
-        `budget` is the most tokens of a padded batch, where there are such batches.
+        `budget` is the maximum number of tokens in a padded batch; an engine without padding ignores it.
 
         Raises:
             EngineError: the deadline has passed.

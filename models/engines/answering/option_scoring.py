@@ -13,14 +13,14 @@ from models.engines.answering.language_model import Coder, LanguageModel, LogPro
 from models.engines.answering.tokens import ScoringSettings, question_tokens, statement_tokens
 from prompts.prompt import Choice, Prompt, Selection
 
-_MOST_OPTION_TOKENS = 128  # the first tokens of an option show its score; a whole description only costs time
+_MOST_OPTION_TOKENS = 128  # the first tokens of an option are enough for its score; a whole description only costs time
 _FEWEST_OPTION_TOKENS = 4
 
 
 def score_labels(model: LanguageModel, prompts: Sequence[Prompt], settings: ScoringSettings) -> list[tuple[float, ...]]:
     """Return the log-probability of each prompt's labels behind its whole question.
 
-    A label that begins another one ("1" and "12") also has to end: its score includes the probability that none of the
+    For a label that is a prefix of another one ("1" and "12"), the score includes the probability that none of the
     longer labels follows.
     """
     tokens = [label_tokens(model, prompt) for prompt in prompts]

@@ -1,4 +1,4 @@
-"""The solver of each way to answer, and the part of an engine that hands prompts to them."""
+"""The solver for each way to answer, and the base class of engines, which passes prompts to the solvers."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -58,7 +58,7 @@ SOLVERS: Mapping[str, Solver] = {
 
 
 class SolvingEngine:
-    """The part that engines share: it solves prompts with a language model, grouped by adapter and way."""
+    """The base class of engines: it answers prompts with a language model, grouped by adapter and way to answer."""
 
     def __init__(self, model: AdaptedModel, settings: EngineSettings) -> None:
         """Take over a loaded model; the settings' chat template replaces the one of its tokenizer."""

@@ -18,10 +18,10 @@ _TOKENS_PER_WORD = 2
 _LEAST_TOKENS = 8
 _SEPARATORS = str.maketrans(dict.fromkeys(";、，\n", ","))
 _EDGES = " \t'\"`*.[]()“”‘’«»「」-"
-_MOST_STARTS = 16  # of a review's hundred words, those that could begin the phrase by their first token
+_MOST_STARTS = 16  # first tokens: of a long text, only the phrases with the best ones are scored as a whole
 _MOST_PHRASES = 2000  # five hundred words; the tail of a longer text is not read
 _MOST_COMPARED = 400
-_CLOSE = 0.25  # nats: another phrase is given only beside an equal, for most questions have one answer
+_CLOSE = 0.25  # nats: a further phrase must score nearly as high as the best, because most questions have one answer
 _END = "\n"
 
 Continuations = list[list[int]]
@@ -95,7 +95,7 @@ def _difference(prompt: Prompt, cues: tuple[int, int], scored: Sequence[Sequence
 
 
 def _chosen(prompt: Prompt, candidates: Sequence[str], scores: Sequence[float]) -> Answer:
-    """Take the best phrase, and others apart from it that are nearly as good."""
+    """Take the best phrase, and others that do not overlap with it and score nearly as high."""
     order = best_first(scores)
     close = [candidates[index] for index in order if scores[index] > scores[order[0]] - _CLOSE]
     return Answer(", ".join(without_overlap(_space(prompt).source, close, _space(prompt).max_spans)))

@@ -25,7 +25,7 @@ class ScoringSettings:
 
 
 def render(model: Coder, messages: Sequence[Message], cue: str = "") -> str:
-    """Return the text after which the assistant speaks, ending in `cue`.
+    """Return the rendered chat up to the assistant's turn, followed by `cue`.
 
     A template that refuses or drops the system message gets its text at the head of the first user turn. A model
     without template gets plain text behind its token of a text's beginning, if its tokenizer has one.
@@ -125,7 +125,7 @@ class TextCoder:
     Attributes:
         tokenizer: transformers' tokenizer of the folder.
         ends: the tokens that end an answer, the tokenizer's own first.
-        pad: a token that stands where there is none.
+        pad: the padding token.
     """
 
     def __init__(self, folder: Path, generation_config: Any) -> None:

@@ -1,6 +1,6 @@
 """Greedy writing: free text, trimmed to its answer space, and labels from allowed tokens only.
 
-Writing labels is what scoring them is compared with.
+Decoded labels are the baseline for scored labels.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ _LEAST_TOKENS = 16
 
 
 def write_texts(model: LanguageModel, prompts: Sequence[Prompt], settings: ScoringSettings) -> list[Answer]:
-    """Write one text a prompt; it ends at a stop, at its word limit or where the model ends it."""
+    """Write one text for each prompt; it ends at a stop text, at its word limit or at the model's end token."""
     rows = [_text_row(model, prompt, settings.max_prompt_tokens) for prompt in prompts]
     texts = model.write_rows(rows, settings.token_budget)
     return [Answer(trim(text, _text(prompt))) for prompt, text in zip(prompts, texts, strict=True)]

@@ -37,9 +37,9 @@ _MOST_FAILURES_IN_A_ROW = 4
 _BROKEN, _OUT_OF_MEMORY = ("CUDA error", "AcceleratorError"), ("out of memory", "OutOfMemory", "MemoryError")
 """A process with the former error answers nothing any more; the latter error leaves it usable."""
 _LONGEST_PAUSE = 60.0
-"""In seconds, before a process that died while it started is started again: a GPU's memory may not be free yet."""
+"""Seconds to wait before restarting a process that died while starting: the GPU's memory may not be free yet."""
 _KEPT_FOR_THE_REPLY = 0.1  # share of the timeout: answers that the engine cuts short still have to come back
-_SECONDS_A_MESSAGE = 2  # within one message neither side has anything to wait for
+_SECONDS_A_MESSAGE = 2  # seconds to read or write one message; within a message neither side waits for the other
 _SECONDS_TO_END = 0.3  # the evaluator's clock runs while a process is waited for
 _LOG = logging.getLogger("shopalign")
 
@@ -83,10 +83,10 @@ class WorkerProcess:
             raise WorkerGoneError(str(error)) from error
 
     def hear(self, seconds: float) -> Json | None:
-        """Return the next message, nothing when none comes within `seconds`.
+        """Return the next message; None if no message arrives within `seconds`.
 
         Raises:
-            WorkerGoneError: none will come.
+            WorkerGoneError: the process has ended, or its message is invalid.
         """
         try:
             # A poll of many years is an error on some systems.
@@ -95,17 +95,17 @@ class WorkerProcess:
             raise WorkerGoneError(self._ending() or f"{type(error).__name__}: {error}") from error
 
     def kill(self) -> None:
-        """End the process and all that it started; one that is gone already is fine."""
+        """End the process and its children; do nothing if it has already ended."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._link.close()
         try:
             self._process.wait(_SECONDS_TO_END)
         except subprocess.TimeoutExpired:
-            _LOG.warning("process %d takes its time to end", self.pid)
+            _LOG.warning("process %d has not ended yet", self.pid)
 
     def _ending(self) -> str:
-        """Return how the process ended; it has closed its socket, so its end is near."""
+        """Return how the process ended; wait briefly, because it has already closed its socket."""
         try:
             code = self._process.wait(_SECONDS_TO_END)
         except subprocess.TimeoutExpired:
@@ -142,7 +142,7 @@ class SupervisedEngine:
         except LostEngineError as error:
             self.close()
             raise UserError(
-                f"the engine's process did not get ready ({error}): its own lines above give the cause; "
+                f"the engine's process is not ready ({error}): its output above has the cause; "
                 "a killed process most likely ran out of memory"
             ) from error
 
@@ -234,7 +234,7 @@ class SupervisedEngine:
         pause = max(self._pause_until - time.monotonic(), 0.0)
         time.sleep(min(pause, seconds))
         if pause > seconds:
-            raise StartingEngineError("not started again yet, for it died while starting")
+            raise StartingEngineError("not started again yet, because it died while starting")
         self._pause_until = 0.0
         self._worker = self._started()
         return pause

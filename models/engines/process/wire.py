@@ -1,4 +1,4 @@
-"""Prompts and answers as JSON, for the pipe between the package and the process that its engine runs in."""
+"""Sends prompts and answers as JSON between the package and the process of its engine."""
 
 import json
 from collections.abc import Mapping

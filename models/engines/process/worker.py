@@ -33,7 +33,7 @@ _ROUNDS = 2
 
 
 def main(argv: Sequence[str], make: Callable[[EngineSettings], Engine] = create_engine) -> int:
-    """Serve the engine that `make` makes on the socket that the command line names, until the other side is gone."""
+    """Run the engine that `make` returns, and serve it on the command line's socket until the other side closes it."""
     link = Connection(int(argv[0]))
     # Nothing that the engine starts may hold the socket open when this process has ended.
     os.set_inheritable(link.fileno(), False)
@@ -55,7 +55,7 @@ def _end_with(parent: int) -> None:
 
 
 def serve(link: Connection, make: Callable[[], Engine]) -> None:
-    """Start an engine, say so, and answer requests.
+    """Start an engine, report that it is ready, and answer requests.
 
     Raises:
         EOFError: the other side is gone.

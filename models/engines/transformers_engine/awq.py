@@ -1,4 +1,4 @@
-"""AutoAWQ's GEMM format: 4-bit weights, eight in an int32, read into dense ones.
+"""Reads AutoAWQ's GEMM format, which packs eight 4-bit weights into an int32, and unpacks it to dense weights.
 
 A linear layer of `rows` inputs and `columns` outputs with groups of `size` inputs is stored as
 

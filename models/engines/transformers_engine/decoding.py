@@ -108,7 +108,7 @@ def write(model: ForwardModel, rows: Sequence[WritingRow], budget: int) -> list[
 
 @torch.inference_mode()
 def decode(model: ForwardModel, rows: Sequence[Row], prefix: Prefix | None) -> None:
-    """Decode all `rows` behind the tokens of `prefix`, one token a step, until each is done or their time is over.
+    """Decode all `rows` behind the tokens of `prefix`, one token a step, until each is done or the deadline passes.
 
     Rows are padded on the left, so that every row's next token stands in the same column.
     """
@@ -140,7 +140,8 @@ def _choose(model: ForwardModel, rows: Sequence[Row], states: torch.Tensor) -> l
 def _is_late(model: ForwardModel, rows: Sequence[Row]) -> bool:
     late = time.monotonic() > model.deadline
     if late:
-        _LOG.warning("the time was over before %d texts were written", sum(not row.done for row in rows))
+        model.usage.cut_texts += sum(not row.done for row in rows)
+        _LOG.warning("the deadline passed before %d texts were finished", sum(not row.done for row in rows))
     return late
 
 

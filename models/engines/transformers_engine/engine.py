@@ -123,7 +123,7 @@ class CausalLM(TextCoder):
         scores: list[list[list[float]]] = [[] for _ in trees]
         for group in batches_by_budget([tree.length for tree in trees], budget):
             if time.monotonic() > self.deadline:
-                raise EngineError("the time was over before all was scored")
+                raise EngineError("the deadline passed before all options were scored")
             chosen = [trees[index] for index in group]
             for index, result in zip(group, self._score_batch(chosen, prefix), strict=True):
                 scores[index] = result

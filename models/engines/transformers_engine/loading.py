@@ -1,4 +1,4 @@
-"""Weights from a local folder into a model: dense ones as they are, AWQ through kernels or made dense."""
+"""Loads a model from a local folder: dense weights unchanged, AWQ weights packed (with kernels) or made dense."""
 
 import logging
 from contextlib import ExitStack

@@ -9,7 +9,7 @@ import torch
 from models.engines.adapter_matrices import Change, Changes, read_changes
 
 Switch = Callable[[str], None]
-"""Puts the adapter of a name, "" for none, in the place of the one in use."""
+"""A function that replaces the adapter in use by the one of this name, "" for none."""
 
 
 def attach(model: Any, folders: Mapping[str, Path | None]) -> Switch:

@@ -162,7 +162,7 @@ def engine_fields(folder: Path, settings: EngineSettings) -> dict[str, Any]:
         "dtype": settings.dtype,
         "load_format": "safetensors",
         "trust_remote_code": False,
-        "generation_config": "vllm",  # none of the folder's own sampling settings
+        "generation_config": "vllm",  # ignores the sampling settings in the model's folder
         "tensor_parallel_size": vllm.tensor_parallel,
         "pipeline_parallel_size": vllm.pipeline_parallel,
         "data_parallel_size": vllm.data_parallel,

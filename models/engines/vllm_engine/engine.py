@@ -126,6 +126,7 @@ class VllmModel(TextCoder):
         reading = max(seconds if reply.first is None else reply.first for reply in replies)
         written = [len(reply.tokens) for reply in replies]
         self.usage.prefilled(sum(reply.read for reply in replies), reading)
+        self.usage.cut_texts += sum(not reply.done for reply in replies)
         self.usage.decoded(max(written) - 1, sum(written), seconds - reading)
         return replies
 

@@ -1,4 +1,4 @@
-"""Writers of one row each: text, or a list of labels under a grammar, request by request."""
+"""Generators that write one row, request by request: text, or a list of labels under a grammar."""
 
 import json
 from collections.abc import Generator, Sequence

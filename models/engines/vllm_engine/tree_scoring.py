@@ -112,7 +112,7 @@ def _request(tree: TokenTree, probe: Probe, replica: int) -> Request:
 def _scores(tree: TokenTree, probe: Probe, request: Request, reply: Reply) -> Iterator[tuple[int, float]]:
     """Yield the probe's nodes, each with its log-probability."""
     if not reply.done:
-        raise EngineError("the time was over before all options were scored")
+        raise EngineError("the deadline passed before all options were scored")
     if len(reply.asked) != len(set(request.asked)) or len(reply.rows or ()) != len(request.rows):
         raise EngineError("vLLM left out log-probabilities that it was asked for")
     yield from ((node, reply.asked[tree.tokens[node]]) for node in probe.asked)

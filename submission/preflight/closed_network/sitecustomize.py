@@ -32,7 +32,7 @@ class Watch:
         self._here = {*_HERE, socket.gethostname()}
 
     def __call__(self, event: str, arguments: tuple[object, ...]) -> None:
-        """Judge one audit event."""
+        """Record one audit event, and refuse it if it connects to another machine."""
         if event == "open":
             self._opened(arguments[0], arguments[2])
         elif event in ("socket.connect", "socket.sendto", "socket.sendmsg"):

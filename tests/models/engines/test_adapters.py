@@ -196,7 +196,7 @@ Q = "base_model.model.model.layers.0.self_attn.q_proj.lora_{}.weight"
         (lambda folder: (folder / "adapter_model.safetensors").write_text("version https://git-lfs"), "git lfs pull"),
         (change_tensors(lambda tensors: tensors.pop(Q.format("B"))), "q_proj has no lora_B"),
         (change_tensors(lambda tensors: tensors.clear()), "holds no matrix"),
-        (change_tensors(lambda t: t.update({"base_model.model.lm_head.weight": torch.ones(2)})), "is no matrix"),
+        (change_tensors(lambda t: t.update({"base_model.model.lm_head.weight": torch.ones(2)})), "is not a matrix"),
         (
             change_tensors(lambda t: t.update({Q.format("A"): torch.ones(4, 32)})),
             r"another base .*q_proj is 64 x 64 here and 64 x 32 there",

@@ -225,7 +225,7 @@ def test_decoding_stops_when_its_time_is_over(tiny_engine: Engines) -> None:
 
 
 def test_scoring_is_given_up_when_its_time_is_over(tiny_engine: Engines) -> None:
-    with pytest.raises(EngineError, match="time was over"):
+    with pytest.raises(EngineError, match="deadline passed"):
         tiny_engine("pmi").answer([MIXED[0]], seconds=0.0)
 
 

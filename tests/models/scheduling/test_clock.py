@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.scheduling.clock import Clock, ClockSettings
+from models.scheduling.clock import Clock, ClockSettings, PatientClock
 
 
 @dataclass
@@ -85,3 +85,14 @@ def test_more_questions_than_expected_never_take_what_is_left_of_the_track() -> 
         time.seconds += allowance.limit + 0.002
         clock.close(16, allowance)
     assert time.seconds - began < 60
+
+
+def test_a_patient_clock_gives_every_batch_the_same_long_time_in_one_request() -> None:
+    time = Time()
+    clock = PatientClock(time)
+    clock.loaded()
+    for questions in (16, 1, 16):
+        allowance = clock.open(questions)
+        assert (allowance.seconds, allowance.limit, allowance.whole) == (300.0 * questions, 300.0 * questions, True)
+        time.seconds += 1e5
+        clock.close(questions, allowance)

@@ -65,10 +65,10 @@ def test_a_missing_file_is_found(folder: Path) -> None:
 
 
 def test_a_missing_folder_and_a_half_built_one_are_told_apart(tmp_path: Path) -> None:
-    assert "is no folder" in refused(tmp_path / "nowhere")
+    assert "is not a folder" in refused(tmp_path / "nowhere")
     (tmp_path / "nowhere.partial").mkdir()
     assert "has not ended, or was stopped" in refused(tmp_path / "nowhere")
-    assert "no finished catalogue" in refused(tmp_path / "nowhere.partial")
+    assert "not a finished catalogue" in refused(tmp_path / "nowhere.partial")
 
 
 def test_another_version_is_refused(folder: Path) -> None:

@@ -41,7 +41,7 @@ def test_a_list_is_read_as_it_was_written(tmp_path: Path, name: str) -> None:
         ([FILE, QUESTION, QUESTION], r"has 2 of the 1 questions of a\.json"),
         ([FILE, FILE, QUESTION], r"has 0 of the 1 questions of a\.json"),
         ([], r"names no evaluation file: write the list with `python -m evaluation\.exclusions`"),
-        ([FILE, [1]], r"line 2: no JSON object"),
+        ([FILE, [1]], r"line 2: not a JSON object"),
     ],
 )
 def test_a_damaged_list_is_refused_with_line_and_field(tmp_path: Path, rows: list[object], message: str) -> None:

@@ -66,7 +66,7 @@ def test_a_replacement_that_fails_halfway_is_undone(
 
 
 def test_an_output_without_a_name_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no place for a catalogue"):
+    with pytest.raises(UserError, match="cannot hold a catalogue"):
         build(request(Path("/"), [write_lines(tmp_path / "other.jsonl", [{"title": "Rake"}])]))
 
 

@@ -174,7 +174,11 @@ def test_columns_of_other_names_are_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("title", "no pair of a field and a column"), ("shape=x", "no field 'shape': use title, id"), ("=x", "no pair")],
+    [
+        ("title", "not a pair of a field and a column"),
+        ("shape=x", "no field 'shape': use title, id"),
+        ("=x", "not a pair"),
+    ],
 )
 def test_a_mapping_that_cannot_be_read_is_refused(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(UserError, match=f"--map: .*{message}"):
@@ -189,18 +193,18 @@ def test_locales_need_their_column(tmp_path: Path) -> None:
 
 DAMAGED = {
     "cut.jsonl": (b'{"title": "a"}\n{"title": "b"\n', "line 2: not JSON"),
-    "list.jsonl": (b'[{"title": "a"}]\n', "line 1: no JSON object"),
+    "list.jsonl": (b'[{"title": "a"}]\n', "line 1: not a JSON object"),
     "deep.jsonl": (b'{"title": ' + b"[" * 100_000 + b"\n", "line 1: not JSON"),
     "dict.jsonl": (b'{"title": "a"}\n{"title": {"en": "b"}}\n', "line 2: title is a dict: make it a text"),
     "latin.jsonl": (b'{"title": "a"}\n{"title": "Gr\xf6\xdfe"}\n', "line 2: not UTF-8"),
     "cut.csv": (b"title,brand\na,b\nc\n", "line 3: 1 values, but the first line names 2 columns"),
     "long.csv": (b"title,brand\na,b,c\n", "line 2: 3 values"),
-    "quote.csv": (b'title,brand\n"a,b\n', "line 2: no CSV"),
+    "quote.csv": (b'title,brand\n"a,b\n', "line 2: not CSV"),
     "twice.csv": (b"title,title\na,b\n", "line 1: two columns have the same name"),
     "cut.jsonl.gz": (gzip.compress(b'{"title": "a"}\n' * 10_000)[:-20], "gzip data"),
-    "html.parquet": (b"<html>", "no Parquet file"),
+    "html.parquet": (b"<html>", "not a Parquet file"),
     "packed.parquet": (gzip.compress(b"PAR1"), "gunzip"),
-    "table.xlsx": (b"PK", "name of no known format"),
+    "table.xlsx": (b"PK", "has no known format"),
     "empty.jsonl": (b"", "no product to index: the sources hold no row"),
     "empty.csv": (b"", "no column title"),
     "blank.jsonl": (b'{"title": "  "}\n{"title": "?!"}\n', "1 rows with no title, 1 rows with no word in the title"),

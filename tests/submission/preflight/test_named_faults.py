@@ -214,7 +214,7 @@ BROKEN: dict[str, tuple[str, Change, str]] = {
     "a link out": ("paths", link_out, "data/more.json is a link that leads out"),
     "weights in a hub's cache": ("paths", cached_weights, f"{WEIGHTS}/model.safetensors is a link: git would store"),
     "a linked folder of weights": ("paths", linked_folder, "models/weights is a link: git would store the link"),
-    "a catalogue that is not there": ("catalogue", catalogue("nowhere"), "nowhere is no folder with a catalogue"),
+    "a catalogue that is not there": ("catalogue", catalogue("nowhere"), "nowhere is not a folder with a catalogue"),
     "a catalogue elsewhere": ("paths", catalogue("../shop"), "setting knowledge.catalog is '../shop'"),
     "a catalogue that is not committed": ("catalogue", catalogue("shop", built=True), "not in git: shop/catalog.json"),
     "a path of one machine": ("paths", write("models/a.py", "X = '/home/me/x'\n"), "models/a.py, line 1"),

@@ -130,7 +130,7 @@ def test_text_ends_where_it_is_complete_and_never_begins_with_an_end(
 def test_scores_are_given_up_and_texts_cut_when_the_time_is_over(engines: Engines) -> None:
     engine, fake = engines()
     fake.pause = 0.05
-    with pytest.raises(EngineError, match="time was over"):
+    with pytest.raises(EngineError, match="deadline passed"):
         engine.answer([MIXED[0]], ["label"], seconds=0.0)
     cut = engine.answer([ask(Text(60, stop=()), "Why?")], [WRITE], seconds=0.3)[0]
     assert 0 < len(cut.text.split()) < 60
