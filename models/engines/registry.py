@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Mapping
 
-from models.engines.adapter_config import CONFIG, TENSORS, holds_adapter
+from models.engines.adapter_config import check_adapter
 from models.engines.interface import Engine
 from models.engines.model_registry import model_entry
 from models.engines.process.supervised import SupervisedEngine
 from models.engines.scripted import ScriptedEngine
 from models.engines.settings import EngineSettings, adapter_folders, weights_folder
-from models.engines.weights import holds_model, missing_weights_message
+from models.engines.weights_folder import check_model
 from utilities.errors import UserError
 
 
@@ -33,6 +33,7 @@ ENGINES: Mapping[str, Callable[[EngineSettings], Engine]] = {
 
 
 _WITHOUT_WEIGHTS = ("scripted",)
+_OTHER_ADAPTER = "copy one there, or set engine.adapter or the setting in cooperation.adapters to none"
 
 
 def create_engine(settings: EngineSettings) -> Engine:
@@ -58,20 +59,16 @@ def start_engine(settings: EngineSettings) -> Engine:
 
 
 def check_engine(settings: EngineSettings) -> None:
-    """Check that the settings name an existing engine, and that its weights and adapters exist.
+    """Check that the settings name an existing engine, and that its weights and adapters exist and are not damaged.
 
     Raises:
-        UserError: something is missing.
+        UserError: something is missing or damaged.
     """
     if settings.name not in ENGINES:
         raise UserError(f"setting engine.name is {settings.name!r}; choose one of: {', '.join(ENGINES)}")
     if settings.name in _WITHOUT_WEIGHTS:
         return
-    if not holds_model(weights_folder(settings)):
-        raise UserError(missing_weights_message(weights_folder(settings), model_entry(settings.model).source))
+    check_model(weights_folder(settings), model_entry(settings.model).source)
     for folder in adapter_folders(settings).values():
-        if folder is not None and not holds_adapter(folder):
-            raise UserError(
-                f"there is no adapter in {folder} ({CONFIG} and {TENSORS}): copy one there, or set engine.adapter or "
-                "the setting in cooperation.adapters to none"
-            )
+        if folder is not None:
+            check_adapter(folder, _OTHER_ADAPTER)

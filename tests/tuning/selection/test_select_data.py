@@ -105,7 +105,7 @@ def test_unusable_rows_are_counted_by_reason(tmp_path: Path) -> None:
         choice(1, output_field=7),
         choice(2, output_field=" "),
         choice(3, output_field="maybe"),
-        choice(5, metric="bool"),
+        choice(5, metric="f1"),
         entity(6, output_field=["never said"]),
         ranking(7, output_field=[1, 0.1]),
         ranking(8, output_field=[0, 0, 0, 0, 0]),
@@ -118,7 +118,7 @@ def test_unusable_rows_are_counted_by_reason(tmp_path: Path) -> None:
         "answer outside the options": {"material": 1, "order": 1},
         "all candidates are worth the same": {"order": 1},
         "empty field": {"material": 1},
-        "metric 'bool' is not one of the evaluator's": {"material": 1},
+        "metric 'f1' is not one of the evaluator's": {"material": 1},
         "read as retrieval": {"also_buy": 1},
         "too long": {"describe": 1},
     }
@@ -170,7 +170,7 @@ def test_a_task_can_be_left_out_whole_or_by_its_type(tmp_path: Path) -> None:
 
 def test_leaving_out_a_task_that_is_not_there_is_refused(tmp_path: Path) -> None:
     message = refused(tmp_path, choice(1), "--leave-out", "nothing")
-    assert message == "--leave-out: no row is of a task 'nothing': name a task of the files"
+    assert message == "--leave-out: no row is of a task 'nothing': name one of material"
 
 
 def refused(tmp_path: Path, row: dict[str, Any], *arguments: str) -> str:
