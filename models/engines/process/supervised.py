@@ -55,7 +55,7 @@ class WorkerProcess:
     """A process in its own session, so that its children are killed with it."""
 
     def __init__(self, command: Sequence[str], greeting: Json) -> None:
-        """Start `command` with the number of its socket as last argument, and send it `greeting`."""
+        """Start `command` with the number of its pipe as last argument, and send it `greeting`."""
         self._link, theirs = Pipe()
         _limit_message_time(self._link)
         with theirs:
@@ -108,7 +108,7 @@ class WorkerProcess:
             _LOG.warning("process %d has not ended yet", self.pid)
 
     def _ending(self) -> str:
-        """Return how the process ended; wait briefly, because it has already closed its socket."""
+        """Return how the process ended; wait briefly, because it has already closed its pipe."""
         try:
             code = self._process.wait(_SECONDS_TO_END)
         except subprocess.TimeoutExpired:
