@@ -86,7 +86,7 @@ def _check_nesting(text: str) -> None:
     starts = (yaml.SequenceStartEvent, yaml.MappingStartEvent)
     open_anchors: list[str | None] = []
     for event in yaml.parse(text, Loader=_LOADER):
-        line = event.start_mark.line + 1
+        line = _line(event)
         if isinstance(event, starts):
             open_anchors.append(event.anchor)
         elif isinstance(event, yaml.SequenceEndEvent | yaml.MappingEndEvent):
@@ -108,13 +108,18 @@ def _check_keys(node: yaml.Node | None, seen: set[int]) -> None:
     elif isinstance(node, yaml.MappingNode):
         names = set[str]()
         for key, value in node.value:
-            line = key.start_mark.line + 1
+            line = _line(key)
             if key.tag not in _KEY_TAGS:
                 raise ValueError(f"line {line}: the key {_shown(key)} is no text; write it in quotes")
             if key.value in names:
                 raise ValueError(f"line {line}: the key {key.value} occurs twice; keep one of them")
             names.add(key.value)
             _check_keys(value, seen)
+
+
+def _line(part: yaml.Node | yaml.Event) -> int:
+    assert part.start_mark
+    return part.start_mark.line + 1
 
 
 def _shown(key: yaml.Node) -> str:

@@ -13,7 +13,7 @@ from models.engines.local_folder import INSTALL, LOCAL, model_class
 from models.engines.transformers_engine.awq import check_awq, dense_tensors
 from utilities.errors import UserError
 
-AUTO, KERNELS, DENSE = "auto", "kernels", "dense"
+AUTO, DENSE = "auto", "dense"
 _GENERATION = "generation_config.json"
 
 
