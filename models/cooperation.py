@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from models.engines.interface import Answer, Engine, Usage
-from models.engines.registry import check_engine, start_engine
+from models.engines.process.supervised import start_engine
+from models.engines.registry import check_engine
 from models.engines.settings import EngineSettings, adapter_name, engine_identity, settings_of_entry
 from models.scheduling.asking import Asking, Missing
 from models.scheduling.clock import Allowance

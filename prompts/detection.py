@@ -7,8 +7,6 @@ from prompts.reading import Question, asks_to_extract
 from prompts.reading.labels import QUOTE_MARK
 from utilities.task_type import TaskType
 
-__all__ = ["FALLBACK", "FALLBACK_RULE", "FLAG_RULE", "RULES", "TaskType", "detect_task_type", "explain_detection"]
-
 
 def _asks_for_some(question: Question) -> bool:
     """Return whether fewer candidates are asked for than the list holds."""

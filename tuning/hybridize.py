@@ -30,9 +30,9 @@ examples:
   python -m tuning.hybridize --recipe tuning/recipes/hybridize_gradient_slerp.yaml \\
       --parents models/weights/llama3-20000 models/weights/llama3-101275 --output models/weights/llama3-child
   python -m tuning.hybridize --recipe tuning/recipes/hybridize_gradient_slerp.yaml --rank 16 \\
-      --parents models/adapters/smollm2-2000 models/adapters/smollm2-10000 --output models/adapters/smollm2-child
+      --parents models/adapters/smollm2-2000 adapters/smollm2-10000 --output adapters/smollm2-child
   python -m tuning.hybridize --recipe tuning/recipes/hybridize_wise_ft.yaml \\
-      --base models/weights/smollm2-135m-instruct --parents models/adapters/smollm2-2000 --output models/adapters/wise
+      --base models/weights/smollm2-135m-instruct --parents models/adapters/smollm2-2000 --output adapters/wise
   python -m tuning.hybridize --recipe tuning/recipes/hybridize_linear.yaml --parents A B C --output average
 """
 

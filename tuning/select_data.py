@@ -155,7 +155,9 @@ def _commonest(cleaner: Cleaner) -> str:
     for (_, reason), count in cleaner.dropped.items():
         reasons[reason] += count
     listed = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
-    return f"dropped are {listed}; use other files or options" if listed else "name files with rows"
+    return (
+        f"all rows were dropped, by reason: {listed}; use other files or options" if listed else "name files with rows"
+    )
 
 
 def _check_sizes(sizes: Collection[int], selected: Selected, held_out: int) -> None:

@@ -8,7 +8,6 @@ from io import BufferedReader
 from pathlib import Path
 
 from utilities.errors import UserError
-from utilities.json_files import read_bytes
 
 _SAMPLES, _BLOCK = 64, 4096
 
@@ -31,7 +30,7 @@ def fingerprint(folder: Path) -> str:
     quantisations. The blocks, spread evenly over the tensors, differ between a tuned model and its base, whose headers
     are equal. `python -m models.engines.weights verify` also finds a single changed number.
     """
-    digest = hashlib.sha256(read_bytes(folder / "config.json"))
+    digest = hashlib.sha256(_content(folder / "config.json"))
     for path in sorted(folder.glob("*.safetensors")):
         with _opened(path) as file:
             size = os.fstat(file.fileno()).st_size
@@ -54,9 +53,14 @@ def _opened(path: Path) -> Iterator[BufferedReader]:
         raise UserError(f"{path} cannot be read ({error.strerror}): copy the file again") from None
 
 
+def _content(path: Path) -> bytes:
+    with _opened(path) as file:
+        return file.read()
+
+
 def fingerprint_of_adapter(folder: Path) -> str:
     """Return a SHA-256 over all bytes of a LoRA adapter: its config and its matrices."""
-    digest = hashlib.sha256(read_bytes(folder / "adapter_config.json"))
+    digest = hashlib.sha256(_content(folder / "adapter_config.json"))
     with _opened(folder / "adapter_model.safetensors") as file:
         hashlib.file_digest(file, lambda: digest)
     return digest.hexdigest()

@@ -16,7 +16,7 @@ from models.engines.transformers_engine.awq import check_awq, dense_tensors
 from utilities.errors import UserError
 
 _LOG = logging.getLogger("shopalign")
-AUTO, KERNELS, DENSE = "auto", "kernels", "dense"
+AUTO, DENSE = "auto", "dense"
 _GENERATION = "generation_config.json"
 
 

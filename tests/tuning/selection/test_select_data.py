@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from evaluation.questions import QuestionRow, read_questions
 from prompts.settings import PromptSettings
-from tests.pages import help_of
+from tests.printed_commands import help_of
 from tests.tuning.training_rows import all_kinds, choice, entity, ranking, retrieval, write_rows, written
 from tuning import select_data
 from tuning.selection.drawing import Shares, interleaved, select
@@ -209,7 +209,9 @@ def test_no_held_out_rows_can_be_asked_for_by_their_number(tmp_path: Path) -> No
 
 def test_an_empty_selection_says_what_the_rows_were_dropped_for(tmp_path: Path) -> None:
     message = refused(tmp_path, choice(1, output_field=7))
-    assert message.endswith("rows.jsonl: dropped are answer outside the options 1; use other files or options")
+    assert message.endswith(
+        "rows.jsonl: all rows were dropped, by reason: answer outside the options 1; use other files or options"
+    )
 
 
 def test_a_task_with_two_metrics_that_have_no_common_mean_is_refused(tmp_path: Path) -> None:
