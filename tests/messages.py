@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.house import files_of, imports_of
-from tests.pages import programs
+from tests.printed_commands import programs
 
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 _VARIABLE = re.compile(r"SHOPALIGN_[A-Z_]+")

@@ -17,8 +17,8 @@ from retrieval.embeddings import VARIABLE as EMBEDDINGS_VARIABLE
 from submission.preflight import __main__ as preflight
 from tests.evaluation.echoing import Describing
 from tests.messages import Message, commands_that_run, messages
-from tests.pages import commands_in, help_of, missing_modules, missing_paths, missing_settings, programs
-from tests.test_pages import all_help_of
+from tests.pages import missing_modules, missing_paths, missing_settings
+from tests.printed_commands import all_help_of, commands_in, help_of, programs
 from tuning import chain, select_data
 from utilities.errors import UserError
 from utilities.files import ROOT
@@ -65,10 +65,11 @@ def test_messages_name_variables_modules_settings_and_paths_that_exist(file: str
 @pytest.mark.slow
 def test_messages_print_commands_with_options_that_exist() -> None:
     printed = [code for message in MESSAGES for code in re.findall(r"`([^`]+)`", message.text)]
-    commands = [(program, options) for program, options in commands_in(printed) if program in programs(ROOT)]
+    commands = [each for each in commands_in(printed) if each.program in programs(ROOT)]
     assert len(commands) > 5
-    for program, options in commands:
-        assert [option for option in options if option not in all_help_of(program)] == [], program
+    for command in commands:
+        known = all_help_of(command.program)
+        assert [option for option in command.options if option not in known] == [], command
     assert "--to" in help_of("models.engines.weights", "fetch")
 
 
@@ -139,7 +140,7 @@ CASES: Sequence[tuple[Main, Sequence[str], str, Sequence[str]]] = [
      [*CHAIN, "--given", "rows={folder}/answers.jsonl"]),
     (select_data.main, [*ROWS, "--sizes", "9", "--held-out-output", "{folder}/held.jsonl"], "needs --held-out N",
      [*ROWS, "--sizes", "9", "--held-out-output", "{folder}/held.jsonl", "--held-out", "3"]),
-    (select_data.main, [*ROWS, "--sizes", "9", "--leave-out", "nothing"], "name a task of the files",
+    (select_data.main, [*ROWS, "--sizes", "9", "--leave-out", "nothing"], "name one of .*price_arithmetic",
      [*ROWS, "--sizes", "9", "--leave-out", "price_arithmetic"]),
     (preflight.main, ["--root", "/none", "--skip-run"], "name the root", ["--root", "{folder}", "--skip-run"]),
 ]  # fmt: skip

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pages import programs
+from tests.printed_commands import programs
 from utilities.errors import exit_code
 from utilities.files import ROOT
 from utilities.quiet import LOG_VARIABLE, printing_to_log, quiet_libraries
@@ -88,7 +88,8 @@ def test_a_local_evaluation_prints_lines_of_the_package_only(tiny_folder: Path, 
 def test_help_texts_are_all_that_the_commands_print(tmp_path: Path) -> None:
     """One new process imports all commands, so each library is imported once and could print its lines."""
     names = programs(ROOT)
-    code = "import sys; from tests.pages import help_of\nfor name in sys.argv[1:]: print('help:', help_of(name))"
+    loop = "for name in sys.argv[1:]: print('help:', help_of(name))"
+    code = f"import sys; from tests.printed_commands import help_of\n{loop}"
     environment = {**os.environ, LOG_VARIABLE: str(tmp_path / "libraries.log"), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, "-W", "ignore::RuntimeWarning:runpy", "-c", code, *names], cwd=ROOT, env=environment,
