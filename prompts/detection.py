@@ -1,13 +1,20 @@
 """Detects the task type of a question by an ordered table of rules."""
 
+import re
 from collections.abc import Callable
 
 from prompts import languages as say
-from prompts.reading import Question, asks_to_extract
-from prompts.reading.labels import QUOTE_MARK
+from prompts.reading import Question, asks_to_extract, read_source_text
+from prompts.reading.labels import QUOTE_MARK, introduces_instruction, read_labels
 from utilities.task_type import TaskType
 
 __all__ = ["FALLBACK", "FALLBACK_RULE", "FLAG_RULE", "RULES", "TaskType", "detect_task_type", "explain_detection"]
+_QUOTED = re.compile(QUOTE_MARK)
+_WORDS_THAT_DENOTE = re.compile(
+    rf"(?:{say.COPIED.pattern})[^.?\n]{{0,40}}?(?:{say.DENOTES.pattern})|(?:表す|表し|示す|指す)[^。\n]{{0,6}}[語句]", re.IGNORECASE
+)
+_SENTENCE = re.compile(r"\w{3}[.!?](?:\s|$)|[。！？]")
+_FEWEST_WORDS = 5
 
 
 def _asks_for_some(question: Question) -> bool:
@@ -25,7 +32,7 @@ def _orders_all(question: Question) -> bool:
         return True
     if not question.size:
         return False
-    if question.says(say.ALL_NUMBERS) or question.says(say.FROM_BEST_TO_WORST):
+    if any(question.says(family) for family in (say.ALL_NUMBERS, say.FROM_BEST_TO_WORST, say.SERIES)):
         return True
     ordered = question.says(say.ORDER) or question.says(say.SEARCH, say.RELEVANCE)
     return (ordered and not _asks_for_some(question)) or (
@@ -44,7 +51,7 @@ def _selects(question: Question) -> bool:
         return True
     if _asks_for_some(question) and (question.says(say.SELECT) or not _wants_a_text(question)):
         return True
-    return question.says(say.CHOOSE, say.PICK_FROM) and not _wants_a_text(question)
+    return question.says(say.CHOOSE) and not _wants_a_text(question) and not asks_to_extract(question)
 
 
 def _translates(question: Question) -> bool:
@@ -56,16 +63,44 @@ def _names_entity(question: Question) -> bool:
 
 
 def _copies_from_query(question: Question) -> bool:
-    if question.size or question.says(say.REVIEW) or question.says(say.SUMMARY) or _wants_a_text(question):
+    is_of_review = say.REVIEW.search(say.SET_ASIDE.sub(" ", question.words))
+    if question.size or is_of_review or question.says(say.SUMMARY) or _wants_a_text_beside(question):
+        return False
+    has_source = question.says(say.SEARCH) or question.says(say.TITLE)
+    if not has_source and _quotes_sentences(question):
         return False
     if question.says(say.ATTRIBUTE, say.VERBATIM):
         return True
-    if not (question.says(say.SEARCH) or question.says(say.TITLE)):
+    if (has_source or QUOTE_MARK in question.words) and _asks_for_words(question):
+        return True
+    if not has_source:
         return False
     if question.says(say.ATTRIBUTE, say.COPIED) or question.says(say.FROM_A_SOURCE, say.EXTRACT):
         return True
     has_slot = question.says(say.ATTRIBUTE) or question.says(say.COPIED) or question.words.count(QUOTE_MARK) > 1
     return has_slot and (question.says(say.EXTRACT) or question.says(say.WHICH_PART))
+
+
+def _wants_a_text_beside(question: Question) -> bool:
+    """Return whether a written text is asked for outside of the text that the question is about."""
+    if not _wants_a_text(question):
+        return False
+    words = question.words.replace(read_source_text(question) or QUOTE_MARK, QUOTE_MARK)
+    return bool(say.WRITE.search(say.SET_ASIDE.sub(" ", words)))
+
+
+def _quotes_sentences(question: Question) -> bool:
+    """Return whether a quoted or labelled text holds sentences, as a review does and a query or a title does not."""
+    labels = [label for label in read_labels(question.text) if not introduces_instruction(label.name)]
+    texts = [*(part.text for part in question.quoted), *(question.text[label.content : label.end] for label in labels)]
+    return any(_SENTENCE.search(text) and len(text.split()) > _FEWEST_WORDS for text in texts)
+
+
+def _asks_for_words(question: Question) -> bool:
+    """Return whether words of a printed text are asked for: those that denote something, or copied ones."""
+    if question.says(_WORDS_THAT_DENOTE) or question.says(say.COPIED, say.VERBATIM):
+        return True
+    return question.says(say.COPY_OUT, _QUOTED) or question.says(say.ATTRIBUTE, say.COPIED, say.EXTRACT, _QUOTED)
 
 
 Rule = tuple[str, Callable[[Question], bool], TaskType]

@@ -47,16 +47,20 @@ _STYLES = "|".join(
         r"(?P<colon>\d{1,3})[:：](?!\S)",
         r"(?P<dash>\d{1,3})[ \t]?[-–—](?!\S)",
         r"(?P<comma>\d{1,3})、",
+        r"(?P<pipe>\d{1,3})[ \t]*[|｜](?!\d)",
     )
 )
+_LEGEND = r"(?P<equals>\d{1,3})[ \t]?=(?!=)"
 _CIRCLE = "(?P<circle>[①-⑳])"
 _NOUN = r"(?:(?:option|item|product|candidate|query|snippet)[ \t])?"
-_AT_LINE_START = re.compile(rf"^[ \t]*(?:[-*•#][ \t]*)?{_NOUN}(?:{_STYLES}|{_CIRCLE})", re.MULTILINE | re.IGNORECASE)
+_AT_LINE_START = re.compile(rf"^[ \t]*(?:[-*•#|][ \t]*)?{_NOUN}(?:{_STYLES}|{_LEGEND}|{_CIRCLE})", re.MULTILINE | re.IGNORECASE)
+_BARE_NUMBER = re.compile(r"^[ \t]*(?P<bare>\d{1,3})[ \t\u3000]+(?=[^\W\d]|[\"'“«„「(])", re.MULTILINE)
 _BEHIND_A_COLON = re.compile(rf"(?<=[:：])[ \t]*(?:{_STYLES}|{_CIRCLE})")
-_IN_A_LINE = re.compile(rf"(?<![^\s,;、，。：:])(?:{_STYLES})|{_CIRCLE}")
+_IN_A_LINE = re.compile(rf"(?<![^\s,;、，。：:])(?:{_STYLES})|(?<![^\s,;、，。：:(（]){_LEGEND}|{_CIRCLE}")
 _LARGEST_GAP = 2
 _FEWEST_LINES = 2
 _FEWEST_WITHIN_A_LINE = 3
+_FEWEST_BARE = 3
 _WORDS_OF_A_CUE = 12
 _MARKER = re.compile(
     r"\s*(?:answer|output|response|antwort|ausgabe|réponse|sortie|respuesta|salida|risposta|回答|答え|出力)"
@@ -65,6 +69,7 @@ _MARKER = re.compile(
 )
 _SENTENCE_START = re.compile(r"(?<=[.!?])(?=\s)|(?<=[。！？\n])")
 _SENTENCE_END = re.compile(r"(?<=[\w\"”»)]{3})[.?!](?=\s+[A-ZÀ-Ý¿¡\d])|[。？！\n]")
+_DASH = re.compile(r"\s[–—-]\s")
 _EDGE = " \t\r\n,;、，；"
 _HEADS_NO_CANDIDATES = family(
     stems="rule requirement guideline feature spec detail merkmal eigenschaft regel caractéristique"
@@ -92,6 +97,9 @@ def read_numbered_list(prompt: str) -> NumberedList | None:
     listed = next((listed for listed in by_lines if not _is_in_a_text(listed)), None)
     if listed or lines:
         return listed
+    bare = [chain for chain in _chains(_markers(prompt, _BARE_NUMBER), _FEWEST_BARE, gap=1) if _fills_lines(prompt, chain)]
+    if bare:
+        return _list(prompt, bare[-1], _end_by_lines)
     inner = _chains(_markers(prompt, _IN_A_LINE), _FEWEST_WITHIN_A_LINE, gap=1)
     free = [chain for chain in inner if not _TEXT_LABEL.match(_label(_heading(prompt, chain, _REACH)))]
     likeliest = _likeliest(prompt, free, _end_by_sentence)
@@ -117,7 +125,8 @@ def _chains(markers: Iterable[_Marker], fewest: int, gap: int) -> list[_Chain]:
     for marker in markers:
         by_style.setdefault(marker.style, []).append(marker)
     runs = [run for style in by_style.values() for run in _growing(style, gap)]
-    return sorted((run for run in runs if len(run) >= fewest), key=lambda run: run[0].start)
+    enough = (run for run in runs if len(run) >= (_FEWEST_LINES if run[0].style == "equals" else fewest))
+    return sorted(enough, key=lambda run: run[0].start)
 
 
 def _growing(markers: Iterable[_Marker], gap: int) -> list[_Chain]:
@@ -155,6 +164,11 @@ def _is_in_a_text(listed: NumberedList) -> bool:
 def _heading(prompt: str, chain: _Chain, reach: int = 80) -> str:
     """Return the end of the line above the first item, or of the text before it on the same line."""
     return prompt[max(0, chain[0].start - reach) : chain[0].start].rstrip().rpartition("\n")[2]
+
+
+def _fills_lines(prompt: str, chain: _Chain) -> bool:
+    """Return whether the numbers of a chain begin lines that follow each other."""
+    return all(prompt.count("\n", marker.start, following.start) == 1 for marker, following in pairwise(chain))
 
 
 def _label(heading: str) -> str:
@@ -203,7 +217,12 @@ def _continues(line: str) -> bool:
 
 def _end_by_sentence(prompt: str, chain: _Chain) -> int:
     found = _SENTENCE_END.search(prompt, chain[-1].end)
-    return found.start() if found else len(prompt)
+    end = found.start() if found else len(prompt)
+    dash = _DASH.search(prompt, chain[-1].end, end)
+    if dash and NUMBERS.search(prompt, dash.end(), end):
+        return dash.start()
+    closing = prompt.find(")", chain[-1].end, end) if prompt[chain[0].start - 1 : chain[0].start] in ("(", "（") else -1
+    return end if closing < 0 else closing
 
 
 def without_list(listed: NumberedList) -> str:

@@ -6,6 +6,7 @@ from functools import cached_property
 from prompts.reading.counts import count_in, rating_range_in
 from prompts.reading.labels import own_words
 from prompts.reading.language import target_language_in
+from prompts.reading.layout import laid_out
 from prompts.reading.lists import NumberedList, read_numbered_list
 from prompts.reading.quotes import Quoted, read_quoted
 
@@ -24,10 +25,10 @@ def clipped(question: str) -> str:
 
 
 class Question:
-    """A question's text, clipped to a bounded length, and its parts."""
+    """A question's text, clipped to a bounded length and laid out in lines, and its parts."""
 
     def __init__(self, text: str) -> None:
-        self.text = clipped(text)
+        self.text = laid_out(clipped(text))
 
     @cached_property
     def listed(self) -> NumberedList | None:

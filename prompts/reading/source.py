@@ -52,7 +52,7 @@ def read_query(question: Question) -> str | None:
     prompt = question.text
     labelled = labelled_line(prompt, SEARCH, family(stems="list candidat next"))
     if labelled:
-        return unquoted(labelled)
+        return unquoted(_before_list(question, labelled))
     parts = question.quoted_outside_list
     near = [part for part in parts if _LOOKS_FOR.search(_before(prompt, part)) and not _is_entity(prompt, part)]
     if near:
@@ -64,6 +64,17 @@ def read_query(question: Question) -> str | None:
         part for part in parts[:1] if len(parts) == 1 and _LOOKS_FOR.search(prompt[part.end : part.end + _NEARBY // 2])
     ]
     return behind[0].text if behind else None
+
+
+def _before_list(question: Question, line: str) -> str:
+    """Return the line up to a list that begins in it, without the heading of the list."""
+    listed = question.listed
+    if not listed or not listed.before.strip() or line in listed.before or line not in question.text:
+        return line
+    start = question.text.find(line)
+    if not start < len(listed.before) < start + len(line):
+        return line
+    return _SENTENCE_END.split(listed.before[start:])[0].strip() or line
 
 
 def read_source_text(question: Question) -> str | None:
