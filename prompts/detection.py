@@ -11,7 +11,8 @@ from utilities.task_type import TaskType
 __all__ = ["FALLBACK", "FALLBACK_RULE", "FLAG_RULE", "RULES", "TaskType", "detect_task_type", "explain_detection"]
 _QUOTED = re.compile(QUOTE_MARK)
 _WORDS_THAT_DENOTE = re.compile(
-    rf"(?:{say.COPIED.pattern})[^.?\n]{{0,40}}?(?:{say.DENOTES.pattern})|(?:表す|表し|示す|指す)[^。\n]{{0,6}}[語句]", re.IGNORECASE
+    rf"(?:{say.COPIED.pattern})[^.?\n]{{0,40}}?(?:{say.DENOTES.pattern})|(?:表す|表し|示す|指す)[^。\n]{{0,6}}[語句]",
+    re.IGNORECASE,
 )
 _SENTENCE = re.compile(r"\w{3}[.!?](?:\s|$)|[。！？]")
 _FEWEST_WORDS = 5

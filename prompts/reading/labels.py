@@ -131,7 +131,7 @@ def _content_end(text: str, label: Labelled) -> int:
 
 
 def introduces_instruction(name: str) -> bool:
-    """Return whether what follows a label of this name is an instruction, such as \"Output\"."""
+    """Return whether what follows a label of this name is an instruction, such as "Output:"."""
     return bool(OUTPUT.search(name) or INSTRUCTION.search(name) or ORDER.search(name))
 
 

@@ -1,6 +1,7 @@
 """Reads the numbered candidates of a question."""
 
 import re
+from bisect import bisect
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -53,7 +54,9 @@ _STYLES = "|".join(
 _LEGEND = r"(?P<equals>\d{1,3})[ \t]?=(?!=)"
 _CIRCLE = "(?P<circle>[①-⑳])"
 _NOUN = r"(?:(?:option|item|product|candidate|query|snippet)[ \t])?"
-_AT_LINE_START = re.compile(rf"^[ \t]*(?:[-*•#|][ \t]*)?{_NOUN}(?:{_STYLES}|{_LEGEND}|{_CIRCLE})", re.MULTILINE | re.IGNORECASE)
+_AT_LINE_START = re.compile(
+    rf"^[ \t]*(?:[-*•#|][ \t]*)?{_NOUN}(?:{_STYLES}|{_LEGEND}|{_CIRCLE})", re.MULTILINE | re.IGNORECASE
+)
 _BARE_NUMBER = re.compile(r"^[ \t]*(?P<bare>\d{1,3})[ \t\u3000]+(?=[^\W\d]|[\"'“«„「(])", re.MULTILINE)
 _BEHIND_A_COLON = re.compile(rf"(?<=[:：])[ \t]*(?:{_STYLES}|{_CIRCLE})")
 _IN_A_LINE = re.compile(rf"(?<![^\s,;、，。：:])(?:{_STYLES})|(?<![^\s,;、，。：:(（]){_LEGEND}|{_CIRCLE}")
@@ -69,6 +72,9 @@ _MARKER = re.compile(
 )
 _SENTENCE_START = re.compile(r"(?<=[.!?])(?=\s)|(?<=[。！？\n])")
 _SENTENCE_END = re.compile(r"(?<=[\w\"”»)]{3})[.?!](?=\s+[A-ZÀ-Ý¿¡\d])|[。？！\n]")
+_NUMBERS_BEHIND = re.compile(r"\s*[,;、]")
+_OPENS_AN_ENUMERATION = re.compile(r"[:：,;–—\n]\s|[.?!]\s|\s(?=\S+ $)")
+_JOINT = re.compile(r"^[\s,;]*(?:and|or|und|oder|et|ou|y|o|e|ed|en|of)\s", re.IGNORECASE)
 _DASH = re.compile(r"\s[–—-]\s")
 _EDGE = " \t\r\n,;、，；"
 _HEADS_NO_CANDIDATES = family(
@@ -97,12 +103,16 @@ def read_numbered_list(prompt: str) -> NumberedList | None:
     listed = next((listed for listed in by_lines if not _is_in_a_text(listed)), None)
     if listed or lines:
         return listed
-    bare = [chain for chain in _chains(_markers(prompt, _BARE_NUMBER), _FEWEST_BARE, gap=1) if _fills_lines(prompt, chain)]
+    bare = [
+        chain for chain in _chains(_markers(prompt, _BARE_NUMBER), _FEWEST_BARE, gap=1) if _fills_lines(prompt, chain)
+    ]
     if bare:
         return _list(prompt, bare[-1], _end_by_lines)
     inner = _chains(_markers(prompt, _IN_A_LINE), _FEWEST_WITHIN_A_LINE, gap=1)
     free = [chain for chain in inner if not _TEXT_LABEL.match(_label(_heading(prompt, chain, _REACH)))]
     likeliest = _likeliest(prompt, free, _end_by_sentence)
+    if likeliest and _NUMBERS_BEHIND.match(prompt, likeliest[0][0].end) and likeliest[0][0].style == "parentheses":
+        return _list_of_numbers_behind(prompt, likeliest[0])
     return _list(prompt, likeliest[0], _end_by_sentence) if likeliest else None
 
 
@@ -114,9 +124,21 @@ def _markers(prompt: str, styles: re.Pattern[str]) -> Iterator[_Marker]:
 
 
 def _line_markers(prompt: str) -> list[_Marker]:
-    """Return numbers at line starts, and a first number right behind the colon of a heading."""
-    behind_colon = [marker for marker in _markers(prompt, _BEHIND_A_COLON) if marker.number <= 1]
-    return sorted([*_markers(prompt, _AT_LINE_START), *behind_colon], key=lambda marker: marker.end)
+    """Return numbers at line starts, and a first number right behind the colon of a heading, which is no item itself."""
+    at_starts = list(_markers(prompt, _AT_LINE_START))
+    starts = [marker.start for marker in at_starts]
+    behind_colon = [
+        marker
+        for marker in _markers(prompt, _BEHIND_A_COLON)
+        if marker.number <= 1 and not _follows_on_a_line(prompt, starts, marker)
+    ]
+    return sorted([*at_starts, *behind_colon], key=lambda marker: marker.end)
+
+
+def _follows_on_a_line(prompt: str, starts: Sequence[int], marker: _Marker) -> bool:
+    """Return whether the line of a marker begins with another one."""
+    place = bisect(starts, marker.start) - 1
+    return place >= 0 and prompt.find("\n", starts[place], marker.start) < 0 and starts[place] < marker.start
 
 
 def _chains(markers: Iterable[_Marker], fewest: int, gap: int) -> list[_Chain]:
@@ -184,6 +206,15 @@ def _list(prompt: str, chain: _Chain, end: _End) -> NumberedList:
         for marker, stop in zip(chain, ends, strict=True)
     ]
     return NumberedList(tuple(items), prompt[: chain[0].start], prompt[last:])
+
+
+def _list_of_numbers_behind(prompt: str, chain: _Chain) -> NumberedList:
+    """Return the list of a sentence in which the numbers follow their texts: "a pan (1), a pot (2) or a lid (3)"."""
+    start = max((match.end() for match in _OPENS_AN_ENUMERATION.finditer(prompt, 0, chain[0].start)), default=0)
+    starts = [start, *(marker.end for marker in chain[:-1])]
+    texts = (prompt[begin : marker.start] for begin, marker in zip(starts, chain, strict=True))
+    items = [Item(str(m.number), _JOINT.sub("", text).strip(_EDGE)) for m, text in zip(chain, texts, strict=True)]
+    return NumberedList(tuple(items), prompt[:start], prompt[chain[-1].end :])
 
 
 def _end_by_lines(prompt: str, chain: _Chain) -> int:

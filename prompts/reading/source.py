@@ -39,11 +39,16 @@ _OF_TYPE = re.compile(
     re.IGNORECASE,
 )
 _LONGEST_ENTITY = 6
+_FEWEST_WORDS = 3
+_INTRODUCED = re.compile(
+    r"\b(?:in|from|of|dans|de|du|aus|en|nel|da|di)\s?[:：]\s+([^\n:：\"“«„「]{8,})$", re.IGNORECASE
+)
 _SLOT = family(stems="slot attribut")
 _WHOLE_ATTRIBUTE = re.compile(rf"(?:{ATTRIBUTE.pattern})[a-zà-ÿ]*", re.IGNORECASE)
 _INLINE_QUERY = re.compile(
     rf"(?:{SEARCH.pattern})\w{{0,12}}(?: (?:text|term|phrase|string|terms))?\s*[:：=]\s*([^\n]+)", re.IGNORECASE
 )
+_LABELLED_ANEW = re.compile(r"\w[.。?？]\s+(?=\w+\s*(?:[:：]|[-=]>|→))")
 _SENTENCE_END = re.compile(r"(?<=\w{2})[.。?？]\s+(?=[A-ZÀ-Ý])")
 
 
@@ -90,6 +95,12 @@ def read_source_text(question: Question) -> str | None:
     return labelled_block(prompt, _LONG_SOURCE) or _behind_last_colon(prompt)
 
 
+def read_last_text(question: Question) -> str | None:
+    """Return the text at the question's end that an order introduces: "Identify the flavour in: ..."; or None."""
+    found = _INTRODUCED.search(question.text.rstrip())
+    return found[1] if found and len(found[1].split()) >= _FEWEST_WORDS else None
+
+
 def read_entity_type(question: Question) -> str | None:
     """Return the type of the phrases to find, such as "brand"; None if it cannot be read."""
     prompt, quoted = question.text, question.quoted_outside_list
@@ -118,8 +129,8 @@ def _before(prompt: str, part: Quoted) -> str:
 
 
 def _is_entity(prompt: str, part: Quoted) -> bool:
-    """Return whether the nearest cue before a quotation introduces an entity type."""
-    before = _before(prompt, part)
+    """Return whether the nearest cue in the sentence before a quotation introduces an entity type."""
+    before = _LABELLED_ANEW.split(_before(prompt, part))[-1]
     types = [match.start() for match in _ENTITY_CUE.finditer(before)]
     sources = [match.start() for match in _NO_ENTITY.finditer(before)]
     return bool(types) and max(types) > max(sources, default=-1)
