@@ -14,6 +14,16 @@ _WORDS_THAT_DENOTE = re.compile(
     rf"(?:{say.COPIED.pattern})[^.?\n]{{0,40}}?(?:{say.DENOTES.pattern})|(?:表す|表し|示す|指す)[^。\n]{{0,6}}[語句]",
     re.IGNORECASE,
 )
+_NUMBER = rf"(?:[2-9]|{'|'.join(word for word, value in say.NUMBER_WORDS.items() if value > 1 and word.isalpha())})"
+_FEW = re.compile(
+    rf"\b(?:which|what|only|top|just|k ?=|welche|nur|quel(?:le)?s|seule?s?|seulement|solo|solamente|sólo|quali|avec|con) ?"
+    rf"{_NUMBER}\b|(?:^|[.!?:,]\s+){_NUMBER} (?:\w+ ){{0,2}}(?:of|from|von|aus|parmi|de|di|tra|trucs|choses|cosas|cose)\b"
+    rf"|\b{_NUMBER} (?:sach\w+|dinge|trucs|choses|cosas|cose|things|items)\b",
+    re.IGNORECASE | re.MULTILINE,
+)
+_ONLY_A_QUOTED_PLACE = re.compile(
+    rf"^\W*(?:\w+ ){{1,4}}(?:in|from|of|im|aus|dans|de|en|nel|di|da) {QUOTE_MARK}", re.IGNORECASE
+)
 _SENTENCE = re.compile(r"\w{3}[.!?](?:\s|$)|[。！？]")
 _FEWEST_WORDS = 5
 
@@ -33,10 +43,12 @@ def _orders_all(question: Question) -> bool:
         return True
     if not question.size:
         return False
-    if any(question.says(family) for family in (say.ALL_NUMBERS, say.FROM_BEST_TO_WORST, say.SERIES)):
+    if any(question.says(family) for family in (say.ALL_NUMBERS, say.FROM_BEST_TO_WORST)):
+        return True
+    if question.says(say.SERIES) and not _wants_a_text(question):
         return True
     ordered = question.says(say.ORDER) or question.says(say.SEARCH, say.RELEVANCE)
-    return (ordered and not _asks_for_some(question)) or (
+    return (ordered and (not _asks_for_some(question) or question.count == 1)) or (
         question.says(say.NUMBERS) and question.count == question.size
     )
 
@@ -47,8 +59,14 @@ def _gives_reasons(question: Question) -> bool:
 
 def _selects(question: Question) -> bool:
     if not question.size:
-        return question.says(say.SELECT, say.NUMBERS, say.PICK_FROM) and question.count is not None
+        return (
+            question.says(say.SELECT, say.NUMBERS, say.PICK_FROM)
+            and question.count is not None
+            and not _names_entity(question)
+        )
     if question.says(say.SEVERAL_NUMBERS) or question.says(say.SELECT, say.NUMBERS):
+        return True
+    if question.size > 2 and _FEW.search(question.words) and not _wants_a_text(question):
         return True
     if _asks_for_some(question) and (question.says(say.SELECT) or not _wants_a_text(question)):
         return True
@@ -99,7 +117,11 @@ def _quotes_sentences(question: Question) -> bool:
 
 def _asks_for_words(question: Question) -> bool:
     """Return whether words of a printed text are asked for: those that denote something, or copied ones."""
-    if question.says(_WORDS_THAT_DENOTE) or question.says(say.COPIED, say.VERBATIM):
+    if (
+        question.says(say.ATTRIBUTE, _ONLY_A_QUOTED_PLACE)
+        or question.says(_WORDS_THAT_DENOTE)
+        or question.says(say.COPIED, say.VERBATIM)
+    ):
         return True
     return question.says(say.COPY_OUT, _QUOTED) or question.says(say.ATTRIBUTE, say.COPIED, say.EXTRACT, _QUOTED)
 

@@ -52,6 +52,8 @@ ORDER = typed_family(
     " par_ordre ordre_de metti_in_ordine in_ordine full_order complete_order entire_order ordre_complet"
     " orden_completo ordine_completo sequenza_intera sequenza_completa decreasing increasing descending ascending"
     " absteigend aufsteigend absteigender aufsteigender décroissant décroissante ordre_croissant prix_croissant"
+    " sequence_the put_them_in sort_desc sort_asc full_ranking full_perm restore_the_order reorder ordinali"
+    " ordénalas ponme_en_orden ponlos_en_orden ordenador reordenador dans_l'ordre suite_complète tri_complet la_sequenza"
     " decreciente creciente descendente ascendente decrescente crescente",
     unspaced="降順 昇順 並べ替え 並び替え 並べ 順番 順に 順位 ランキング ランク付け 順列 い順 度順 性順 排序 排列 排名",
 )
@@ -65,12 +67,12 @@ SELECT = typed_family(
 )
 NUMBERS = typed_family(
     stems="index indic indiz indíc número numéro",
-    words="number numbers integers digits option_numbers nummer nummern zahlen zahl ziffern chiffre chiffres"
+    words="positions posiciones positionen positions nr n° ids id_numbers entiers enteros interi number numbers integers digits option_numbers nummer nummern zahlen zahl ziffern chiffre chiffres"
     " numero numeri cifre cifras nummers getallen ids",
     unspaced="番号 数字 编号 序号",
 )
 SEVERAL_NUMBERS = typed_family(
-    words="numbers indices indexes index_numbers integers nummern zahlen indizes numéros chiffres índices"
+    words="positions posiciones positionen positions nr n° ids id_numbers entiers enteros interi numbers indices indexes index_numbers integers nummern zahlen indizes numéros chiffres índices"
     " números numeri indici cifre nummers ids artikelnummern",
     unspaced="番号 编号 序号",
 )
@@ -95,12 +97,15 @@ CHOOSE = typed_family(
 )
 ALL_NUMBERS = re.compile(
     r"\b(?:every|all|each)(?: of)?(?: the)?(?: \w+){0,2} (?:numbers?|items?|products?)\b[^.\n]{0,40}\b(?:once|listed)"
-    r"|\ball(?: of)?(?: the)?(?: \w+)? numbers\b|\balle (?:\w+ )?(?:nummern|zahlen)|\btous les num[ée]ros"
+    r"|\ball(?: of)?(?: the)?(?: \w+)? numbers\b|\ball of (?:them|'?em|these|those)\b|\balle (?:\w+ )?(?:nummern|zahlen)|\btous les num[ée]ros"
     r"|\btodos los números|\btutti i numeri|jede nummer|chaque numéro|cada número|ogni numero|すべての番号|全ての番号",
     re.IGNORECASE,
 )
 FROM_BEST_TO_WORST = re.compile(
-    r"\bfrom \w+est to \w+est\b|\b(?:most|best|highest)\b[^\n]{1,120}?\b(?:least|worst|lowest)\b"
+    r"\b\w{2,}est(?: \w+)? to (?:the )?\w{2,}est\b|\b(?:newest|oldest|cheapest|largest|smallest|best|most \w+) first\b(?!\))|\b(?:most|best|highest)\b[^\n]{1,120}?\b(?:least|worst|lowest)\b"
+    r"|\b(?:small|big|cheap|low|high|old|new|short|long|light|heavy|good|best|worst|klein|groß|petit|grand|min|max)"
+    r" ?(?:→|->|=>|>) ?(?:large|big|small|expensive|cheap|high|low|new|old|long|short|heavy|light|bad|worst|best|groß|klein"
+    r"|grand|petit|max|min)\b"
     r"|\bfrom (?:the )?(?:least|worst|lowest|most|\w{2,}est)\b[^.\n]{0,40}?\bto (?:the )?(?:most|best|highest|\w{2,}est)\b"
     r"|\bvo[nm]\b[^.\n]{1,80}?\b(?:bis|zu[mr]?)\b[^.\n]{1,40}?(?:wenigsten|schlecht|niedrig|unwichtig)"
     r"|\bvo[nm] (?:\w+ )?\w{3,}ste[nr]?\b[^.\n]{0,40}?\b(?:bis|zu[mr]?|nach)\b[^.\n]{0,20}?\w{3,}ste[nr]?\b"
@@ -139,7 +144,7 @@ VERBATIM = family(
     stems="verbatim word_for_word exactly_as exact_words as_written unchanged unmodified wörtlich unverändert"
     " wortwörtlich tel_quel telle_quelle textuel mot_pour_mot sin_cambi tal_cual literal"
     " fragmento_exacto senza_modif senza_cambi esattament as_they_appear as_it_appears as_they_stand as_it_stands as_it_is_spelled"
-    " as_spelled exact_text texto_exacto testo_esatto texte_exact genauer_wortlaut im_wortlaut",
+    " as_spelled as_they're_written as_it's_written same_spelling exact_words exact_text texto_exacto testo_esatto texte_exact genauer_wortlaut im_wortlaut",
     unspaced="そのまま 原文 原样",
 )
 DENOTES = family(
@@ -197,7 +202,7 @@ TITLE = typed_family(
 )
 ATTRIBUTE = family(
     stems="brand colo[u]r colour color material size product_type attribut audience flavo scent capacit"
-    " occasion pattern marke farbe größe produkttyp produktart zielgruppe marque couleur matièr taille"
+    " occasion pattern dimension model_number marke farbe größe produkttyp produktart zielgruppe marque couleur matièr taille"
     " type_de_produit public_cible goût marca talla tamaño tipo_de_producto público sabor colore taglia"
     " tipo_di_prodotto gusto cor_ kleur merk maat",
     words="theme thème tema thema weight gewicht poids peso compatible kompatible number_of_pieces style"
@@ -262,7 +267,7 @@ OUTPUT = typed_family(
     unspaced="出力 回答 答え 答案 输出 例",
 )
 INSTRUCTION = typed_family(
-    stems="task instruct aufgabe anweisung consigne tâche tarea instrucc compito istruz question frage"
+    stems="ask goal return find order task instruct aufgabe anweisung consigne tâche tarea instrucc compito istruz question frage"
     " pregunta domanda pergunta opdracht",
     unspaced="指示 タスク 質問 任务 说明 问题",
 )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 _TAGGED = re.compile(r"^[ \t]*<([A-Za-z][\w -]{0,30})>[ \t]*\n?([^<>]{1,6000}?)\s*</\1>[ \t]*$", re.MULTILINE)
 _BOLD_LABEL = re.compile(r"^([ \t]*)\*\*([^*:：\n]{1,40})(?:[:：]\*\*|\*\*[:：])", re.MULTILINE)
+_FENCED_LINE = re.compile(r'^```\w*[ \t]*\n([^\n"`]{1,1000})\n```[ \t]*$', re.MULTILINE)
 _NUMBERED = re.compile(r"\s*[(\[#]?\d{1,3}[.):\]|、]")
 _NAME = re.compile(r"[a-z]+(?:_[a-z]+)+")
 _LEAST_SHARE = 0.6
@@ -14,11 +15,13 @@ _NUMBER_KEYS = ("id", "index", "number", "nr", "no", "n")
 
 
 def laid_out(text: str) -> str:
-    """Return the question with JSON objects, tagged parts and bold labels as plain labelled lines.
+    """Return the question with JSON objects, tagged parts, bold labels and a fenced line as plain labelled lines.
 
     Text that has none of them is returned unchanged.
     """
     text = _without_json(text) if "{" in text else text
+    if "```" in text:
+        text = _FENCED_LINE.sub(r'"\1"', text)
     if "</" in text:
         text = _TAGGED.sub(lambda match: f"{_words(match[1])}: {match[2]}", text)
     return _BOLD_LABEL.sub(r"\1\2:", text) if "**" in text else text

@@ -3,7 +3,7 @@
 import re
 
 from prompts.languages import ATTRIBUTE, ENTITY, SEARCH, TITLE, family
-from prompts.reading.labels import labelled_block, labelled_line
+from prompts.reading.labels import labelled_block, labelled_line, read_labels
 from prompts.reading.question import Question
 from prompts.reading.quotes import Quoted, read_quoted, unquoted
 
@@ -48,6 +48,8 @@ _WHOLE_ATTRIBUTE = re.compile(rf"(?:{ATTRIBUTE.pattern})[a-zà-ÿ]*", re.IGNOREC
 _INLINE_QUERY = re.compile(
     rf"(?:{SEARCH.pattern})\w{{0,12}}(?: (?:text|term|phrase|string|terms))?\s*[:：=]\s*([^\n]+)", re.IGNORECASE
 )
+_IN_A_TEXT = re.compile(r"\b(?:in|from|im|aus|dans|en|nel|dal|within)\s$", re.IGNORECASE)
+_ENDS_NO_NAME = (".", "!", "?", ":", "。", "？", "：", "→", "_")
 _LABELLED_ANEW = re.compile(r"\w[.。?？]\s+(?=\w+\s*(?:[:：]|[-=]>|→))")
 _SENTENCE_END = re.compile(r"(?<=\w{2})[.。?？]\s+(?=[A-ZÀ-Ý])")
 
@@ -101,6 +103,13 @@ def read_last_text(question: Question) -> str | None:
     return found[1] if found and len(found[1].split()) >= _FEWEST_WORDS else None
 
 
+def read_lone_line(question: Question) -> str | None:
+    """Return the only line that is neither a sentence, nor labelled, nor quoted: a name that stands for itself."""
+    lines = [line.strip() for line in question.text.split("\n")]
+    names = [line for line in lines if len(line.split()) >= _FEWEST_WORDS and not line.endswith(_ENDS_NO_NAME)]
+    return names[0] if len(names) == 1 and not next(read_labels(names[0]), None) else None
+
+
 def read_entity_type(question: Question) -> str | None:
     """Return the type of the phrases to find, such as "brand"; None if it cannot be read."""
     prompt, quoted = question.text, question.quoted_outside_list
@@ -131,6 +140,8 @@ def _before(prompt: str, part: Quoted) -> str:
 def _is_entity(prompt: str, part: Quoted) -> bool:
     """Return whether the nearest cue in the sentence before a quotation introduces an entity type."""
     before = _LABELLED_ANEW.split(_before(prompt, part))[-1]
+    if _IN_A_TEXT.search(before):
+        return False
     types = [match.start() for match in _ENTITY_CUE.finditer(before)]
     sources = [match.start() for match in _NO_ENTITY.finditer(before)]
     return bool(types) and max(types) > max(sources, default=-1)
