@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 
 from prompts import languages as say
+from prompts import order_patterns
 from prompts.reading import Question, asks_to_extract, read_source_text
 from prompts.reading.labels import QUOTE_MARK, introduces_instruction, read_labels
 from utilities.task_type import TaskType
@@ -11,19 +12,23 @@ from utilities.task_type import TaskType
 __all__ = ["FALLBACK", "FALLBACK_RULE", "FLAG_RULE", "RULES", "TaskType", "detect_task_type", "explain_detection"]
 _QUOTED = re.compile(QUOTE_MARK)
 _WORDS_THAT_DENOTE = re.compile(
-    rf"(?:{say.COPIED.pattern})[^.?\n]{{0,40}}?(?:{say.DENOTES.pattern})|(?:表す|表し|示す|指す)[^。\n]{{0,6}}[語句]",
+    rf"(?:{say.COPIED.pattern})\w*(?! {QUOTE_MARK})[^.?\n]{{0,40}}?(?:{say.DENOTES.pattern})"
+    r"|(?:表す|表し|示す|指す)[^。\n]{0,6}[語句]",
     re.IGNORECASE,
 )
 _NUMBER = rf"(?:[2-9]|{'|'.join(word for word, value in say.NUMBER_WORDS.items() if value > 1 and word.isalpha())})"
 _FEW = re.compile(
-    rf"\b(?:which|what|only|top|just|k ?=|welche|nur|quel(?:le)?s|seule?s?|seulement|solo|solamente|sólo|quali|avec|con) ?"
-    rf"{_NUMBER}\b|(?:^|[.!?:,]\s+){_NUMBER} (?:\w+ ){{0,2}}(?:of|from|von|aus|parmi|de|di|tra|trucs|choses|cosas|cose)\b"
+    rf"\b(?:which|what|only|top|just|k ?=|welche|nur|quel(?:le)?s|seule?s?|seulement|solo|solamente|sólo|quali"
+    rf"|avec|con) ?"
+    rf"{_NUMBER}\b|(?:^|[.!?:,]\s+){_NUMBER} (?:\w+ ){{0,2}}(?:of|from|von|aus|parmi|de|di|tra|trucs|choses"
+    rf"|cosas|cose)\b"
     rf"|\b{_NUMBER} (?:sach\w+|dinge|trucs|choses|cosas|cose|things|items)\b",
     re.IGNORECASE | re.MULTILINE,
 )
 _ONLY_A_QUOTED_PLACE = re.compile(
     rf"^\W*(?:\w+ ){{1,4}}(?:in|from|of|im|aus|dans|de|en|nel|di|da) {QUOTE_MARK}", re.IGNORECASE
 )
+_COPY = re.compile(r"\b(?:re)?cop[yi]|\bkopier|\babschr|写", re.IGNORECASE)
 _SENTENCE = re.compile(r"\w{3}[.!?](?:\s|$)|[。！？]")
 _FEWEST_WORDS = 5
 
@@ -43,9 +48,9 @@ def _orders_all(question: Question) -> bool:
         return True
     if not question.size:
         return False
-    if any(question.says(family) for family in (say.ALL_NUMBERS, say.FROM_BEST_TO_WORST)):
+    if any(question.says(family) for family in (order_patterns.ALL_NUMBERS, order_patterns.FROM_BEST_TO_WORST)):
         return True
-    if question.says(say.SERIES) and not _wants_a_text(question):
+    if question.says(order_patterns.SERIES) and not _wants_a_text(question):
         return True
     ordered = question.says(say.ORDER) or question.says(say.SEARCH, say.RELEVANCE)
     return (ordered and (not _asks_for_some(question) or question.count == 1)) or (
@@ -123,7 +128,7 @@ def _asks_for_words(question: Question) -> bool:
         or question.says(say.COPIED, say.VERBATIM)
     ):
         return True
-    return question.says(say.COPY_OUT, _QUOTED) or question.says(say.ATTRIBUTE, say.COPIED, say.EXTRACT, _QUOTED)
+    return question.says(say.COPY_OUT, _QUOTED) or question.says(say.ATTRIBUTE, say.COPIED, _COPY, _QUOTED)
 
 
 Rule = tuple[str, Callable[[Question], bool], TaskType]

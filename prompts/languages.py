@@ -53,7 +53,8 @@ ORDER = typed_family(
     " orden_completo ordine_completo sequenza_intera sequenza_completa decreasing increasing descending ascending"
     " absteigend aufsteigend absteigender aufsteigender décroissant décroissante ordre_croissant prix_croissant"
     " sequence_the put_them_in sort_desc sort_asc full_ranking full_perm restore_the_order reorder ordinali"
-    " ordénalas ponme_en_orden ponlos_en_orden ordenador reordenador dans_l'ordre suite_complète tri_complet la_sequenza"
+    " ordénalas ponme_en_orden ponlos_en_orden ordenador reordenador dans_l'ordre suite_complète tri_complet"
+    " la_sequenza"
     " decreciente creciente descendente ascendente decrescente crescente",
     unspaced="降順 昇順 並べ替え 並び替え 並べ 順番 順に 順位 ランキング ランク付け 順列 い順 度順 性順 排序 排列 排名",
 )
@@ -65,14 +66,16 @@ SELECT = typed_family(
     " identifique quali indica trova choix chosen quais",
     unspaced="選ん 選び 選択 選べ 選出 挙げ 选出 选择 挑选 选",
 )
-NUMBERS = typed_family(
+NUMBERS = family(
     stems="index indic indiz indíc número numéro",
-    words="positions posiciones positionen positions nr n° ids id_numbers entiers enteros interi number numbers integers digits option_numbers nummer nummern zahlen zahl ziffern chiffre chiffres"
+    words="numeros indice positions posiciones positionen nr n° ids id_numbers entiers enteros interi number numbers"
+    " integers digits option_numbers nummer nummern zahlen zahl ziffern chiffre chiffres"
     " numero numeri cifre cifras nummers getallen ids",
     unspaced="番号 数字 编号 序号",
 )
 SEVERAL_NUMBERS = typed_family(
-    words="positions posiciones positionen positions nr n° ids id_numbers entiers enteros interi numbers indices indexes index_numbers integers nummern zahlen indizes numéros chiffres índices"
+    words="positions posiciones positionen positions nr n° ids id_numbers entiers enteros interi numbers"
+    " indices indexes index_numbers integers nummern zahlen indizes numéros chiffres índices"
     " números numeri indici cifre nummers ids artikelnummern",
     unspaced="番号 编号 序号",
 )
@@ -95,36 +98,6 @@ CHOOSE = typed_family(
     " escolh selecion kies selecteer",
     unspaced="選ん 選び 選択 选出 选择 挑选",
 )
-ALL_NUMBERS = re.compile(
-    r"\b(?:every|all|each)(?: of)?(?: the)?(?: \w+){0,2} (?:numbers?|items?|products?)\b[^.\n]{0,40}\b(?:once|listed)"
-    r"|\ball(?: of)?(?: the)?(?: \w+)? numbers\b|\ball of (?:them|'?em|these|those)\b|\balle (?:\w+ )?(?:nummern|zahlen)|\btous les num[ée]ros"
-    r"|\btodos los números|\btutti i numeri|jede nummer|chaque numéro|cada número|ogni numero|すべての番号|全ての番号",
-    re.IGNORECASE,
-)
-FROM_BEST_TO_WORST = re.compile(
-    r"\b\w{2,}est(?: \w+)? to (?:the )?\w{2,}est\b|\b(?:newest|oldest|cheapest|largest|smallest|best|most \w+) first\b(?!\))|\b(?:most|best|highest)\b[^\n]{1,120}?\b(?:least|worst|lowest)\b"
-    r"|\b(?:small|big|cheap|low|high|old|new|short|long|light|heavy|good|best|worst|klein|groß|petit|grand|min|max)"
-    r" ?(?:→|->|=>|>) ?(?:large|big|small|expensive|cheap|high|low|new|old|long|short|heavy|light|bad|worst|best|groß|klein"
-    r"|grand|petit|max|min)\b"
-    r"|\bfrom (?:the )?(?:least|worst|lowest|most|\w{2,}est)\b[^.\n]{0,40}?\bto (?:the )?(?:most|best|highest|\w{2,}est)\b"
-    r"|\bvo[nm]\b[^.\n]{1,80}?\b(?:bis|zu[mr]?)\b[^.\n]{1,40}?(?:wenigsten|schlecht|niedrig|unwichtig)"
-    r"|\bvo[nm] (?:\w+ )?\w{3,}ste[nr]?\b[^.\n]{0,40}?\b(?:bis|zu[mr]?|nach)\b[^.\n]{0,20}?\w{3,}ste[nr]?\b"
-    r"|\b(?:du|de la|des) (?:plus|moins|meilleure?s?|pires?)\b[^.\n]{0,60}?\b(?:au|à la|aux) (?:plus|moins|meilleure?|pire)"
-    r"|\bde(?:l| la| lo)? (?:m[áa]s|menos|mayor|menor|mejor|peor)\b[^.\n]{0,60}?"
-    r"\ba(?:l| la| lo)? (?:m[áa]s|menos|menor|mayor|peor|mejor)\b"
-    r"|\bd(?:a|al|alla|all'|ai|alle) ?(?:pi[ùu]|meno|miglior|peggior)[^.\n]{0,60}?"
-    r"\ba(?:l|lla|ll'|i|lle)? ?(?:meno|pi[ùu]|miglior|peggior)"
-    r"|\bd[aoe] (?:mais|menos|melhor|pior)\b[^.\n]{0,60}?\b(?:mais|menos|pior|melhor)\b|van (?:meest|best|minst|slechtst)",
-    re.IGNORECASE,
-)
-SERIES = re.compile(
-    r"\b(?:first|next|second|one|two|erst|zweit|nächst|premi|deuxi|suivant|primer|segund|siguient|prim[oa]\b|second)"
-    r"[^\n]{0,100}?(?:\band so (?:on|forth)|\betc\b|\busw\b|und so weiter|ainsi de suite|as[íi] sucesivamente|cos[ìi] via"
-    r"|\becc\b)"
-    r"|\bfirst\b[^\n]{1,60}\b(?:second|next|then)\b[^\n]{1,60}\b(?:last|third|finally)\b"
-    r"|\bzuerst\b[^\n]{1,60}\b(?:dann|danach|zweite[rs]?)\b[^\n]{1,60}\bzuletzt\b",
-    re.IGNORECASE,
-)
 REASONING = re.compile(
     r"step by step|your reasoning|and why\b|explain why|say why|justify|schritt für schritt|begründe|étape par étape"
     r"|justifi|paso a paso|passo dopo passo|passo a passo|ステップ|理由を|一步一步",
@@ -143,8 +116,10 @@ EXTRACT = family(
 VERBATIM = family(
     stems="verbatim word_for_word exactly_as exact_words as_written unchanged unmodified wörtlich unverändert"
     " wortwörtlich tel_quel telle_quelle textuel mot_pour_mot sin_cambi tal_cual literal"
-    " fragmento_exacto senza_modif senza_cambi esattament as_they_appear as_it_appears as_they_stand as_it_stands as_it_is_spelled"
-    " as_spelled as_they're_written as_it's_written same_spelling exact_words exact_text texto_exacto testo_esatto texte_exact genauer_wortlaut im_wortlaut",
+    " fragmento_exacto senza_modif senza_cambi esattament parola_per_parola palabra_por_palabra wort_für_wort"
+    " as_they_appear as_it_appears as_they_stand as_it_stands as_it_is_spelled"
+    " as_spelled as_they're_written as_it's_written same_spelling exact_words exact_text texto_exacto"
+    " testo_esatto texte_exact genauer_wortlaut im_wortlaut",
     unspaced="そのまま 原文 原样",
 )
 DENOTES = family(
@@ -181,7 +156,8 @@ WRITE = family(
 SET_ASIDE = re.compile(
     r"\b(?:do not|don't|never|without|no|not|kein\w*|ohne|nicht|ne|pas|sans|aucune?|sin|no|senza|non|nessuna?|sem"
     r"|não|geen|zonder)\b[^.!?;:\n]{0,60}|\bschreib\w*[^.!?\n]{0,40} (?:heraus|ab)\b"
-    r"|\b(?:write|schreib\w*|écri\w*|escrib\w*|scriv\w*) (?:it |them |this |these )?(?:down|out|only|just|nur|genau|solo"
+    r"|\b(?:write|schreib\w*|écri\w*|escrib\w*|scriv\w*) (?:it |them |this |these )?(?:down|out|only|just|nur"
+    r"|genau|solo"
     r"|uniquement|soltanto)|(?:原文|そのまま)[^。\n]{0,8}書い\w*|説明[^。\n]{0,4}(?:不要|しない|なし)|不要解释",
     re.IGNORECASE,
 )
@@ -191,7 +167,8 @@ ENTITY = typed_family(
     unspaced="エンティティ 实体 固有表現",
 )
 SEARCH = typed_family(
-    stems="quer search suchanfrage suchbegriff suchwort requête recherch consulta búsqueda ricerca pesquisa zoekopdracht",
+    stems="quer search suchanfrage suchbegriff suchwort requête recherch consulta búsqueda ricerca pesquisa"
+    " zoekopdracht",
     words="keyword anfrage suche suchwort mot-clé mots-clés palabra_clave parola_chiave zoekterm",
     unspaced="クエリ 検索 キーワード 查询 搜索",
 )
@@ -202,7 +179,8 @@ TITLE = typed_family(
 )
 ATTRIBUTE = family(
     stems="brand colo[u]r colour color material size product_type attribut audience flavo scent capacit"
-    " occasion pattern dimension model_number marke farbe größe produkttyp produktart zielgruppe marque couleur matièr taille"
+    " occasion pattern dimension model_number marke farbe größe produkttyp produktart zielgruppe marque couleur"
+    " matièr taille"
     " type_de_produit public_cible goût marca talla tamaño tipo_de_producto público sabor colore taglia"
     " tipo_di_prodotto gusto cor_ kleur merk maat",
     words="theme thème tema thema weight gewicht poids peso compatible kompatible number_of_pieces style"
@@ -267,7 +245,8 @@ OUTPUT = typed_family(
     unspaced="出力 回答 答え 答案 输出 例",
 )
 INSTRUCTION = typed_family(
-    stems="ask goal return find order task instruct aufgabe anweisung consigne tâche tarea instrucc compito istruz question frage"
+    stems="ask goal return find order task instruct aufgabe anweisung consigne tâche tarea instrucc compito"
+    " istruz question frage"
     " pregunta domanda pergunta opdracht",
     unspaced="指示 タスク 質問 任务 说明 问题",
 )

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from os.path import commonprefix
 from typing import NamedTuple
 
 _LONGEST_HEAD = 40
@@ -53,9 +52,14 @@ def _lines(prompt: str) -> Iterator[tuple[int, str]]:
         at += len(line) + 1
 
 
+def _common_start(first: str, second: str) -> str:
+    alike = next((at for at, pair in enumerate(zip(first, second, strict=False)) if pair[0] != pair[1]), None)
+    return first[: min(len(first), len(second))] if alike is None else first[:alike]
+
+
 def _number_beside(last: str, line: str, expected: int | None, before: tuple[str, str]) -> Found | None:
     """Return the number of a line that follows on the number of the line before, with what stands around it."""
-    head = _ENDS_WITH_DIGITS.sub("", commonprefix([last[: _LONGEST_HEAD + 3], line[: _LONGEST_HEAD + 3]]))
+    head = _ENDS_WITH_DIGITS.sub("", _common_start(last[:_LONGEST_HEAD], line[:_LONGEST_HEAD]))
     if expected is not None:
         head = before[0]
         if not line.startswith(head):

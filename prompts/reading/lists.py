@@ -4,10 +4,11 @@ import re
 from bisect import bisect
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice, pairwise
+from itertools import pairwise
 from typing import NamedTuple
 
 from prompts.languages import CHOOSE, INSTRUCTION, NUMBERS, ORDER, OUTPUT, family
+from prompts.reading.bare_numbers import read_bare_numbers
 from prompts.reading.counted_lines import CountedLine, read_counted_lines
 
 
@@ -58,16 +59,11 @@ _NOUN = r"(?:(?:option|item|product|candidate|query|snippet)[ \t])?"
 _AT_LINE_START = re.compile(
     rf"^[ \t]*(?:[-*•#|][ \t]*)?{_NOUN}(?:{_STYLES}|{_LEGEND}|{_CIRCLE})", re.MULTILINE | re.IGNORECASE
 )
-_BARE_NUMBER = re.compile(r"(?:(?<=[,;/|])|(?<![^\s:：→=>(){}–—-])) ?#?(?P<bare>\d{1,2})[ \t]?(?=[^\W\d]|[\"“«„「])")
 _BEHIND_A_COLON = re.compile(rf"(?<=[:：])[ \t]*(?:{_STYLES}|{_CIRCLE})")
 _IN_A_LINE = re.compile(rf"(?<![^\s,;、，。：:])(?:{_STYLES})|(?<![^\s,;、，。：:(（]){_LEGEND}|{_CIRCLE}")
 _LARGEST_GAP = 2
 _FEWEST_LINES = 2
 _FEWEST_WITHIN_A_LINE = 3
-_FEWEST_BARE = 3
-_MOST_BARE = 200
-_LONGEST_BARE = 160
-_SEPARATORS = (",", ";", "/", "|")
 _WORDS_OF_A_CUE = 12
 _MARKER = re.compile(
     r"\s*(?:answer|output|response|antwort|ausgabe|réponse|sortie|respuesta|salida|risposta|回答|答え|出力)"
@@ -112,7 +108,7 @@ def read_numbered_list(prompt: str) -> NumberedList | None:
         return _list_of_lines(prompt, counted)
     inner = _chains(_markers(prompt, _IN_A_LINE), _FEWEST_WITHIN_A_LINE, gap=1)
     free = [chain for chain in inner if not _TEXT_LABEL.match(_label(_heading(prompt, chain, _REACH)))]
-    likeliest = _likeliest(prompt, free, _end_by_sentence) or _bare_chains(prompt)
+    likeliest = _likeliest(prompt, free, _end_by_sentence) or _bare(prompt)
     if likeliest and _NUMBERS_BEHIND.match(prompt, likeliest[0][0].end) and likeliest[0][0].style == "parentheses":
         return _list_of_numbers_behind(prompt, likeliest[0])
     return _list(prompt, likeliest[0], _end_by_sentence) if likeliest else None
@@ -126,7 +122,7 @@ def _markers(prompt: str, styles: re.Pattern[str]) -> Iterator[_Marker]:
 
 
 def _line_markers(prompt: str) -> list[_Marker]:
-    """Return numbers at line starts, and a first number right behind the colon of a heading, which is no item itself."""
+    """Return numbers at line starts, and a first number right behind the colon of a heading that is no item."""
     at_starts = list(_markers(prompt, _AT_LINE_START))
     starts = [marker.start for marker in at_starts]
     behind_colon = [
@@ -190,6 +186,11 @@ def _heading(prompt: str, chain: _Chain, reach: int = 80) -> str:
     return prompt[max(0, chain[0].start - reach) : chain[0].start].rstrip().rpartition("\n")[2]
 
 
+def _bare(prompt: str) -> list[_Chain]:
+    chain = tuple(_Marker(number, start, end, "bare") for number, start, end in read_bare_numbers(prompt))
+    return [chain] if chain else []
+
+
 def _list_of_lines(prompt: str, lines: Sequence[CountedLine]) -> NumberedList:
     items = [Item(str(line.number), _without_frame(prompt[line.text : line.end])) for line in lines]
     first = prompt.rfind("\n", 0, lines[0].start) + 1
@@ -200,32 +201,6 @@ def _without_frame(text: str) -> str:
     """Return the text of a row without the bar of a table, or the quotation mark that closes a string, at its end."""
     text = text.strip(_EDGE).rstrip("|").strip(_EDGE)
     return text[:-1] if text[-1:] in ("'", '"') and text.count(text[-1]) % 2 else text
-
-
-def _bare_chains(prompt: str) -> list[_Chain]:
-    """Return the first run of numbers without punctuation in a line that count up by one between like separators."""
-    found = list(islice(_BARE_NUMBER.finditer(prompt), _MOST_BARE))
-    firsts = [place for place, match in enumerate(found) if int(match["bare"]) <= 1][:_MOST_TRIES]
-    for chain in (_bare_chain(prompt, found[place:]) for place in firsts):
-        if len(chain) >= _FEWEST_BARE:
-            return [tuple(_Marker(int(match["bare"]), match.start("bare"), match.end(), "bare") for match in chain)]
-    return []
-
-
-def _bare_chain(prompt: str, found: Sequence[re.Match[str]]) -> list[re.Match[str]]:
-    chain, separator = [found[0]], None
-    for following in found[1:]:
-        between = prompt[chain[-1].end() : following.start("bare")].rstrip(" #")
-        if "\n" in between or len(between) > _LONGEST_BARE:
-            break
-        if int(following["bare"]) == int(chain[-1]["bare"]) + 1 and separator in (None, _separator(between)):
-            separator = _separator(between)
-            chain.append(following)
-    return chain
-
-
-def _separator(text: str) -> str:
-    return text[-1:] if text[-1:] in _SEPARATORS else ""
 
 
 def _label(heading: str) -> str:
