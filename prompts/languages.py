@@ -68,13 +68,13 @@ SELECT = typed_family(
 )
 NUMBERS = family(
     stems="index indic indiz indíc número numéro",
-    words="numeros indice positions posiciones positionen nr n° ids id_numbers entiers enteros interi number numbers"
+    words="numeros indice nr n° ids id_numbers entiers enteros interi number numbers"
     " integers digits option_numbers nummer nummern zahlen zahl ziffern chiffre chiffres"
     " numero numeri cifre cifras nummers getallen ids",
     unspaced="番号 数字 编号 序号",
 )
 SEVERAL_NUMBERS = typed_family(
-    words="positions posiciones positionen positions nr n° ids id_numbers entiers enteros interi numbers"
+    words="nr n° ids id_numbers entiers enteros interi numbers"
     " indices indexes index_numbers integers nummern zahlen indizes numéros chiffres índices"
     " números numeri indici cifre nummers ids artikelnummern",
     unspaced="番号 编号 序号",

@@ -107,8 +107,8 @@ def read_numbered_list(prompt: str) -> NumberedList | None:
     if counted:
         return _list_of_lines(prompt, counted)
     inner = _chains(_markers(prompt, _IN_A_LINE), _FEWEST_WITHIN_A_LINE, gap=1)
-    free = [chain for chain in inner if not _TEXT_LABEL.match(_label(_heading(prompt, chain, _REACH)))]
-    likeliest = _likeliest(prompt, free, _end_by_sentence) or _bare(prompt)
+    free = [chain for chain in inner or _bare(prompt) if not _TEXT_LABEL.match(_label(_heading(prompt, chain, _REACH)))]
+    likeliest = _likeliest(prompt, free, _end_by_sentence)
     if likeliest and _NUMBERS_BEHIND.match(prompt, likeliest[0][0].end) and likeliest[0][0].style == "parentheses":
         return _list_of_numbers_behind(prompt, likeliest[0])
     return _list(prompt, likeliest[0], _end_by_sentence) if likeliest else None

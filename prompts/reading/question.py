@@ -10,6 +10,7 @@ from prompts.reading.layout import laid_out
 from prompts.reading.lists import NumberedList, read_numbered_list
 from prompts.reading.quotes import Quoted, read_quoted
 
+_MARKUP = ("{", "</", "**", "```")
 LONGEST = 12_000  # characters; the longest public question has under 4,000, and a prompt holds about 8,000
 
 
@@ -28,7 +29,8 @@ class Question:
     """A question's text, clipped to a bounded length and laid out in lines, and its parts."""
 
     def __init__(self, text: str) -> None:
-        self.text = laid_out(clipped(text))
+        text = clipped(text)
+        self.text = laid_out(text) if any(mark in text for mark in _MARKUP) else text
 
     @cached_property
     def listed(self) -> NumberedList | None:
