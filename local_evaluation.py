@@ -67,7 +67,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = command_parser("local_evaluation.py", __doc__, EXAMPLES)
     data, output = Path("data/development.json"), Path("outputs")
     add = parser.add_argument
-    add("--data", type=Path, metavar="FILE", default=data, help="questions as JSON Lines (default: %(default)s)")
+    add("--data", type=Path, metavar="FILE", default=data, help="questions, JSON or a table (default: %(default)s)")
     add("--output", type=Path, metavar="DIR", default=output, help="folder for the files below (default: %(default)s)")
     add("--limit", type=positive, metavar="N", help="use the first N questions only")
     add(

@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.common import Json, in_turns, make_parser, open_results, print_turns, set_threads
-from models.engines.weights import holds_model
-from utilities.errors import UserError, exit_code
+from models.engines.weights_folder import check_weights
+from utilities.errors import exit_code
 from utilities.fingerprint import fingerprint
 from utilities.options import positive
 
@@ -30,8 +30,7 @@ FIGURES = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure by the options of the command line; print a table and return 0."""
     options = _options(argv)
-    if not holds_model(options.model):
-        raise UserError(f"--model {options.model} holds no model: name a folder that `python -m tuning.quantize` made")
+    check_weights(options.model, named_by="--model")
     results = open_results(options)
     inputs = {name: getattr(options, name) for name in ("rows", "length", "steps", "dtype", "repeats", "threads")}
     measure_way = partial(measure, options.model.resolve(), inputs=inputs)

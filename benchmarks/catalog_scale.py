@@ -25,9 +25,9 @@ from prompts.reading import Question, read_query
 from utilities.errors import UserError, exit_code
 from utilities.files import ROOT
 from utilities.fingerprint import sha256
-from utilities.json_files import json_lines
 from utilities.options import positive
 from utilities.printed_tables import print_table
+from utilities.tables import read_rows
 from utilities.task_type import TaskType
 
 EXAMPLES = """\
@@ -177,8 +177,7 @@ def _measured(engine: str, size: int, queries: Sequence[str], options: argparse.
 
 
 def _write_titles(path: Path, source: Path, size: int, seed: int) -> None:
-    rows = (value for _, value in json_lines(source))
-    titles = [row["title"] for row in rows if isinstance(row, dict) and str(row.get("title") or "").strip()]
+    titles = [row["title"] for _, row, *_ in read_rows(source) if str(row.get("title") or "").strip()]
     if not titles:
         raise UserError(f"--titles {source} has no field 'title': name a file of products")
     with path.open("w", encoding="utf-8") as file:

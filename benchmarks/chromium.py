@@ -1,13 +1,11 @@
 """Drives a page in headless Chromium through a pipe of its debugging protocol: needs no package and no port."""
 
-import base64
 import json
 import os
 import shutil
 import subprocess
 import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -119,8 +117,3 @@ class Browser:
         """Return the console's errors and warnings: exceptions, and violations of the page's policy."""
         logged = [e["params"]["entry"]["text"] for e in self.events if e.get("method") == "Log.entryAdded"]
         return logged + [str(e["params"]) for e in self.events if e.get("method") == "Runtime.exceptionThrown"]
-
-    def screenshot(self, path: Path) -> None:
-        """Save the visible page as PNG."""
-        data = self.call("Page.captureScreenshot", format="png")["data"]
-        path.write_bytes(base64.b64decode(data))

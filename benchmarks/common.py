@@ -20,7 +20,7 @@ from evaluation.questions import QuestionRow, read_questions
 from evaluation.run_record import describe_data, versions
 from models.engines.interface import Engine
 from models.engines.settings import EngineSettings, adapter_folders, weights_folder
-from models.engines.weights import holds_model, missing_weights_message
+from models.engines.weights_folder import check_model
 from models.settings import Settings
 from utilities.errors import UserError
 from utilities.files import ROOT, write_json, writing
@@ -108,11 +108,10 @@ def model_folder(settings: EngineSettings) -> Path:
     """Return the folder of the weights.
 
     Raises:
-        UserError: it holds no model.
+        UserError: it holds no model, or a damaged one.
     """
     folder = weights_folder(settings)
-    if not holds_model(folder):
-        raise UserError(missing_weights_message(folder))
+    check_model(folder)
     return folder
 
 

@@ -12,8 +12,8 @@ from prompts.detection import detect_task_type
 from prompts.reading import Question
 from utilities.errors import UserError, exit_code
 from utilities.files import ROOT
-from utilities.json_files import json_lines
 from utilities.printed_tables import print_table
+from utilities.tables import Placed, read_rows
 from utilities.task_type import TaskType
 
 EXAMPLES = """\
@@ -66,16 +66,14 @@ def read_labelled(path: Path) -> list[Labelled]:
     Raises:
         UserError: the file cannot be read, holds no prompt, or a line lacks a field.
     """
-    prompts = [_labelled(path, number, value) for number, value in json_lines(path)]
+    prompts = [_labelled(number, found) for number, found in enumerate(read_rows(path), start=1)]
     if not prompts:
         raise UserError(f"{path} holds no prompt: write one JSON object per line")
     return prompts
 
 
-def _labelled(path: Path, number: int, value: object) -> Labelled:
-    where = f"{path}, line {number}"
-    if not isinstance(value, dict):
-        raise UserError(f"{where}: not a JSON object: write one prompt's fields as {{...}}")
+def _labelled(number: int, found: Placed) -> Labelled:
+    where, value = found.place, found.value
     prompt, name = value.get("prompt", value.get("input_field")), value.get("task_type")
     if not isinstance(prompt, str):
         raise UserError(f"{where}: field 'prompt' (or 'input_field') must be a string: give the text of the prompt")

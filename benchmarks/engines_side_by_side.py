@@ -35,7 +35,8 @@ from evaluation.loop import predict
 from evaluation.questions import DEVELOPMENT, QuestionRow
 from evaluation.scores import score_answers
 from models.engines.interface import Engine
-from models.engines.settings import SCORINGS, EngineSettings, Scoring
+from models.engines.model_registry import Scoring
+from models.engines.settings import SCORINGS, EngineSettings
 from models.settings import Settings, load_settings
 from models.shopbench_model import ShopBenchModel
 from utilities.errors import UserError, exit_code

@@ -19,7 +19,7 @@ from evaluation.questions import QuestionRow, checked, read_questions
 from models.traced_question import Amount, Number, TracedQuestion
 from utilities.errors import UserError
 from utilities.files import write_json_lines
-from utilities.json_files import json_lines, naming_line
+from utilities.tables import naming, read_rows
 
 S = TypeVar("S")
 AGAIN = ": run local_evaluation.py again"
@@ -93,9 +93,9 @@ def write_trace(path: Path, traced: Iterable[TracedQuestion]) -> None:
 def read_answers(path: Path) -> list[str]:
     """Read answers.jsonl or other saved answers, or raise a `UserError` if a line is not a JSON string."""
     answers = []
-    for number, value in json_lines(path):
+    for place, value, *_ in read_rows(path, is_object=False):
         if not isinstance(value, str):
-            raise UserError(f"{path}, line {number}: not a JSON string: write one answer a line, in double quotes")
+            raise UserError(f"{place}: not a JSON string: write one answer a line, in double quotes")
         answers.append(value)
     return answers
 
@@ -105,8 +105,8 @@ def read_question_records(path: Path) -> list[QuestionRecord]:
     questions = read_questions(path)
     rows = Counter(question.input_field for question in questions)
     records = []
-    for question, (number, value) in zip(questions, json_lines(path), strict=True):
-        with naming_line(path, number, AGAIN):
+    for question, (place, value, *_) in zip(questions, read_rows(path, is_object=False), strict=True):
+        with naming(place, AGAIN):
             records.append(_record(question, value, rows[question.input_field]))
     return records
 
@@ -129,8 +129,8 @@ def read_trace(path: Path, expected: int) -> list[TracedQuestion]:
         UserError: it cannot be read, a field is missing or does not fit, or the number of lines is another.
     """
     traced = []
-    for number, value in json_lines(path):
-        with naming_line(path, number, AGAIN):
+    for place, value, *_ in read_rows(path, is_object=False):
+        with naming(place, AGAIN):
             traced.append(_traced(value))
     if len(traced) != expected:
         raise UserError(f"{path} holds {len(traced)} lines for {expected} questions{AGAIN}")

@@ -1,8 +1,8 @@
-"""Questions in the evaluator's format: JSON Lines in UTF-8, one question a line."""
+"""Questions in the evaluator's format, one a row: JSON Lines, a JSON array, or a table."""
 
 import json
-import reprlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -12,7 +12,7 @@ from pydantic import AliasChoices, Field, StrictBool, TypeAdapter, ValidationErr
 from evaluation.metrics import METRICS, MICRO_F1
 from utilities.errors import UserError
 from utilities.files import ROOT
-from utilities.json_files import json_lines, naming_line
+from utilities.tables import naming, read_rows, shown
 from utilities.task_type import TaskType
 
 T = TypeVar("T")
@@ -46,9 +46,9 @@ def read_questions(path: Path) -> list[QuestionRow]:
         UserError: the file cannot be read, holds no question, or a line is not a question that can be scored.
     """
     questions = []
-    for number, value in json_lines(path):
-        with naming_line(path, number):
-            questions.append(_question(value))
+    for place, row, _, is_json in read_rows(path):
+        with naming(place):
+            questions.append(_question(row if is_json else with_types(row)))
     if not questions:
         raise UserError(f"{path} holds no question: write one JSON object a line into it")
     _check_mixed_metrics(path, questions)
@@ -71,7 +71,7 @@ def checked(form: TypeAdapter[T], value: object) -> T:
     if problem["type"] == "missing":
         raise ValueError(f"field {name!r} is missing")
     reason = _REASONS.get(problem["type"]) or problem["msg"].replace("Input should", "it should")
-    raise ValueError(f"field {name!r} is {reprlib.repr(problem['input'])}: {reason}")
+    raise ValueError(f"field {name!r} is {shown(problem['input'])}: {reason}")
 
 
 _REASONS: Mapping[str, str] = {
@@ -82,9 +82,19 @@ _REASONS: Mapping[str, str] = {
 """pydantic's type of an error -> the reason in words of JSON, where pydantic's message names types of Python."""
 
 
-def _question(value: object) -> QuestionRow:
-    if not isinstance(value, dict):
-        raise ValueError("not a JSON object: write one object {...} a line, not a JSON array of them")
+def with_types(row: Mapping[str, object]) -> dict[str, object]:
+    """Return a table's row with the types of JSON: without empty cells, and with numbers and lists that are texts."""
+    given = {name: value for name, value in row.items() if value is not None and value != ""}
+    metric = METRICS.get(str(given.get("metric")))
+    for name in ("output_field", "is_multiple_choice"):
+        value = given.get(name)
+        if isinstance(value, str) and not (name == "output_field" and metric and metric.reference.fits(value)):
+            with suppress(ValueError, RecursionError):
+                given[name] = json.loads(value.lower() if name == "is_multiple_choice" else value)
+    return given
+
+
+def _question(value: Mapping[str, object]) -> QuestionRow:
     is_choice = value.get("task_type") == TaskType.MULTIPLE_CHOICE
     question = checked(_ROW, {"is_multiple_choice": is_choice, "track": UNKNOWN_TRACK, **value})
     _check_metric(question)
@@ -107,8 +117,8 @@ def _check_metric(question: QuestionRow) -> None:
         raise ValueError(f"metric {name!r} cannot score a {task_type} answer: use one of {fitting}")
     reference = METRICS[name].reference
     if not reference.fits(question.output_field):
-        shown = reprlib.repr(question.output_field)
-        raise ValueError(f"field 'output_field' is {shown}: metric {name!r} needs {reference.words}")
+        value = shown(question.output_field)
+        raise ValueError(f"field 'output_field' is {value}: metric {name!r} needs {reference.words}")
 
 
 def _check_mixed_metrics(path: Path, questions: list[QuestionRow]) -> None:

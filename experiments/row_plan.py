@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from evaluation.questions import read_questions
+from evaluation.questions import read_questions, with_types
 from evaluation.run_record import code_digest
 from experiments.row_settings import Base, settings_of
 from experiments.table import Row, Table
@@ -27,7 +27,7 @@ from retrieval.sources import weights_file
 from utilities.errors import UserError
 from utilities.files import ROOT, write_text
 from utilities.fingerprint import fingerprint, sha256
-from utilities.json_files import json_lines
+from utilities.tables import read_rows
 
 SETTINGS = "settings.yaml"
 SCORES = "scores.json"
@@ -96,8 +96,8 @@ def selected(data: Path, task_types: Sequence[str], limit: int, output: Path) ->
     if not task_types and not limit:
         return data
     chosen = [
-        json.dumps(line, ensure_ascii=True)
-        for question, (_, line) in zip(questions, json_lines(data), strict=True)
+        json.dumps(row if is_json else with_types(row), ensure_ascii=True)
+        for question, (_, row, _, is_json) in zip(questions, read_rows(data), strict=True)
         if not task_types or question.task_type in task_types
     ][: limit or None]
     if not chosen:

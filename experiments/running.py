@@ -17,7 +17,7 @@ from evaluation.score_table import NOT_THE_MODELS
 from experiments.row_plan import SCORES, SETTINGS, Planned
 from models.settings import ADAPTER_VARIABLE, FILE_VARIABLE, MODEL_VARIABLE, WEIGHTS_VARIABLE
 from utilities.files import ROOT, write_json
-from utilities.json_files import json_lines
+from utilities.tables import read_rows
 
 CODE = "code.json"
 POLL_SECONDS = 1.0
@@ -33,7 +33,7 @@ def run_rows(planned: Sequence[Planned], fresh: bool = False) -> dict[str, str]:
     A finished run is replaced only by another finished run.
     """
     waiting = [each for each in planned if not each.missing and (fresh or not each.finished)]
-    sizes = {each.data: sum(1 for _ in json_lines(each.data)) for each in waiting}
+    sizes = {each.data: sum(1 for _ in read_rows(each.data, is_object=False)) for each in waiting}
     failed: dict[str, str] = {}
     done: set[Path] = set()
     with tqdm(total=sum(sizes[each.data] for each in waiting), unit="question", disable=not waiting) as bar:

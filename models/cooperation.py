@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from models.engines.interface import Answer, Engine, Usage
-from models.engines.registry import start_engine
+from models.engines.process.supervised import start_engine
+from models.engines.registry import check_engine
 from models.engines.settings import EngineSettings, adapter_name, engine_identity, settings_of_entry
 from models.scheduling.asking import Asking, Missing
 from models.scheduling.clock import Allowance
@@ -101,6 +102,17 @@ def engine_settings(settings: Settings) -> dict[str, EngineSettings]:
     own = replace(settings.engine, adapters=tuple(dict.fromkeys((*settings.engine.adapters, *adapters))))
     models = dict.fromkeys(model for model in (*(model for model, _ in given), reasoning_model(settings)) if model)
     return {"": own, **{model: settings_of_entry(model, settings.engine) for model in models}}
+
+
+def check_engines(settings: Settings, engine: Engine | None = None) -> None:
+    """Check the files of every model before any is started; a given `engine` replaces the engine of the settings.
+
+    Raises:
+        UserError: weights or adapters are missing or damaged.
+    """
+    for name, wanted in engine_settings(settings).items():
+        if name or engine is None:
+            check_engine(wanted)
 
 
 def reasoning_model(settings: Settings) -> str:

@@ -9,11 +9,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from models.engines.model_registry import DEFAULT_MODEL, model_entry
+from models.engines.model_registry import DEFAULT_MODEL, ModelEntry, model_entry
 from models.engines.settings import EngineSettings, adapter_name, with_entry
 from models.scheduling.clock import ClockSettings
 from prompts.settings import PromptSettings
 from retrieval.settings import KnowledgeSettings
+from utilities.errors import UserError
 from utilities.files import ROOT
 from utilities.task_type import TaskType
 from utilities.typed_yaml import Positive, Share, build, checked, read_mapping
@@ -102,13 +103,25 @@ def load_settings(path: Path | None = None, environment: Mapping[str, str] = os.
     values = read_mapping(path, "the settings", f"name a file by {FILE_VARIABLE}")
     given = values.get("engine", {})
     if isinstance(given, dict):
-        model = environment.get(MODEL_VARIABLE) or given.get("model", DEFAULT_MODEL)
-        values["engine"] = with_entry(given, model_entry(str(model)))
+        named = environment.get(MODEL_VARIABLE)
+        model = named or given.get("model", DEFAULT_MODEL)
+        where = f"the environment variable {MODEL_VARIABLE}" if named else f"{path}: engine.model"
+        values["engine"] = with_entry(given, _entry(str(model), where))
     settings = build(Settings, values, f"{path}: ")
-    reasoning = () if settings.reasoning.source in (NO_REASONING, OWN_REASONING) else (settings.reasoning.source,)
-    for model in (*filter(None, vars(settings.cooperation.models).values()), *reasoning):
-        model_entry(model)
+    for field_name, model in vars(settings.cooperation.models).items():
+        if model:
+            _entry(model, f"{path}: cooperation.models.{field_name}")
+    if settings.reasoning.source not in (NO_REASONING, OWN_REASONING):
+        _entry(settings.reasoning.source, f"{path}: reasoning.source")
     return dataclasses.replace(settings, engine=_with_variables(settings.engine, environment))
+
+
+def _entry(model: str, where: str) -> ModelEntry:
+    """Return the registry's entry of a model; the error about a missing one begins with the place that names it."""
+    try:
+        return model_entry(model)
+    except UserError as error:
+        raise UserError(f"{where} is {model!r}: {error}") from None
 
 
 def settings_file(environment: Mapping[str, str] = os.environ) -> Path:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 
 from models.base_model import ShopBenchBaseModel
-from models.cooperation import Answerer, Team, identities
+from models.cooperation import Answerer, Team, check_engines, identities
 from models.engines.interface import Engine
 from models.engines.settings import engine_identity
 from models.example_memory import Exemplars
@@ -42,10 +42,11 @@ class ShopBenchModel(ShopBenchBaseModel):
         """Load settings, engine and knowledge.
 
         Raises:
-            UserError: a setting is invalid, or weights are missing.
+            UserError: a setting is invalid, or weights are missing or damaged.
         """
         self.settings = settings or load_settings()
         check_variants(self.settings.prompts)
+        check_engines(self.settings, engine)
         self._clock: Clock = Clock(self.settings.clock, track_minutes(self.settings.clock))
         # The engine loads in its own process, and the vectors in this process at the same time.
         with ThreadPoolExecutor(1) as beside:

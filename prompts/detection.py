@@ -9,7 +9,6 @@ from prompts.reading import Question, asks_to_extract, read_source_text
 from prompts.reading.labels import QUOTE_MARK, introduces_instruction, read_labels
 from utilities.task_type import TaskType
 
-__all__ = ["FALLBACK", "FALLBACK_RULE", "FLAG_RULE", "RULES", "TaskType", "detect_task_type", "explain_detection"]
 _QUOTED = re.compile(QUOTE_MARK)
 _WORDS_THAT_DENOTE = re.compile(
     rf"(?:{say.COPIED.pattern})\w*(?! {QUOTE_MARK})[^.?\n]{{0,40}}?(?:{say.DENOTES.pattern})"

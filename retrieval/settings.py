@@ -7,7 +7,6 @@ from retrieval.embeddings import PACKAGED
 from utilities.typed_yaml import Whole, checked
 
 FITTED, RECIPROCAL_RANK = "fitted", "reciprocal_rank"
-COMBINERS = (FITTED, RECIPROCAL_RANK)
 
 
 @checked

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, cast
 import pytest
 from hypothesis import settings
 
-from models.engines.settings import EngineSettings, Scoring
+from models.engines.model_registry import Scoring
+from models.engines.settings import EngineSettings
 
 if TYPE_CHECKING:
     from models.engines.transformers_engine.engine import CausalLM, TransformersEngine

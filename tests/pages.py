@@ -2,21 +2,19 @@
 
 import ast
 import dataclasses
-import io
 import re
-import runpy
-import shlex
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import redirect_stderr, redirect_stdout
+import textwrap
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, get_type_hints
 
+import yaml
+
 from models.settings import Settings
 from tests.house import files_of
 
-MADE = ("models/weights", "models/adapters/", "outputs", "benchmarks/results", "adapters", "selected")
+MADE = ("models/weights", "outputs", "benchmarks/results", "adapters", "selected")
 """Folders that commands make, which a checkout lacks."""
 _CODE_BLOCK = re.compile(r"^```[^\n]*\n(.*?)^```|^((?: {4}[^\n]*\n|\n)+)", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"`([^`\n]+)`")
@@ -25,6 +23,9 @@ _ANCHOR = re.compile(r"\]\(([^)#:\s]*)#([\w-]+)\)")
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 _PATH = re.compile(r"(?<![\w./<-])([\w.-]+(?:/[\w.*+<>{}-]+)+/?)")
 _DOTTED = re.compile(r"(?<![\w./-])([a-z_]+(?:\.\w+)+)(?![\w(]*/)")
+_FILE_NAME = re.compile(r"[\w.-]+\.(?:py|md|yaml|json|toml|txt|html|jinja)")
+_VARIABLE = re.compile(r"\bSHOPALIGN_[A-Z_]*[A-Z]")
+_PLACEHOLDER = re.compile(r"^\s*([A-Z]+(?:_[A-Z]+)+)\s*$", re.MULTILINE)
 _MAKE = re.compile(r"(?<![\w-])make ([a-z][a-z-]*)(?![\w-])")
 
 
@@ -70,7 +71,11 @@ def missing_paths(root: Path, text: str) -> list[str]:
     tops = {path.name for path in root.iterdir() if not path.name.startswith(".")} | {".ci"}
     found = (match[1].rstrip("/.") for match in _PATH.finditer(text))
     named = {path for path in found if path.split("/")[0] in tops and "<" not in path and "{" not in path}
-    return sorted(path for path in named if not path.startswith(MADE) and not _is_there(root, path))
+    return sorted(path for path in named if not _is_made(path) and not _is_there(root, path))
+
+
+def _is_made(path: str) -> bool:
+    return any(path == folder or path.startswith(f"{folder}/") for folder in MADE)
 
 
 def _is_there(root: Path, path: str) -> bool:
@@ -124,13 +129,13 @@ def missing_targets(root: Path, text: str) -> list[str]:
 
 def missing_settings(text: str) -> list[str]:
     """Return the names that begin with a block of the settings and lead to no setting."""
-    blocks = {
-        field.name
-        for field in dataclasses.fields(Settings)
-        if dataclasses.is_dataclass(get_type_hints(Settings)[field.name])
-    }
+    blocks = _blocks()
     names = {name for name in _DOTTED.findall(text) if name.split(".")[0] in blocks and not _is_file_name(name)}
     return sorted(name for name in names if name.split(".")[0] != "prompts" and not _is_setting(name))
+
+
+def _blocks() -> set[str]:
+    return {name for name, kind in get_type_hints(Settings).items() if dataclasses.is_dataclass(kind)}
 
 
 def _is_setting(name: str) -> bool:
@@ -143,41 +148,73 @@ def _is_setting(name: str) -> bool:
     return True
 
 
-def commands_in(lines: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
-    """Yield the program and the options of each printed command of the package."""
-    for line in lines:
-        found = re.search(
-            r"(?:^|\s|/)(?:python[\d.]*|accelerate launch\b.*?) (?:-m ([\w.]+)|(\w+\.py))((?:\s.*)?)$", line.strip()
-        )
-        if not found:
-            continue
-        words = shlex.split(found[3].split(" | ")[0].split(" #")[0], posix=True) if found[3].count('"') % 2 == 0 else []
-        yield found[1] or found[2], [word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)]
-
-
-def programs(root: Path) -> list[str]:
-    """Return the modules of the package that are commands of their own: they parse a command line."""
-    found = []
-    for file in files_of(root):
-        text = (root / file).read_text(encoding="utf-8")
-        parses = "parser" in text
-        if ('__name__ == "__main__"' in text and parses) or file.endswith("/__main__.py"):
-            found.append(file.removesuffix(".py").removesuffix("/__main__").replace("/", "."))
-    return found
+def undefined_files(root: Path, page: str) -> list[str]:
+    """Return the names of single files in inline code that neither the tree holds nor the code writes."""
+    names = {name for name in _INLINE.findall(page) if _FILE_NAME.fullmatch(name) and not name[:2].isupper()}
+    return sorted(name for name in names if name not in _tree_names(root) and name not in _code(root))
 
 
 @cache
-def help_of(program: str, *command: str) -> str:
-    """Run a program with `--help` in this process and return what it prints; it must end with exit code 0."""
-    output, before = io.StringIO(), sys.argv
-    sys.argv = [program, *command, "--help"]
-    code: object = "none"
+def _tree_names(root: Path) -> frozenset[str]:
+    tops = [path for path in root.iterdir() if not path.name.startswith(".")]
+    inside = (path for top in tops if top.is_dir() and not _is_made(top.name) for path in top.rglob("*.*"))
+    return frozenset(path.name for path in (*tops, *inside))
+
+
+@cache
+def _code(root: Path) -> str:
+    return "\n".join((root / file).read_text(encoding="utf-8") for file in files_of(root))
+
+
+def variables_of(root: Path) -> frozenset[str]:
+    """Return the environment variables of the package, which its code names."""
+    return frozenset(_VARIABLE.findall(_code(root)))
+
+
+def missing_variables(root: Path, text: str) -> list[str]:
+    """Return the environment variables of the package that no code names."""
+    return sorted(set(_VARIABLE.findall(text)) - variables_of(root))
+
+
+def placeholders(text: str) -> list[str]:
+    """Return the lines of capitals that a writer left for a later text."""
+    return _PLACEHOLDER.findall(text)
+
+
+def missing_keys(page: str) -> list[str]:
+    """Return the keys in a page's blocks of settings that are no settings."""
+    blocks = (textwrap.dedent(first or second) for first, second in _CODE_BLOCK.findall(page))
+    return [name for block in blocks for name in _keys(_as_mapping(block)) if not _is_setting(name)]
+
+
+def _as_mapping(block: str) -> Mapping[str, Any]:
+    """Return the content of a block that is a settings file; empty for any other block."""
     try:
-        with redirect_stdout(output), redirect_stderr(output):
-            runpy.run_module(program.removesuffix(".py"), run_name="__main__", alter_sys=False)
-    except SystemExit as end:
-        code = end.code
-    finally:
-        sys.argv = before
-    assert code in (0, None), f"{program} --help ended with {code}: {output.getvalue()}"
-    return output.getvalue()
+        content = yaml.safe_load(block)
+    except yaml.YAMLError:
+        return {}
+    is_settings = isinstance(content, dict) and any(isinstance(content.get(name), dict) for name in _blocks())
+    return content if is_settings else {}
+
+
+def _keys(content: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in content.items():
+        yield f"{prefix}{key}"
+        if isinstance(value, dict) and _is_setting(f"{prefix}{key}"):
+            yield from _keys(value, f"{prefix}{key}.")
+
+
+def leaves(kind: Any = Settings, prefix: str = "") -> Iterator[str]:
+    """Yield the full names of all settings that are no blocks."""
+    for name, inner in get_type_hints(kind).items():
+        if dataclasses.is_dataclass(inner):
+            yield from leaves(inner, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
+
+
+def undocumented(page: str) -> list[str]:
+    """Return the settings that the page names neither in full nor by `block.<kind>`."""
+    named = set(_INLINE.findall(page))
+    groups = tuple(name.partition("<")[0] for name in named if re.fullmatch(r"[\w.]+\.<[\w ]+>", name))
+    return [name for name in leaves() if name not in named and f"{name.rpartition('.')[0]}." not in groups]

@@ -132,7 +132,7 @@ def test_a_report_that_cannot_be_written_takes_nothing_from_a_scored_run(
     assert saved(tmp_path)["overall"] is not None
 
 
-@given(answers=st.lists(st.text(st.characters(exclude_categories=[])), max_size=5))
+@given(answers=st.lists(st.text(st.characters(exclude_categories=[])), min_size=1, max_size=5))
 def test_any_answers_are_read_back(tmp_path_factory: pytest.TempPathFactory, answers: list[str]) -> None:
     path = tmp_path_factory.mktemp("answers") / "answers.jsonl"
     write_json_lines(path, answers)

@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from models.engines.adapter_config import TENSORS
+from models.engines.adapter_config import TENSORS, check_adapter
 from models.engines.adapter_matrices import Change
-from models.engines.weights import holds_model, missing_weights_message
+from models.engines.weights_folder import check_model
 from tuning.merging.checkpoint import Checkpoint
 from tuning.model_files import read_adapter, write_tensors
 from tuning.output_folder import new_folder
@@ -29,8 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Write the folder by the options of the command line; return 0."""
     options = _options(argv)
     base, output = options.base, options.output.absolute()
-    if not holds_model(base):
-        raise UserError(missing_weights_message(base, named_by="--base"))
+    check_model(base, named_by="--base")
+    check_adapter(options.adapter, "name another folder by --adapter")
     changes = dict(read_adapter(options.adapter))
     with new_folder(output) as work:
         apply(base, changes, work)

@@ -4,12 +4,14 @@ The generated texts contain no evaluation question.
 """
 
 import random
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from evaluation.questions import DEVELOPMENT
 from utilities.errors import UserError
-from utilities.json_files import json_lines
+from utilities.opened_files import text_lines
+from utilities.tables import is_table, read_rows
 
 _FEWEST_TOKENS = 10  # fewer than any of the package's own texts has, with any tokenizer
 _FIELDS = ("text", "input_field")
@@ -70,23 +72,17 @@ def calibration_rows(tokenizer: Any, path: Path | None, rows: int, tokens: int, 
 
 
 def _read(path: Path) -> list[str]:
-    """Read JSON Lines with one of `_FIELDS`, or plain text with a text on each line."""
+    """Read rows with one of `_FIELDS`, or plain text with a text on each line."""
     if path.resolve() == DEVELOPMENT:
         raise UserError(f"{path} holds the evaluation questions: calibrate with other texts")
-    if path.suffix in (".json", ".jsonl"):
-        return [_text_of(path, number, value) for number, value in json_lines(path)]
-    try:
-        return [line.strip() for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: the calibration texts cannot be read ({error}): name a file in UTF-8") from error
+    return [_text_of(*found[:2]) for found in read_rows(path)] if is_table(path) else [*text_lines(path)]
 
 
-def _text_of(path: Path, number: int, value: object) -> str:
-    if isinstance(value, dict):
-        for field in _FIELDS:
-            if isinstance(value.get(field), str):
-                return str(value[field])
-    raise UserError(f"{path}, line {number}: no field {' or '.join(_FIELDS)} with a text: add one")
+def _text_of(place: str, row: Mapping[str, object]) -> str:
+    for field in _FIELDS:
+        if isinstance(row.get(field), str):
+            return str(row[field])
+    raise UserError(f"{place}: no field {' or '.join(_FIELDS)} with a text: add one")
 
 
 def shop_texts(count: int, seed: int) -> list[str]:

@@ -11,7 +11,7 @@ from models.engines.adapter_config import holds_adapter
 from utilities.errors import UserError
 from utilities.files import ROOT, write_text
 from utilities.fingerprint import fingerprint, fingerprint_of_adapter, sha256
-from utilities.json_files import json_lines
+from utilities.tables import read_rows
 from utilities.typed_yaml import build, checked
 
 _FINISHED, _BEGUN = "finished.jsonl", "begun.jsonl"
@@ -120,10 +120,10 @@ def _content(path: Path) -> str:
 
 def _read(path: Path) -> Iterator[tuple[str, Made]]:
     """Yield the records of a file by their steps."""
-    for number, value in json_lines(path) if path.is_file() else ():
+    for place, value, *_ in read_rows(path, is_object=False) if path.is_file() and path.stat().st_size else ():
         try:
             made = build(Made, value if isinstance(value, dict) else {}, "")
         except UserError:
             remedy = "remove the line and the output of its step, to have the step done again"
-            raise UserError(f"{path}, line {number}: not the record of a step: {remedy}") from None
+            raise UserError(f"{place}: not the record of a step: {remedy}") from None
         yield made.step, made

@@ -21,7 +21,9 @@ from torch.distributed.tensor import DTensor
 
 from evaluation.questions import QuestionRow, read_questions
 from models.engines.answering.tokens import TextCoder
+from models.engines.model_registry import model_entry
 from models.engines.settings import EngineSettings, weights_folder
+from models.engines.weights_folder import check_model
 from models.settings import load_settings
 from tuning.answer_trainer import AnswerTrainer, RunMonitor
 from tuning.examples import Example, example
@@ -54,6 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     recipe = read_recipe(options.recipe, **_given(options))
     engine = engine_settings(recipe)
     folder = options.base or weights_folder(engine)
+    check_model(folder, model_entry(recipe.model).source, "--base")
     options.rows, options.held_out = _files(options, recipe)
     rows, held_out = read_questions(options.rows), read_questions(options.held_out)
     _check_unseen(rows, held_out, options)
@@ -159,7 +162,7 @@ def _record(recipe: FinetuneRecipe, folder: Path, options: argparse.Namespace) -
     return {
         "recipe": asdict(recipe),
         "base": folder.name,
-        "base_fingerprint": fingerprint(folder) if (folder / "config.json").is_file() else "",
+        "base_fingerprint": fingerprint(folder),
         "rows": file_record(options.rows),
         "held_out": file_record(options.held_out),
         "prompts": asdict(load_settings().prompts),

@@ -14,7 +14,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from models.engines.adapter_config import CONFIG, TENSORS
+from models.engines.adapter_config import CONFIG, TENSORS, check_adapter
+from models.engines.weights_folder import check_model, check_weights
 from tuning.merging.adapter_mixing import check_adapters_base, mix_adapters
 from tuning.merging.full_weights import check_full_base, mix_full_weights
 from tuning.merging.registry import Recipe, check_models, read_recipe
@@ -29,9 +30,9 @@ examples:
   python -m tuning.hybridize --recipe tuning/recipes/hybridize_gradient_slerp.yaml \\
       --parents models/weights/llama3-20000 models/weights/llama3-101275 --output models/weights/llama3-child
   python -m tuning.hybridize --recipe tuning/recipes/hybridize_gradient_slerp.yaml --rank 16 \\
-      --parents models/adapters/smollm2-2000 models/adapters/smollm2-10000 --output models/adapters/smollm2-child
+      --parents models/adapters/smollm2-2000 adapters/smollm2-10000 --output adapters/smollm2-child
   python -m tuning.hybridize --recipe tuning/recipes/hybridize_wise_ft.yaml \\
-      --base models/weights/smollm2-135m-instruct --parents models/adapters/smollm2-2000 --output models/adapters/wise
+      --base models/weights/smollm2-135m-instruct --parents models/adapters/smollm2-2000 --output adapters/wise
   python -m tuning.hybridize --recipe tuning/recipes/hybridize_linear.yaml --parents A B C --output average
 """
 
@@ -44,6 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     mixed = [base, *parents] if base and len(parents) == 1 else parents
     check_models(recipe, options.recipe, mixed, base)
     adapters = _are_adapters(parents)
+    _check_folders(parents, base)
     if base and base not in mixed:
         (check_adapters_base if adapters else check_full_base)(base, parents)
     if recipe.rank and not adapters:
@@ -85,9 +87,19 @@ def _are_adapters(parents: Sequence[Path]) -> bool:
 def _is_adapter(folder: Path) -> bool:
     if any((folder / name).is_file() for name in (CONFIG, TENSORS)):
         return True
-    if (folder / "config.json").is_file():
+    if any(True for pattern in ("config.json", "*.safetensors*") for _ in folder.glob(pattern)):
         return False
     raise UserError(f"{folder} holds neither {CONFIG} nor config.json: name an adapter or a model")
+
+
+def _check_folders(parents: Sequence[Path], base: Path | None) -> None:
+    """Check the files of all models; the child takes its tokenizer from the first parent, so others need none."""
+    named = [(folder, "--base") for folder in (base,) if folder] + [(folder, "--parents") for folder in parents]
+    for folder, option in named:
+        if _is_adapter(folder):
+            check_adapter(folder, f"name another folder by {option}")
+        else:
+            (check_model if folder == parents[0] else check_weights)(folder, named_by=option)
 
 
 def _mix_adapters(recipe: Recipe, mixed: Sequence[Path], output: Path) -> dict[str, Any]:

@@ -10,9 +10,10 @@ from peft import LoraConfig, TaskType, get_peft_model, get_peft_model_state_dict
 
 from models.engines.adapter_config import CONFIG, TENSORS
 from models.engines.answering.tokens import TextCoder
+from models.engines.damaged_files import read_model_json
 from models.engines.local_folder import LOCAL
 from models.engines.model_registry import model_entry, template_text
-from models.engines.weights import holds_model, missing_weights_message
+from models.engines.quantization import quantization_of
 from tuning.finetune_recipe import FinetuneRecipe, engine_settings
 from tuning.model_files import write_tensors
 from utilities.errors import UserError
@@ -25,10 +26,8 @@ def load_base(recipe: FinetuneRecipe, folder: Path) -> tuple[Any, TextCoder]:
     """Load the dense weights of `folder`, in 4 bits if the recipe says so, and their tokenizer.
 
     Raises:
-        UserError: the weights are missing, damaged or quantised, or 4 bits are requested without a GPU.
+        UserError: the weights are quantised or cannot be loaded, or 4 bits are requested without a GPU.
     """
-    if not holds_model(folder):
-        raise UserError(missing_weights_message(folder, model_entry(recipe.model).source, "--base"))
     model = _loaded(recipe, folder)
     coder = TextCoder(folder, model.generation_config)
     template = template_text(engine_settings(recipe).chat_template)
@@ -38,8 +37,7 @@ def load_base(recipe: FinetuneRecipe, folder: Path) -> tuple[Any, TextCoder]:
 
 
 def _loaded(recipe: FinetuneRecipe, folder: Path) -> Any:
-    config = transformers.AutoConfig.from_pretrained(folder, **LOCAL)
-    if getattr(config, "quantization_config", None) is not None:
+    if quantization_of(folder, read_model_json(folder / "config.json")):
         raise UserError(f"{folder} holds quantised weights: fine-tune the dense ones, then quantise the result")
     try:
         return transformers.AutoModelForCausalLM.from_pretrained(

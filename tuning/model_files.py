@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -12,10 +11,7 @@ from safetensors.torch import save_file
 from models.engines.adapter_config import TENSORS, matrix_name
 from models.engines.adapter_matrices import Changes, read_matrices
 from utilities.errors import UserError
-from utilities.json_files import read_object
 
-FETCH_AGAIN = "fetch the model again"
-"""The remedy for a damaged file of a model."""
 _COPIED = (
     "config.json",
     "generation_config.json",
@@ -28,13 +24,6 @@ _COPIED = (
     "LICENSE*",
     "NOTICE*",
 )
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """Return the config of a model folder, or raise a `UserError` if either is missing or damaged."""
-    if not folder.is_dir():
-        raise UserError(f"{folder} is not a folder: name a model in Hugging Face layout")
-    return read_object(folder / "config.json", FETCH_AGAIN)
 
 
 def read_adapter(folder: Path) -> Changes:

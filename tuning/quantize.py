@@ -16,10 +16,11 @@ import torch
 from pydantic import Field
 from transformers import AutoTokenizer
 
+from models.engines.damaged_files import read_model_json
+from models.engines.weights_folder import check_model
 from tuning.awq_job import RESUMABLE, Job, StoppedError, failures_reported, finish_folder, keeps_layers, quantise
 from tuning.calibration_texts import calibration_rows
 from tuning.merging.checkpoint import Checkpoint
-from tuning.model_files import read_config
 from tuning.output_folder import RunFolder
 from utilities.errors import UserError, exit_code
 from utilities.fingerprint import fingerprint
@@ -30,7 +31,6 @@ RECIPE = Path(__file__).parent / "recipes" / "awq.yaml"
 _ARCHITECTURES = ("llama", "mistral", "qwen2")
 _OUTPUTS = 64  # gptqmodel and AutoAWQ search clipping thresholds for this many outputs at a time
 _USUAL_GROUPS = (128, 64, 32)
-_VOCABULARIES = ("tokenizer.json", "tokenizer.model", "vocab.json")
 EXAMPLES = """\
 examples:
   python -m tuning.quantize --source models/weights/smollm2-135m-instruct \\
@@ -38,7 +38,7 @@ examples:
       a quarter of an hour or more on two cores; SmolLM2's 576 inputs do not divide into groups of 128
   python -m tuning.quantize --source models/weights/llama3-70b --output models/weights/llama3-70b-awq \\
       --calibration rows.jsonl --rows 128 --max-tokens 512
-      calibrate with your own texts: JSON Lines with a field text or input_field, or one text a line
+      calibrate with your own texts: rows with a field text or input_field, or one text a line
 
 Killed or stopped by Ctrl-C, the same command resumes after the last finished layer (Llama models). Its files for that
 lie beside the output in OUTPUT.partial, and are removed when the output is finished.
@@ -111,9 +111,11 @@ def check_source(folder: Path, group_size: int) -> dict[str, Any]:
     """Return the config of a folder that can be quantised in groups of `group_size` inputs.
 
     Raises:
-        UserError: the folder holds no model, a quantised one or another architecture, or its layers do not divide.
+        UserError: the folder holds no model, a damaged or quantised one or another architecture, or its layers do not
+            divide.
     """
-    config = read_config(folder)
+    check_model(folder, named_by="--source")
+    config = read_model_json(folder / "config.json")
     _check_config(folder, config)
     shapes = {
         name.removesuffix(".weight"): (shape[0], shape[1])
@@ -127,9 +129,6 @@ def check_source(folder: Path, group_size: int) -> dict[str, Any]:
 
 
 def _load_tokenizer(folder: Path) -> Any:
-    # Without one, transformers makes an empty tokenizer for some architectures.
-    if not any((folder / name).is_file() for name in _VOCABULARIES):
-        raise UserError(f"{folder} has no tokenizer, no {' or '.join(_VOCABULARIES)}: put the model's own files there")
     try:
         return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # tokenizers raises no narrower type

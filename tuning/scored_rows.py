@@ -12,7 +12,7 @@ from tqdm import tqdm
 from evaluation.metrics import hit_rate_at_3, ndcg
 from evaluation.questions import QuestionRow
 from models.engines.interface import Answer, Engine
-from models.engines.registry import start_engine
+from models.engines.process.supervised import start_engine
 from models.engines.settings import engine_identity, way_of
 from models.settings import Settings
 from prompts.detection import detect_task_type

@@ -9,7 +9,7 @@ consecutive words with them, or with a file of --against, beyond the wording of 
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,8 @@ from tuning.selection.selection_files import HELD_OUT, Places, Result, check_inp
 from utilities.errors import UserError, exit_code
 from utilities.fingerprint import file_record
 from utilities.options import command_parser, positive, whole
+from utilities.plain_text import plain_text
 
-SIZES = (2000, 4750, 6000, 6100, 10000, 20000)
 EXAMPLES = f"""\
 formats, recognised by their fields unless --source names one:
 {chr(10).join(f"  {name:<12}{known.WORDS}" for name, known in FORMATS.items())}
@@ -47,7 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Select by the options of the command line, write the files, print counts of kept and dropped rows; return 0."""
     options = _options(argv)
     places = _places(options)
-    evaluation = [question.input_field for path in options.against for question in read_questions(path)]
+    texts = (question.input_field for path in options.against for question in read_questions(path))
+    # The texts of products and reviews are read without HTML.
+    evaluation = [form for text in texts for form in dict.fromkeys((text, plain_text(text)))]
     cleaner = Cleaner(options.leave_out, options.longest, skip_corrupt=options.skip_corrupt)
     sources = [_read(cleaner, name, path, options) for name, path in options.source]
     cleaner.check_names()
@@ -57,7 +59,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError(f"no row is left of {files}: {_commonest(cleaner)}")
     shares = Shares(dict(options.most), dict(options.weight))
     selected = select(cleaner.kept, shares, options.held_out, options.seed)
-    result = Result(selected, _checked_sizes(options.sizes, selected, options.held_out), cleaner.dropped)
+    result = Result(selected, options.sizes, cleaner.dropped)
+    try:
+        _check_sizes(result.training, selected, options.held_out)
+    except UserError:
+        result.print_drops()
+        raise
     against = [file_record(path) for path in options.against]
     result.write(result.record({"sources": sources, "against": against, **_settings(options)}), places)
     result.print()
@@ -80,8 +87,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--leave-out", nargs="+", default=[], metavar="TASK", help="tasks that are not used")
     add("--longest", type=positive, default=LONGEST, metavar="N", help="characters with the answer (default: 4000)")
     add("--skip-corrupt", action="store_true", help="count damaged rows of JSON files and continue")
-    sizes = " ".join(map(str, SIZES))
-    add("--sizes", type=positive, nargs="+", default=SIZES, metavar="N", help=f"of training sets (default: {sizes})")
+    add("--sizes", type=positive, nargs="+", metavar="N", help="of training sets (default: one set of all rows)")
     add("--held-out", type=whole, default=0, metavar="N", help="rows that no training set contains (default: 0)")
     add("--most", type=_most, nargs="+", default=[], metavar="[TASK=]N", help="most rows of a task, or of each task")
     add("--weight", type=_weight, nargs="+", default=[], metavar="TASK=W", help="multiply a task's share by W")
@@ -149,11 +155,13 @@ def _commonest(cleaner: Cleaner) -> str:
     for (_, reason), count in cleaner.dropped.items():
         reasons[reason] += count
     listed = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
-    return f"dropped are {listed}; use other files or options" if listed else "name files with rows"
+    return (
+        f"all rows were dropped, by reason: {listed}; use other files or options" if listed else "name files with rows"
+    )
 
 
-def _checked_sizes(sizes: Sequence[int], selected: Selected, held_out: int) -> list[int]:
-    """Return the sizes of the training sets in order."""
+def _check_sizes(sizes: Collection[int], selected: Selected, held_out: int) -> None:
+    """Raise a `UserError` unless there are rows enough for the held-out set and each training set."""
     apart, there = len(selected.held_out), len(selected.training)
     if apart < held_out:
         raise UserError(
@@ -161,11 +169,9 @@ def _checked_sizes(sizes: Sequence[int], selected: Selected, held_out: int) -> l
         )
     if held_out and not there:
         raise UserError(f"--held-out {held_out} leaves no row to train on: hold out fewer, or use more files")
-    wanted = sorted(set(sizes))
-    if wanted[-1] > there:
+    if max(sizes) > there:
         beside = f" beside --held-out {held_out}" if held_out else ""
-        raise UserError(f"--sizes: {wanted[-1]} rows are too many: {there} is the largest possible size{beside}")
-    return wanted
+        raise UserError(f"--sizes: {max(sizes)} rows are too many: {there} is the largest possible size{beside}")
 
 
 def _settings(options: argparse.Namespace) -> dict[str, Any]:

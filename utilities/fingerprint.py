@@ -1,8 +1,13 @@
 """SHA-256 of files, and fingerprints of weights, which take seconds for 40 GB."""
 
 import hashlib
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
+
+from utilities.errors import UserError
 
 _SAMPLES, _BLOCK = 64, 4096
 
@@ -25,11 +30,12 @@ def fingerprint(folder: Path) -> str:
     quantisations. The blocks, spread evenly over the tensors, differ between a tuned model and its base, whose headers
     are equal. `python -m models.engines.weights verify` also finds a single changed number.
     """
-    digest = hashlib.sha256((folder / "config.json").read_bytes())
+    digest = hashlib.sha256(_content(folder / "config.json"))
     for path in sorted(folder.glob("*.safetensors")):
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            header = int.from_bytes(file.read(8), "little")
+        with _opened(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            # A file of another kind may begin with any number.
+            header = min(int.from_bytes(file.read(8), "little"), size)
             digest.update(f"{path.name} {size}".encode() + file.read(min(header, 1 << 26)))
             first, last = 8 + header, size - _BLOCK
             for sample in range(_SAMPLES):
@@ -38,10 +44,24 @@ def fingerprint(folder: Path) -> str:
     return digest.hexdigest()
 
 
+@contextmanager
+def _opened(path: Path) -> Iterator[BufferedReader]:
+    try:
+        with path.open("rb") as file:
+            yield file
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}): copy the file again") from None
+
+
+def _content(path: Path) -> bytes:
+    with _opened(path) as file:
+        return file.read()
+
+
 def fingerprint_of_adapter(folder: Path) -> str:
     """Return a SHA-256 over all bytes of a LoRA adapter: its config and its matrices."""
-    digest = hashlib.sha256((folder / "adapter_config.json").read_bytes())
-    with (folder / "adapter_model.safetensors").open("rb") as file:
+    digest = hashlib.sha256(_content(folder / "adapter_config.json"))
+    with _opened(folder / "adapter_model.safetensors") as file:
         hashlib.file_digest(file, lambda: digest)
     return digest.hexdigest()
 

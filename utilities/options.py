@@ -11,6 +11,7 @@ def command_parser(program: str, description: str | None, examples: str) -> argp
         description=description,
         epilog=examples,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
 
 

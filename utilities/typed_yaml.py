@@ -22,6 +22,8 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The safe loader; the one in C, where it is installed, is nine times faster."""
+_DEEPEST = 50
+_KEY_TAGS = ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge")
 _CONFIG = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 _UNKNOWN = ("unexpected_keyword_argument", "extra_forbidden")
 _KINDS: Mapping[str, str] = {
@@ -57,17 +59,71 @@ def read_mapping(path: Path, subject: str, remedy: str) -> dict[str, Any]:
     In an error, `subject` names the content ("the settings"), and `remedy` ends the message for an unreadable file.
 
     Raises:
-        UserError: the file cannot be read, is not YAML, or does not hold names and values.
+        UserError: the file cannot be read, is not YAML, does not hold names and values, has a key twice or a key
+            that is no text, contains itself, or is nested too deep.
     """
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
+        text = path.read_text(encoding="utf-8")
+        _check_nesting(text)
+        content = yaml.load(text, Loader=_LOADER)
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: {subject} cannot be read ({error}); {remedy}") from error
     except yaml.YAMLError as error:
         raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}; correct the file") from error
+    except ValueError as error:
+        raise UserError(f"{path}: {error}") from None
     if not isinstance(content, dict | None):
         raise UserError(f"{path}: {subject} are pairs of names and values, not a {type(content).__name__}")
     return content or {}
+
+
+def _check_nesting(text: str) -> None:
+    """Check the keys and the depth of a YAML text, before any of its values is built.
+
+    Raises:
+        ValueError: a key is no text or occurs twice, a block contains itself, or the blocks are nested too deep.
+    """
+    starts = (yaml.SequenceStartEvent, yaml.MappingStartEvent)
+    open_anchors: list[str | None] = []
+    for event in yaml.parse(text, Loader=_LOADER):
+        line = _line(event)
+        if isinstance(event, starts):
+            open_anchors.append(event.anchor)
+        elif isinstance(event, yaml.SequenceEndEvent | yaml.MappingEndEvent):
+            open_anchors.pop()
+        elif isinstance(event, yaml.AliasEvent) and event.anchor in open_anchors:
+            raise ValueError(f"line {line}: the block {event.anchor} contains itself; write it out")
+        if len(open_anchors) > _DEEPEST:
+            raise ValueError(f"line {line}: blocks are nested deeper than {_DEEPEST} levels; make it flatter")
+    _check_keys(yaml.compose(text, Loader=_LOADER), set())
+
+
+def _check_keys(node: yaml.Node | None, seen: set[int]) -> None:
+    if node is None or id(node) in seen:
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.SequenceNode):
+        for each in node.value:
+            _check_keys(each, seen)
+    elif isinstance(node, yaml.MappingNode):
+        names = set[str]()
+        for key, value in node.value:
+            line = _line(key)
+            if key.tag not in _KEY_TAGS:
+                raise ValueError(f"line {line}: the key {_shown(key)} is no text; write it in quotes")
+            if key.value in names:
+                raise ValueError(f"line {line}: the key {key.value} occurs twice; keep one of them")
+            names.add(key.value)
+            _check_keys(value, seen)
+
+
+def _line(part: yaml.Node | yaml.Event) -> int:
+    assert part.start_mark
+    return part.start_mark.line + 1
+
+
+def _shown(key: yaml.Node) -> str:
+    return key.value if isinstance(key, yaml.ScalarNode) else "of several values"
 
 
 def build(kind: type[T], values: Mapping[str, Any], where: str, noun: str = "setting") -> T:

@@ -1,6 +1,5 @@
 """The config of a LoRA adapter in peft's folder layout: adapter_config.json beside adapter_model.safetensors."""
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -8,10 +7,13 @@ from dataclasses import field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from models.engines.damaged_files import DamagedFileError, read_model_json
+from models.engines.safetensors_header import Tensor, read_tensors
 from utilities.errors import UserError
 from utilities.typed_yaml import Positive, build, checked
 
 CONFIG, TENSORS = "adapter_config.json", "adapter_model.safetensors"
+_PICKLED = "adapter_model.bin"
 
 MATRIX = re.compile(r"base_model\.model\.(?P<module>.+)\.lora_(?P<side>[AB])\.weight")
 """The name that peft gives each of the two matrices of a module's change."""
@@ -76,19 +78,32 @@ def holds_adapter(folder: Path) -> bool:
     return all((folder / name).is_file() for name in (CONFIG, TENSORS))
 
 
+def check_adapter(folder: Path, remedy: str) -> tuple[Tensor, ...]:
+    """Check both files of an adapter; return its tensors.
+
+    Raises:
+        UserError: there is no adapter, with the remedy; or it has an option that is not supported.
+        DamagedFileError: a file is damaged or of another kind.
+    """
+    missing = [name for name in (CONFIG, TENSORS) if not (folder / name).exists()]
+    if missing and (folder / _PICKLED).exists():
+        problem = f"holds pickled weights only ({_PICKLED}), no {TENSORS}"
+        raise DamagedFileError(folder, problem, "load the adapter with peft and save it again as safetensors")
+    if missing:
+        raise UserError(f"there is no adapter in {folder} (without {' and '.join(missing)}): {remedy}")
+    read_adapter_config(folder)
+    return read_tensors(folder / TENSORS)
+
+
 def read_adapter_config(folder: Path) -> AdapterConfig:
     """Read the config of the adapter in `folder`.
 
     Raises:
-        UserError: it cannot be read, or has an option that is not supported.
+        UserError: it has an option that is not supported.
+        DamagedFileError: it cannot be read.
     """
     path = folder / CONFIG
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(values, dict):
-            raise TypeError(f"it holds a {type(values).__name__}")
-    except (OSError, ValueError, TypeError, RecursionError) as error:
-        raise UserError(f"{path}: the adapter's config cannot be read ({error}): copy the adapter again") from error
+    values = read_model_json(path)
     _check_options(path, values)
     names = [each.name for each in fields(AdapterConfig)]
     return build(AdapterConfig, {name: values[name] for name in names if values.get(name) is not None}, f"{path}: ")

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from models.engines.adapter_config import CONFIG, MATRIX, TENSORS, AdapterConfig, read_adapter_config
+from models.engines.safetensors_header import read_tensors
 from utilities.errors import UserError
 
 
@@ -53,11 +53,8 @@ def read_matrices(folder: Path) -> Changes:
         UserError: it cannot be read, or lacks a matrix.
     """
     config, path = read_adapter_config(folder), folder / TENSORS
-    try:
-        tensors = load_file(path)
-    except (OSError, SafetensorError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"{path} cannot be read ({reason}): copy the adapter again, or run `git lfs pull`") from error
+    read_tensors(path)
+    tensors = load_file(path)
     pairs: dict[str, dict[str, torch.Tensor]] = {}
     for name, tensor in tensors.items():
         found = MATRIX.fullmatch(name)

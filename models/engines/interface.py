@@ -46,6 +46,8 @@ class Usage:
 
 
 NO_LIMIT = math.inf
+OUT_OF_MEMORY = ("out of memory", "OutOfMemory", "MemoryError")
+"""Parts of the errors of libraries that say that the device or the machine lacks memory."""
 
 
 class EngineError(RuntimeError):

@@ -12,6 +12,8 @@ REGISTRY_FILE = FOLDER / "model_registry.yaml"
 DEFAULT_MODEL = "smollm2-135m-instruct"
 OWN_TEMPLATE = "own"
 AWQ_GROUP = 128
+Scoring = Literal["label", "text", "pmi", "decode"]
+"""The ways to score options."""
 
 _BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 _AWQ_BYTES = 0.5 + (2.0 + 0.5) / AWQ_GROUP
@@ -82,8 +84,8 @@ class ModelEntry:
     chat_template: str
     context_length: Positive
     tensor_parallel: Positive
-    choice: Literal["label", "text", "pmi", "decode"]
-    selection: Literal["label", "text", "pmi", "decode"]
+    choice: Scoring
+    selection: Scoring
     spans: Literal["score", "write"]
     shape: ModelShape
     adapter: str = ""

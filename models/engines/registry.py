@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Mapping
 
-from models.engines.adapter_config import CONFIG, TENSORS, holds_adapter
+from models.engines.adapter_config import check_adapter
 from models.engines.interface import Engine
 from models.engines.model_registry import model_entry
-from models.engines.process.supervised import SupervisedEngine
 from models.engines.scripted import ScriptedEngine
 from models.engines.settings import EngineSettings, adapter_folders, weights_folder
-from models.engines.weights import holds_model, missing_weights_message
+from models.engines.weights_folder import check_model
 from utilities.errors import UserError
 
 
@@ -31,8 +30,9 @@ ENGINES: Mapping[str, Callable[[EngineSettings], Engine]] = {
     "scripted": lambda _: ScriptedEngine(),
 }
 
-
-_WITHOUT_WEIGHTS = ("scripted",)
+_OTHER_ADAPTER = "copy one there, or set engine.adapter or the setting in cooperation.adapters to none"
+WITHOUT_WEIGHTS = ("scripted",)
+"""Engines that load no model and need no separate process."""
 
 
 def create_engine(settings: EngineSettings) -> Engine:
@@ -45,33 +45,17 @@ def create_engine(settings: EngineSettings) -> Engine:
     return ENGINES[settings.name](settings)
 
 
-def start_engine(settings: EngineSettings) -> Engine:
-    """Make the engine that the settings name in a separate process, where it can hang or die without harm.
-
-    Raises:
-        UserError: there is no such engine, its weights are missing, or it does not start.
-    """
-    check_engine(settings)
-    if settings.name in _WITHOUT_WEIGHTS:
-        return ENGINES[settings.name](settings)
-    return SupervisedEngine(settings)
-
-
 def check_engine(settings: EngineSettings) -> None:
-    """Check that the settings name an existing engine, and that its weights and adapters exist.
+    """Check that the settings name an existing engine, and that its weights and adapters exist and are not damaged.
 
     Raises:
-        UserError: something is missing.
+        UserError: something is missing or damaged.
     """
     if settings.name not in ENGINES:
         raise UserError(f"setting engine.name is {settings.name!r}; choose one of: {', '.join(ENGINES)}")
-    if settings.name in _WITHOUT_WEIGHTS:
+    if settings.name in WITHOUT_WEIGHTS:
         return
-    if not holds_model(weights_folder(settings)):
-        raise UserError(missing_weights_message(weights_folder(settings), model_entry(settings.model).source))
+    check_model(weights_folder(settings), model_entry(settings.model).source)
     for folder in adapter_folders(settings).values():
-        if folder is not None and not holds_adapter(folder):
-            raise UserError(
-                f"there is no adapter in {folder} ({CONFIG} and {TENSORS}): copy one there, or set engine.adapter or "
-                "the setting in cooperation.adapters to none"
-            )
+        if folder is not None:
+            check_adapter(folder, _OTHER_ADAPTER)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import Field
 
 from models.engines.adapter_config import holds_adapter
-from models.engines.model_registry import DEFAULT_MODEL, OWN_TEMPLATE, ModelEntry, model_entry
+from models.engines.model_registry import DEFAULT_MODEL, OWN_TEMPLATE, ModelEntry, Scoring, model_entry
 from prompts.prompt import AnswerSpace, Choice, Selection, Spans
 from utilities.files import ROOT
 from utilities.fingerprint import fingerprint_of_both
@@ -18,7 +18,6 @@ NO_ADAPTER = "none"
 FROM_REGISTRY = ("weights", "adapter", "dtype", "chat_template", "choice", "selection", "spans")
 """Settings that come from the registry's entry of `model` if the settings file leaves them out."""
 
-Scoring = Literal["label", "text", "pmi", "decode"]
 SCORINGS: tuple[str, ...] = get_args(Scoring)
 LABEL, TEXT, PMI, DECODE, SPANS, COPY, WRITE = "label", "text", "pmi", "decode", "spans", "copy", "write"
 """The ways to answer, by `models.engines.answering.solvers`."""

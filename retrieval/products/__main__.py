@@ -147,7 +147,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_build(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
-    formats = "Parquet, CSV or JSON Lines"
+    formats = "Parquet, CSV, tab-separated or JSON, also as gzip"
     files: dict[str, Any] = {"type": Path, "nargs": "+", "action": "extend", "default": [], "metavar": "FILE"}
     add("sources", type=Path, nargs="+", metavar="SOURCE", help=f"files of products: {formats}")
     add("--output", type=Path, required=True, metavar="FOLDER", help="the catalogue to make")

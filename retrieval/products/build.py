@@ -1,6 +1,6 @@
 """Build a catalogue: one pass over each file of products and judgements, in memory that does not grow with them."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,12 +91,22 @@ def _build_indexes(request: Request, folder: Path, staged: Staging, guard: Guard
         with writing(folder / PRODUCTS) as writer:
             products = ProductPass(state, request.columns, writer)
             sources = [products.add_file(path) for path in request.sources]
+        _check_filter("--locales", request.settings.locales, products.locales)
         if not products.kept:
             raise UserError(f"there is no product to index: {_reasons(sources)}")
         judged = JudgementPass(state, request.judgement_columns)
         sources += [judged.add_file(path) for path in request.judgements]
+    if request.settings.split and request.judgements:
+        _check_filter("--split", (request.settings.split,), judged.splits)
     queries = _write_queries(folder / QUERIES, staged, request.settings.stemming)
     return tuple(sources), Counts(products.kept, products.duplicates, queries, judged.kept)
+
+
+def _check_filter(option: str, wanted: Sequence[str], found: Set[str]) -> None:
+    """Raise a `UserError` if a name by which rows are chosen is that of no row; it lists the names that rows have."""
+    if unknown := [name for name in wanted if name not in found]:
+        known = ", ".join(sorted(found - {""})[:20]) or "none: leave the option out"
+        raise UserError(f"{option}: no row has {unknown[0]!r}: the files have {known}")
 
 
 def _write_queries(folder: Path, staged: Staging, stemming: str) -> int:

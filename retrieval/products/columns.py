@@ -6,17 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from utilities.errors import UserError
+from utilities.plain_text import plain_text
 
 Row = Mapping[str, object]
 
 PRODUCT_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "title": ("title", "product_title", "name", "product_name", "item_name"),
-    "id": ("id", "product_id", "asin", "item_id", "sku"),
+    "id": ("id", "product_id", "asin", "parent_asin", "item_id", "sku"),
     "locale": ("locale", "product_locale", "language", "lang"),
-    "brand": ("brand", "product_brand", "manufacturer"),
-    "color": ("color", "product_color", "colour"),
-    "bullet": ("bullet", "product_bullet_point", "bullet_points", "bullets", "features"),
-    "description": ("description", "product_description"),
+    "brand": ("brand", "product_brand", "manufacturer", "store"),
+    "color": ("color", "product_color", "product_color_name", "colour"),
+    "bullet": ("bullet", "product_bullet_point", "bullet_points", "bullets", "features", "feature"),
+    "description": ("description", "product_description", "desc"),
 }
 """Fields of a product, each with the names of columns that may hold it; the first one in a row counts."""
 
@@ -45,16 +46,12 @@ class Columns:
     Attributes:
         known: fields, each with the names of columns that may hold it.
         named: fields whose column the command line names.
-        option: the option that names them.
+        option: the option that names them; empty if there is none.
     """
 
     known: Mapping[str, tuple[str, ...]]
     named: Mapping[str, str]
     option: str
-
-    def all_names(self) -> set[str]:
-        """Return every column that may be read."""
-        return {name for field in self.known for name in self.names(field)}
 
     def names(self, field: str) -> tuple[str, ...]:
         """Return the names under which a field is looked for."""
@@ -69,10 +66,22 @@ class Columns:
         for fields in (*needed, *((field,) for field in self.named)):
             names = [name for field in fields for name in self.names(field)]
             if set(names).isdisjoint(columns):
+                remedy = f"name one with {self.option} {fields[0]}=COLUMN"
+                remedy = remedy if self.option else f"rename one to {names[0]}"
                 raise UserError(
                     f"{path} has no column {' or '.join(names)} for the {' or '.join(fields)}, its columns are "
-                    f"{_listed(columns)}: name one with {self.option} {fields[0]}=COLUMN"
+                    f"{_listed(columns)}: {remedy}"
                 )
+
+    def chosen(self, path: Path, needed: Sequence[tuple[str, ...]], columns: Sequence[str]) -> list[str]:
+        """Check the columns of a file, and return those that are read.
+
+        Raises:
+            UserError: a column is missing.
+        """
+        self.check(path, columns, needed)
+        known = {name for field in self.known for name in self.names(field)}
+        return [name for name in columns if name in known]
 
     def text(self, row: Row, field: str, place: str) -> str:
         """Return a field of a row in one line, empty where it is not given.
@@ -83,7 +92,7 @@ class Columns:
         name = next((name for name in self.names(field) if row.get(name) is not None), "")
         text = _as_text(row[name], name, place) if name else ""
         # UTF-8 cannot encode a lone surrogate.
-        return " ".join(text.split()).encode("utf-8", "replace").decode()
+        return " ".join(plain_text(text).split()).encode("utf-8", "replace").decode()
 
     def title(self, row: Row, place: str) -> str:
         """Return the title of a row in one line, cut to `LONGEST_TITLE` characters, empty where it is not given.

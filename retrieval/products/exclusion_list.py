@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from retrieval.products.readers import json_objects
 from utilities.errors import UserError
+from utilities.tables import read_rows
 from utilities.typed_yaml import Positive, build, checked
 
 _COMMAND = "python -m evaluation.exclusions"
@@ -58,7 +58,7 @@ def read_exclusion_list(path: Path) -> list[Exclusions]:
             an unknown field, a missing field or a value of the wrong type.
     """
     found: list[Exclusions] = []
-    for place, row, _ in json_objects(path):
+    for place, row, *_ in read_rows(path):
         if "input_field" in row:
             raise UserError(
                 f"{place} is a question, and --exclude takes an exclusion list: first run "

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
@@ -12,10 +13,10 @@ from retrieval.products.catalogue import query_key, query_words
 from retrieval.products.columns import Columns, Row
 from retrieval.products.leak_guard import Guard
 from retrieval.products.manifest import BuildSettings, Dropped, Source
-from retrieval.products.readers import read_rows
 from retrieval.products.search_engine import Writer
 from retrieval.products.staging import Staging
 from utilities.fingerprint import sha256
+from utilities.tables import read_rows
 
 RELEVANT = 0.1
 """The smallest gain of a relevant product: that of a substitute, which fulfils a part of the query."""
@@ -34,7 +35,7 @@ class BuildState:
 
 
 class Pass:
-    """Reads files of one kind, and counts the rows that it keeps or drops; `needed` is that of `read_rows`."""
+    """Reads files of one kind, and counts the rows that it keeps or drops; `needed` is that of `Columns.check`."""
 
     def __init__(self, state: BuildState, columns: Columns, holds: str, needed: Sequence[tuple[str, ...]]) -> None:
         self._state = state
@@ -52,7 +53,8 @@ class Pass:
         """
         rows, dropped, before = 0, Counter[str](), self._state.progress.n
         self._state.progress.set_postfix_str(path.name)
-        for place, row, position in read_rows(path, self._columns, self._needed):
+        choose = partial(self._columns.chosen, path, self._needed)
+        for place, row, position, _ in read_rows(path, choose):
             rows += 1
             if reason := self.add(row, place):
                 dropped[reason] += 1
@@ -75,10 +77,12 @@ class ProductPass(Pass):
         super().__init__(state, columns, "products", needed)
         self._writer = writer
         self.duplicates = 0
+        self.locales: set[str] = set()
 
     def add(self, row: Row, place: str) -> str:
         """Index the product of a row, or return the reason not to."""
         locale = self._columns.text(row, "locale", place)
+        self.locales.add(locale)
         if self._settings.locales and locale not in self._settings.locales:
             return "another locale"
         title = self._columns.title(row, place)
@@ -115,6 +119,7 @@ class JudgementPass(Pass):
     def __init__(self, state: BuildState, columns: Columns) -> None:
         needed = [("query",), ("id", "title"), *([("split",)] if state.settings.split else [])]
         super().__init__(state, columns, "judgements", needed)
+        self.splits: set[str] = set()
 
     def add(self, row: Row, place: str) -> str:
         """Remember the judgement of a row, or return the reason not to."""
@@ -140,8 +145,10 @@ class JudgementPass(Pass):
         locale = self._columns.text(row, "locale", place)
         if self._settings.locales and locale and locale not in self._settings.locales:
             return "another locale"
-        if self._settings.split and self._columns.text(row, "split", place) != self._settings.split:
-            return "another split"
+        if self._settings.split:
+            self.splits.add(split := self._columns.text(row, "split", place))
+            if split != self._settings.split:
+                return "another split"
         return "" if self._columns.gain(row, place) >= RELEVANT else "too small a gain"
 
     def _title(self, row: Row, place: str) -> str:

@@ -1,10 +1,13 @@
 """Checks that the model fits the machine that the gpu flag of aicrowd.json requests."""
 
 from collections.abc import Mapping
+from typing import Any
 
+from models.engines.damaged_files import read_model_json
+from models.engines.quantization import quantization_of
 from submission.preflight.named_folders import tensors_of_adapters
 from submission.preflight.repository import FailedError, Repository
-from submission.preflight.weight_files import read_config, tensors_of
+from submission.preflight.weight_files import tensors_of
 
 GB = 1000**3
 MEMORY = {False: 8 * GB, True: 180 * GB}
@@ -26,7 +29,7 @@ def check_gpu(repository: Repository) -> str:
     # Floats are converted to the type of the settings; packed integers are not.
     float_bytes = DTYPE_BYTES.get(dtype, 4)
     needed = sum(tensor.elements * float_bytes if tensor.is_float else tensor.bytes for tensor in tensors)
-    named = read_config(repository.weights_folder).get("quantization_config")
+    named = quantization_of(repository.weights_folder, _config(repository))
     method = str(named.get("quant_method", "")).upper() if isinstance(named, Mapping) else ""
     if gpu:
         _require_gpu_fit(needed, dtype, device)
@@ -35,6 +38,11 @@ def check_gpu(repository: Repository) -> str:
     else:
         _require_cpu_fit(needed, method, device)
     return f"gpu {str(gpu).lower()} with {needed / GB:.1f} GB of {method or dtype} weights"
+
+
+def _config(repository: Repository) -> dict[str, Any]:
+    """Return the model's config; `tensors_of` has checked it."""
+    return read_model_json(repository.weights_folder / "config.json")
 
 
 def _require_gpu_fit(needed: int, dtype: str, device: str) -> None:
@@ -57,7 +65,7 @@ def _require_spread(repository: Repository, needed: int) -> None:
             f"{pipeline} x data_parallel {replicas}), the machine has {GPUS}",
             f"set them so that their product is {GPUS} at most",
         )
-    config = read_config(repository.weights_folder)
+    config = _config(repository)
     # A model of text and pictures keeps the number in the block of its text model.
     blocks = (block for block in (config, config.get("text_config")) if isinstance(block, Mapping))
     heads = next((block["num_attention_heads"] for block in blocks if "num_attention_heads" in block), None)

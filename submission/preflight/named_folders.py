@@ -3,13 +3,16 @@
 import os
 from pathlib import Path
 
-from models.engines.adapter_config import CONFIG, MATRIX, TENSORS, AdapterConfig, read_adapter_config
+from models.engines.adapter_config import CONFIG, MATRIX, TENSORS, AdapterConfig, check_adapter, read_adapter_config
+from models.engines.damaged_files import DamagedFileError
+from models.engines.safetensors_header import Tensor
 from models.engines.vllm_engine.adapters import UNCHANGED, reserved_rank
 from retrieval.products.catalogue import Catalog
 from retrieval.products.manifest import MANIFEST
 from submission.preflight.repository import FailedError, Repository, UsedAdapter, listed
-from submission.preflight.weight_files import Tensor, read_tensors
 from utilities.errors import UserError
+
+_OTHER = "copy or train another adapter (`python -m tuning.finetune` makes one), or set engine.adapter to none"
 
 
 def check_catalogue(repository: Repository) -> str:
@@ -56,19 +59,15 @@ def tensors_of_adapters(repository: Repository) -> tuple[Tensor, ...]:
 
 
 def _tensors(adapter: UsedAdapter) -> tuple[Tensor, ...]:
-    missing = [name for name in (CONFIG, TENSORS) if not (adapter.folder / name).is_file()]
-    if missing:
-        raise FailedError(
-            f"{' and '.join(missing)}: there is no such file",
-            "copy an adapter there (`python -m tuning.finetune` makes one), or set engine.adapter to none",
-        )
     try:
+        tensors = check_adapter(adapter.folder, _OTHER)
         config = read_adapter_config(adapter.folder)
         if adapter.engine == "vllm":
             reserved_rank(adapter.folder)
+    except DamagedFileError as error:
+        raise FailedError(f"{error.path.name} {error.problem}", error.remedy) from None
     except UserError as error:
-        raise FailedError(str(error), "train or copy another adapter, or set engine.adapter to none") from None
-    tensors = read_tensors(adapter.folder / TENSORS)
+        raise FailedError(str(error).removesuffix(f": {_OTHER}"), _OTHER) from None
     modules = _modules(tensors, config)
     if adapter.engine == "vllm" and any(module.endswith(UNCHANGED) for module in modules):
         raise FailedError(f"changes {UNCHANGED}, which the vLLM engine cannot", "train the adapter without it")

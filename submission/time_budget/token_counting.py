@@ -19,7 +19,7 @@ from models.engines.settings import EngineSettings, way_of, weights_folder
 from models.engines.transformers_engine.decoding import write
 from models.engines.transformers_engine.engine import PrefixCache
 from models.engines.vllm_engine.tree_scoring import probes
-from models.engines.weights import missing_weights_message
+from models.engines.weights_folder import missing_weights_message
 from models.settings import load_settings
 from prompts.detection import detect_task_type
 from prompts.prompt import Prompt

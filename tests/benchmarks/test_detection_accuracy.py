@@ -34,7 +34,7 @@ def test_the_wordings_of_the_tests_are_the_default(tmp_path: Path, capsys: pytes
 @pytest.mark.parametrize(
     ("line", "complaint"),
     [
-        ("[]", "not a JSON object: write one prompt's fields"),
+        ("[]", "not a JSON object: write the fields of one row"),
         ('{"task_type": "ranking"}', "field 'prompt'"),
         ('{"prompt": "a", "task_type": "sorting"}', "field 'task_type' is 'sorting'"),
         ('{"prompt": "a", "task_type": "ranking", "is_multiple_choice": 1}', "field 'is_multiple_choice' is 1"),

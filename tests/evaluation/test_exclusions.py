@@ -137,7 +137,7 @@ def test_a_catalogue_built_with_the_list_lacks_what_the_questions_hold(
     [
         (json.dumps({**GENERATION, "task_type": "guessing"}), "asked.jsonl, line 1: field 'task_type' is"),
         ('{"title": "Rake"}', "asked.jsonl, line 1: field 'input_field' is missing"),
-        ("", "asked.jsonl holds no question"),
+        ("", "asked.jsonl is empty"),
         ("{", "asked.jsonl, line 1: not JSON"),
     ],
 )

@@ -171,19 +171,20 @@ def test_what_contradicts_the_evaluator_is_refused(data: Path, changes: Mapping[
 @pytest.mark.parametrize(
     ("content", "line", "problem"),
     [
-        ("[]", 1, "JSON array"),
-        ('[\n  {"input_field": "?"}\n]', 1, "JSON array"),
+        ("[3]", 1, "not a JSON object"),
+        ('[\n  {"input_field": "?"}\n]', 1, "field 'output_field' is missing"),
         ("{\n}", 1, "one whole JSON value on each line"),
         (f"{json.dumps(RATING)}\nnonsense", 2, "not JSON"),
         (f"{json.dumps(RATING)}\n\n3", 3, "not a JSON object"),
-        ('{"output_field": NaN}', 1, "NaN"),
+        ('{"output_field": -Infinity}', 1, "not JSON .-Infinity is not a JSON number"),
         ("1" * 5000, 1, "not JSON"),
-        ("[" * 100_000, 1, "not JSON"),
+        ("[" * 100_000, 1, "damaged JSON array .too deep"),
+        ('{"a":' + "[" * 100_000, 1, "not JSON .too deep"),
     ],
 )
 def test_a_line_that_is_no_question_is_named(data: Path, content: str, line: int, problem: str) -> None:
     data.write_text(content, encoding="utf-8")
-    with pytest.raises(UserError, match=rf"questions\.json, line {line}: .*{problem}"):
+    with pytest.raises(UserError, match=rf"questions\.json, (line|item) {line}: .*{problem}"):
         read_questions(data)
 
 
@@ -203,7 +204,7 @@ def test_another_encoding_is_refused_with_its_line(data: Path) -> None:
 @pytest.mark.parametrize("content", ["", "\n \n"])
 def test_an_empty_file_is_refused(data: Path, content: str) -> None:
     data.write_text(content, encoding="utf-8")
-    with pytest.raises(UserError, match=r"questions\.json holds no question"):
+    with pytest.raises(UserError, match=r"questions\.json is empty"):
         read_questions(data)
 
 

@@ -9,21 +9,20 @@ from experiments.row_plan import Options, Planned, plan
 from experiments.row_settings import base_settings, inherited
 from experiments.table import read_table
 from tests.evaluation.report.report_runs import make_run
+from tests.models.engines.weights.tiny_weights import write_adapter, write_model
 from utilities.typed_yaml import read_mapping
 
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that looks like weights: they are hashed and never loaded."""
-    folder = tmp_path_factory.mktemp("weights")
-    return written(folder, "config.json", "model.safetensors")
+    """A folder of weights that are hashed and never loaded."""
+    return write_model(tmp_path_factory.mktemp("weights"))
 
 
-def written(folder: Path, *names: str, content: str = "{}") -> Path:
+def written(folder: Path, *names: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name in names:
-        (folder / name).write_text(content, encoding="utf-8")
-    return folder
+        (folder / name).write_text("{}", encoding="utf-8")
 
 
 @pytest.fixture(autouse=True)
@@ -67,8 +66,8 @@ def test_the_same_weights_elsewhere_are_the_same_row(tmp_path: Path, weights: Pa
     settings = f"settings: {{engine: {{weights: {weights}}}}}\n"
     (tmp_path / "t.yaml").write_text(f"title: t\nquestion: q\n{settings}{rows}", encoding="utf-8")
     folders = []
-    for place, content in (("here", "1"), ("there", "1"), ("other", "2")):
-        written(tmp_path / place / "one", "adapter_config.json", "adapter_model.safetensors", content=content)
+    for place, value in (("here", 1), ("there", 1), ("other", 2)):
+        write_adapter(tmp_path / place / "one", value)
         table = read_table(tmp_path / "t.yaml")
         [planned] = plan(
             table, tmp_path / "questions.jsonl", Options(tmp_path / "out", tmp_path / place, base_settings({}))

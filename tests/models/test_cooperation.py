@@ -58,6 +58,7 @@ def engines(monkeypatch: pytest.MonkeyPatch) -> dict[str, Engine]:
         return started.setdefault(settings.model, Engine(settings))
 
     monkeypatch.setattr(cooperation, "start_engine", start)
+    monkeypatch.setattr(cooperation, "check_engine", lambda _: None)
     return started
 
 

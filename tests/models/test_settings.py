@@ -278,3 +278,21 @@ def test_every_way_of_scoring_can_be_set_for_both_kinds_of_options(path: Path, w
     path.write_text(f"engine: {{choice: {way}, selection: {way}}}", encoding="utf-8")
     engine = load_settings(path).engine
     assert (engine.choice, engine.selection) == (way, way)
+
+
+@pytest.mark.parametrize(
+    ("text", "environment", "place"),
+    [
+        ("", {"SHOPALIGN_MODEL": "foo"}, "^the environment variable SHOPALIGN_MODEL is 'foo': "),
+        ("engine: {model: foo}", {}, r"settings\.yaml: engine\.model is 'foo': "),
+        ("cooperation: {models: {ranking: foo}}", {}, r"settings\.yaml: cooperation\.models\.ranking is 'foo': "),
+        ("reasoning: {source: foo}", {}, r"settings\.yaml: reasoning\.source is 'foo': "),
+    ],
+)
+def test_an_unknown_model_is_named_with_the_place_that_names_it(
+    tmp_path: Path, text: str, environment: dict[str, str], place: str
+) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text(text)
+    with pytest.raises(UserError, match=place):
+        load_settings(file, environment)

@@ -254,37 +254,6 @@ def test_the_failures_of_a_batch_are_one_line_with_the_first_cause_of_each(caplo
     assert log.counts == {"engine failed": 3, "out of time": 2}
 
 
-ODD: tuple[object, ...] = (None, b"Which?\n0. a\n1. b", 7, 1.5, ["Which?"], {"prompt": "x"}, float("nan"), True)
-
-
-@pytest.mark.parametrize("flag", [True, False])
-def test_a_prompt_that_is_no_text_gets_a_valid_answer_and_is_counted(flag: bool) -> None:
-    model = ShopBenchModel(EVIDENCE, ScriptedEngine())
-    answers = model.batch_predict({"prompt": cast(Any, [*ODD, CHOICE])}, flag)
-    assert len(answers) == len(ODD) + 1
-    assert all(isinstance(answer, str) and answer for answer in answers)
-    assert model.fallbacks["prompt is no text"] == len(ODD)
-
-
-@pytest.mark.parametrize("batch", [{}, {"prompt": None}, {"prompts": ["Which?"]}, {"prompt": 7}, None, [], "prompt"])
-def test_a_batch_without_prompts_has_no_answers_and_is_counted(batch: Any) -> None:
-    model = ShopBenchModel(EVIDENCE, ScriptedEngine())
-    assert model.batch_predict(batch, False) == []
-    assert model.fallbacks == {"batch without a list of prompts": 1}
-
-
-def test_a_batch_of_one_bare_text_is_answered_and_counted() -> None:
-    model = ShopBenchModel(EVIDENCE, ScriptedEngine())
-    assert len(model.batch_predict({"prompt": FREE}, False)) == 1
-    assert model.fallbacks == {"batch without a list of prompts": 1}
-
-
-def test_prompts_may_come_in_any_iterable() -> None:
-    model = ShopBenchModel(EVIDENCE, ScriptedEngine())
-    assert len(model.batch_predict({"prompt": cast(Any, (text for text in (FREE, CHOICE)))}, False)) == 2
-    assert model.fallbacks == {}
-
-
 def test_without_limits_a_slow_model_is_not_cut() -> None:
     model = ShopBenchModel(EVIDENCE, ScriptedEngine(by_model))
     model.lift_limits()

@@ -194,6 +194,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Thinker]]:
         return engines[settings.model][-1]
 
     monkeypatch.setattr(cooperation, "start_engine", start)
+    monkeypatch.setattr(cooperation, "check_engine", lambda _: None)
     return engines
 
 

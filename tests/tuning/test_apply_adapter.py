@@ -112,7 +112,7 @@ def _diverged_adapter(_: Path, adapter: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (_lost, "model-00002-of-00002.safetensors cannot be read"),
+        (_lost, "names model-00002-of-00002.safetensors, which is missing"),
         (_left_over, "holds model.safetensors, which is loaded first, and model.safetensors.index.json"),
         (_infinite_base, "model-00001-of-00002.safetensors: lm_head.weight holds NaN or infinity"),
         (_diverged_adapter, f"{TENSORS}: .*layers.0.mlp.down_proj.lora_A.weight holds NaN or infinity"),
@@ -145,7 +145,7 @@ def test_what_is_there_already_or_cannot_be_read_is_told(tiny_folder: Path, adap
     with pytest.raises(UserError, match="no model weights at"):
         apply_adapter.main(arguments(tmp_path / "nowhere", adapter))
     (adapter / TENSORS).write_bytes(b"no tensors")
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match="is not a safetensors file"):
         apply_adapter.main(arguments(tiny_folder, adapter))
     (tmp_path / "dense").mkdir()
     with pytest.raises(UserError, match="exists"):

@@ -81,7 +81,7 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(
     (tmp_path / "broken.jsonl").write_text('{"input_field": 1}\n', encoding="utf-8")
     assert "line 1" in run("--rows", str(tmp_path / "broken.jsonl"))
     (tmp_path / "empty.jsonl").write_text("", encoding="utf-8")
-    assert "holds no question" in run("--rows", str(tmp_path / "empty.jsonl"))
+    assert "is empty" in run("--rows", str(tmp_path / "empty.jsonl"))
     unusable = [{**rows(1)[0], "output_field": 9}]
     assert "no row can be trained on" in run("--rows", str(write_rows(tmp_path / "unusable.jsonl", unusable)))
 

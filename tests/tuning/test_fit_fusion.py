@@ -152,7 +152,7 @@ def test_rows_that_evaluation_files_hold_are_left_out(
     assert scorer.asked == 4
 
 
-@pytest.mark.parametrize(("content", "complaint"), [("{", "line 1"), ("", "no question")])
+@pytest.mark.parametrize(("content", "complaint"), [("{", "line 1"), ("", "is empty")])
 def test_rows_that_cannot_be_read_are_named(
     files: Path, capsys: pytest.CaptureFixture[str], content: str, complaint: str
 ) -> None:

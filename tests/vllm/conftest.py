@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from models.engines.process.supervised import SupervisedEngine
-from models.engines.registry import start_engine
+from models.engines.process.supervised import SupervisedEngine, start_engine
 from models.engines.settings import EngineSettings, VllmSettings
 from models.engines.transformers_engine.engine import TransformersEngine
 from tests.tiny_model import save_tiny_model

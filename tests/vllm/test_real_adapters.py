@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from models.engines.process.supervised import SupervisedEngine
-from models.engines.registry import create_engine, start_engine
+from models.engines.process.supervised import SupervisedEngine, start_engine
+from models.engines.registry import create_engine
 from models.engines.settings import WRITE, EngineSettings
 from models.engines.transformers_engine.engine import TransformersEngine
 from prompts.prompt import Prompt, Text

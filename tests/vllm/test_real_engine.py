@@ -7,8 +7,9 @@ import psutil
 import pytest
 
 from models.engines.interface import Answer, LostEngineError
+from models.engines.model_registry import Scoring
 from models.engines.process.supervised import SupervisedEngine
-from models.engines.settings import DECODE, LABEL, PMI, TEXT, WRITE, EngineSettings, Scoring, way_of
+from models.engines.settings import DECODE, LABEL, PMI, TEXT, WRITE, EngineSettings, way_of
 from models.engines.transformers_engine.engine import TransformersEngine
 from models.settings import Settings
 from models.shopbench_model import ShopBenchModel

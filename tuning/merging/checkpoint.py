@@ -1,21 +1,19 @@
 """A model's full weights, read one tensor at a time, and the checks that several models are alike."""
 
 import hashlib
-import math
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
-from tuning.model_files import FETCH_AGAIN, check_finite, read_config
+from models.engines.damaged_files import read_model_json
+from models.engines.quantization import quantization_of
+from models.engines.safetensors_header import read_tensors
+from models.engines.weight_shards import weight_files
+from tuning.model_files import check_finite
 from utilities.errors import UserError
-from utilities.json_files import read_object
-
-INDEX = "model.safetensors.index.json"
-SINGLE = "model.safetensors"
 
 
 class Checkpoint:
@@ -34,9 +32,9 @@ class Checkpoint:
         self.paths: dict[str, Path] = {}
         self._files: dict[str, Any] = {}
         self._digest = hashlib.sha256()
-        if read_config(folder).get("quantization_config"):
+        if quantization_of(folder, read_model_json(folder / "config.json")):
             raise UserError(f"{folder} holds quantised weights: name the dense ones, and quantise the result")
-        for path in _files(folder):
+        for path in weight_files(folder):
             self._add(path)
 
     def read(self, name: str) -> torch.Tensor:
@@ -52,17 +50,12 @@ class Checkpoint:
         return self._digest.hexdigest()
 
     def _add(self, path: Path) -> None:
-        try:
-            file: Any = safe_open(path, "pt")
-        except (OSError, SafetensorError) as error:
-            reason = " ".join(str(error).split())
-            raise UserError(f"{path} cannot be read ({reason}): {FETCH_AGAIN}") from error
+        headers = {tensor.name: tensor for tensor in read_tensors(path)}
+        file: Any = safe_open(path, "pt")
         for name in file.offset_keys():
-            header = file.get_slice(name)
+            header = headers[name]
             self._files[name], self.paths[name] = file, path
-            self.shapes[name], self.dtypes[name] = tuple(header.get_shape()), header.get_dtype()
-            bits = re.search(r"\d+", self.dtypes[name])  # as in BF16 or F8_E4M3; BOOL takes a byte
-            self.sizes[name] = math.prod(self.shapes[name]) * (int(bits[0]) // 8 if bits else 1)
+            self.shapes[name], self.dtypes[name], self.sizes[name] = header.shape, header.dtype, header.bytes
 
 
 def check_alike(shapes: Mapping[Path, Mapping[str, tuple[int, ...]]], remedy: str) -> None:
@@ -93,20 +86,3 @@ def check_dtypes(checkpoints: Sequence[Checkpoint]) -> None:
 def by(shape: tuple[int, ...]) -> str:
     """Return a shape in words."""
     return " x ".join(map(str, shape)) or "one number"
-
-
-def _files(folder: Path) -> list[Path]:
-    """Return the files that transformers loads."""
-    index, single = folder / INDEX, folder / SINGLE
-    if index.is_file() and single.is_file():
-        raise UserError(f"{folder} holds {SINGLE}, which is loaded first, and {INDEX}: remove one of them")
-    if index.is_file():
-        named = read_object(index, FETCH_AGAIN).get("weight_map")
-        if not isinstance(named, dict):
-            raise UserError(f"{index} has no weight_map: {FETCH_AGAIN}")
-        return [folder / name for name in sorted(set(map(str, named.values())))]
-    found = [single] if single.is_file() else sorted(folder.glob("*.safetensors"))
-    if len(found) != 1:
-        count = f"{len(found)} safetensors files and no {INDEX}" if found else "no safetensors file"
-        raise UserError(f"{folder} holds {count}: name a model in Hugging Face layout")
-    return found

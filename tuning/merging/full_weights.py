@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from tuning.merging.checkpoint import INDEX, SINGLE, Checkpoint, check_alike, check_dtypes
+from models.engines.weight_shards import INDEX, SINGLE
+from tuning.merging.checkpoint import Checkpoint, check_alike, check_dtypes
 from tuning.merging.method import Method, mixed, places
 from tuning.model_files import copy_files, write_tensors
 from utilities.files import write_json

@@ -30,6 +30,7 @@ class Cleaner:
         self._leave_out, self._longest, self._skip_corrupt = set(leave_out), longest, skip_corrupt
         self._answers: dict[tuple[str, ...], object] = {}
         self._left_out: set[str] = set()
+        self._tasks: set[str] = set()
         self.kept: list[Usable] = []
         self.dropped: Counter[tuple[str, str]] = Counter()
 
@@ -48,7 +49,8 @@ class Cleaner:
         """Raise a `UserError` unless the tasks to leave out exist and each task has metrics with a common mean."""
         unknown = sorted(self._leave_out - self._left_out)
         if unknown:
-            raise UserError(f"--leave-out: no row is of a task {unknown[0]!r}: name a task of the files")
+            known = ", ".join(sorted(self._tasks | self._left_out))
+            raise UserError(f"--leave-out: no row is of a task {unknown[0]!r}: name one of {known}")
         metrics: dict[str, str] = {}
         for row in self.kept:
             name, metric = row.question.task_name, row.question.metric
@@ -70,7 +72,7 @@ class Cleaner:
     def _add(self, reading: Reading) -> None:
         if isinstance(reading, Corrupt):
             if not self._skip_corrupt:
-                raise UserError(reading.message)
+                raise UserError(f"{reading.message}, or leave such rows out with --skip-corrupt")
             self._drop("-", "corrupt")
         elif isinstance(reading, Dropped):
             self._drop(reading.task, reading.reason)
@@ -80,9 +82,11 @@ class Cleaner:
             if reason:
                 self._drop(reading.task, reason)
             else:
+                self._tasks.add(reading.task)
                 self.kept.append(Usable(question, reading.source, read_parts(question.input_field)))
 
     def _drop(self, task: str, reason: str) -> None:
+        self._tasks.add(task)
         self.dropped[task, reason] += 1
 
     def _flaw(self, question: QuestionRow) -> str:

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tuning.selection.rows import Dropped, Names, Reading, ReadingOptions, Row, from_records, text_field
-from tuning.selection.source_files import json_objects
+from tuning.selection.rows import YES_NO, Dropped, Filters, Names, Reading, ReadingOptions, Row, from_rows, text_field
 from utilities.errors import UserError
+from utilities.plain_text import plain_text
+from utilities.tables import shown
 from utilities.task_type import TaskType
 
 WORDS = "split, task, setting, instruction, input, options, output: one --split and one --setting are read"
@@ -18,7 +19,6 @@ _LETTERED = re.compile(r"\(?([A-Z])\)?\s*[:.)]\s*(.*)", re.DOTALL)
 _LETTER = re.compile(r"\(?([A-Z])\)?(?:\s*[:.)].*)?\s*", re.DOTALL)
 _MOST_OPTIONS = 10  # a multiple-choice answer is one digit
 _GAINS = (1.0, 0.1, 0.01, 0.0)
-_YES_NO = ("yes", "no")
 _SEVERAL = "The answer is one of the numbered candidates below. List the three likeliest numbers, separated by commas."
 _EXTRACT = "Extract from the product title the phrases that name its attribute '{attribute}', word for word."
 _RANK = "Output a permutation of 1 to {count}, separated by commas."
@@ -33,14 +33,15 @@ class _Asked(NamedTuple):
 
 def read(path: Path, options: ReadingOptions) -> Iterator[Reading]:
     """Yield the rows of one split and one setting."""
-    return from_records(json_objects(path), lambda place, fields: _row(place, fields, options))
+    filters = Filters(path, split=options.split, setting=options.setting)
+    yield from from_rows(path, lambda place, fields: _row(place, fields, filters))
+    filters.check()
 
 
-def _row(place: str, fields: dict[str, object], options: ReadingOptions) -> Row | Dropped:
+def _row(place: str, fields: dict[str, object], filters: Filters) -> Row | Dropped:
     task = text_field(fields, "task", place)
-    for name in ("split", "setting"):
-        if text_field(fields, name, place) != getattr(options, name):
-            return Dropped(task, f"another {name}")
+    if reason := filters.refusal({name: text_field(fields, name, place) for name in ("split", "setting")}):
+        return Dropped(task, reason)
     instruction, output = text_field(fields, "instruction", place), text_field(fields, "output", place).strip()
     given = _value(fields.get("input") or "")
     asked = _asked(instruction, given, _options(fields.get("options"), place), output)
@@ -57,9 +58,9 @@ def _asked(instruction: str, given: object, options: Sequence[str], output: str)
         return _ranking(instruction, {k: v for k, v in fields.items() if k != listed}, fields[listed], output)
     if "target attributes" in fields:
         return _entity(fields, _value(output))
-    if output.lower() in _YES_NO:
-        text = _text(instruction, given, [f"{index}. {each}" for index, each in enumerate(_YES_NO)])
-        return _Asked(text, _YES_NO.index(output.lower()), TaskType.MULTIPLE_CHOICE, "accuracy")
+    if output.lower() in YES_NO:
+        text = _text(instruction, given, [f"{index}. {each}" for index, each in enumerate(YES_NO)])
+        return _Asked(text, YES_NO.index(output.lower()), TaskType.MULTIPLE_CHOICE, "accuracy")
     return _Asked(_text(instruction, given, []), output, TaskType.GENERATION, "sent-transformer")
 
 
@@ -77,7 +78,7 @@ def _choice(instruction: str, given: object, options: Sequence[str], output: str
 
 def _ranking(instruction: str, others: Mapping[str, object], listed: Sequence[object], output: str) -> _Asked | str:
     """Ask for an order; the gains fall by place, as ECInstruct keeps the order alone."""
-    titles = [_without_letter(str(each)) for each in listed]
+    titles = [_without_letter(_flat(each)) for each in listed]
     order = [ord(match[1]) - ord("A") for part in output.split(",") if (match := _LETTER.fullmatch(part.strip()))]
     if sorted(order) != list(range(len(titles))) or len(titles) > len(_GAINS):
         return "answer is not an order of the products"
@@ -89,37 +90,38 @@ def _ranking(instruction: str, others: Mapping[str, object], listed: Sequence[ob
 
 def _entity(fields: Mapping[str, object], values: object) -> _Asked | str:
     """Ask for the first attribute that has a value in the title."""
-    title = str(fields.get("product title", ""))
+    title = _flat(fields.get("product title", ""))
     found = [each for each in values if isinstance(each, dict)] if isinstance(values, list) else []
-    in_title = [each for each in found if str(each.get("value", "")).lower() in title.lower() and each.get("value")]
+    in_title = [each for each in found if each.get("value") and _flat(each["value"]).lower() in title.lower()]
     if not title or not in_title:
         return "no value in the title"
     attribute = in_title[0].get("attribute")
-    answers = [str(each["value"]) for each in in_title if each.get("attribute") == attribute]
+    answers = [_flat(each["value"]) for each in in_title if each.get("attribute") == attribute]
     text = f"{_EXTRACT.format(attribute=attribute)}\nProduct title: {title}\nOutput:"
     return _Asked(text, list(dict.fromkeys(answers)), TaskType.NAMED_ENTITY_RECOGNITION, "micro f1")
 
 
 def _text(instruction: str, given: object, lines: Sequence[str]) -> str:
-    shown = [f"{name.strip(' :')}: {_flat(value)}" for name, value in given.items()] if isinstance(given, dict) else []
+    fields = given if isinstance(given, dict) else {}
+    shown = [f"{name.strip(' :')}: {_flat(value)}" for name, value in fields.items() if value is not None]
     body = shown or ([f"Input: {_flat(given)}"] if given else [])
     return "\n".join([instruction, *body, *lines, "Output:"])
 
 
 def _flat(value: object) -> str:
     if isinstance(value, dict):
-        return "; ".join(f"{name}: {_flat(each)}" for name, each in value.items())
+        return "; ".join(f"{name}: {_flat(each)}" for name, each in value.items() if each is not None)
     if isinstance(value, list):
         return " ".join(_flat(each) for each in value)
-    return " ".join(str(value).split())
+    return " ".join(plain_text(str(value)).split())
 
 
 def _options(value: object, place: str) -> list[str]:
     """Return the texts of options, which are a list or a list written as text."""
     found = _value(value or [])
     if not isinstance(found, list):
-        raise UserError(f"{place}: field 'options' is {str(value)[:40]!r}: make it a list of texts")
-    return [_without_letter(str(each)) for each in found]
+        raise UserError(f"{place}: field 'options' is {shown(value)}: make it a list of texts")
+    return [_without_letter(plain_text(str(each))) for each in found]
 
 
 def _without_letter(option: str) -> str:

@@ -3,16 +3,17 @@
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from retrieval.products.columns import JUDGEMENT_COLUMNS, PRODUCT_COLUMNS, Columns
-from tuning.selection.rows import Corrupt, Dropped, Names, Reading, ReadingOptions, Row, from_records
-from tuning.selection.source_files import table_rows
+from tuning.selection.rows import Dropped, Filters, Names, Reading, ReadingOptions, Row, from_rows
 from utilities.errors import UserError
+from utilities.tables import read_rows
 from utilities.task_type import TaskType
 
-WORDS = "query, product_id, esci_label, split (Shopping Queries), with --products FILE for titles: Parquet, CSV or JSON"
+WORDS = "query, product_id, esci_label (Shopping Queries, KDD Cup 2022), with --products FILE for titles"
 FIELDS: Names = (("query",), ("esci_label",))
 RANKING, RELATION = "esci_ranking", "esci_relation"
 _RANKED = 5
@@ -53,24 +54,26 @@ def read(path: Path, options: ReadingOptions) -> Iterator[Reading]:
     Raises:
         UserError: a file cannot be read or lacks a column, or there are no titles.
     """
-    columns = Columns(JUDGEMENT_COLUMNS, {}, "--source esci")
-    needed = (("query",), ("gain",), ("id", "title"), ("split",))
+    columns = Columns(JUDGEMENT_COLUMNS, {}, "")
+    needed = (("query",), ("gain",), ("id", "title"))
+    filters = Filters(path, split=options.split, locale=options.locale)
     queries: dict[str, list[_Judged]] = defaultdict(list)
 
     def judgement(place: str, fields: dict[str, object]) -> Dropped | None:
         """Keep a judgement, or return it as dropped with the reason."""
-        if columns.text(fields, "split", place) != options.split:
-            return Dropped(RANKING, "another split")
-        if columns.text(fields, "locale", place) not in ("", options.locale):
-            return Dropped(RANKING, "another locale")
+        # The files of KDD Cup 2022 have no split.
+        values = {name: columns.text(fields, name, place) for name in ("split", "locale")}
+        if reason := filters.refusal({name: value for name, value in values.items() if value}):
+            return Dropped(RANKING, reason)
         query = columns.text(fields, "query", place)
-        if not query:
+        if not query or not columns.text(fields, "gain", place):
             return Dropped(RANKING, "empty field")
         product = columns.text(fields, "id", place)
         queries[query].append(_Judged(product, columns.title(fields, place), columns.gain(fields, place)))
         return None
 
-    yield from from_records(table_rows(path, columns, needed), judgement)
+    yield from from_rows(path, judgement, partial(columns.chosen, path, needed))
+    filters.check()
     titles = _titles(path, options, queries)
     yield from _questions(queries, titles, random.Random(options.seed))
 
@@ -80,13 +83,10 @@ def _titles(path: Path, options: ReadingOptions, queries: Mapping[str, Sequence[
     wanted = {each.product for members in queries.values() for each in members if not each.title}
     if wanted and not options.products:
         raise UserError(f"{path} has judgements without titles: name the file of products with --products FILE")
-    columns = Columns(PRODUCT_COLUMNS, {}, "--products")
+    columns = Columns(PRODUCT_COLUMNS, {}, "")
     titles: dict[str, str] = {}
     for file in options.products if wanted else ():
-        for record in table_rows(file, columns, (("id",), ("title",))):
-            if isinstance(record, Corrupt):
-                raise UserError(record.message)
-            place, fields = record
+        for place, fields, *_ in read_rows(file, partial(columns.chosen, file, (("id",), ("title",)))):
             identity = columns.text(fields, "id", place)
             if identity in wanted and columns.text(fields, "locale", place) in ("", options.locale):
                 titles[identity] = columns.title(fields, place)

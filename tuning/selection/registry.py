@@ -1,13 +1,13 @@
 """The formats of training data: one line each."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Protocol
 
 from tuning.selection import ecinstruct, esci, reviews, shopbench
 from tuning.selection.rows import Names, Reading, ReadingOptions
-from tuning.selection.source_files import field_names
 from utilities.errors import UserError
+from utilities.tables import rows_or_faults
 
 
 class Format(Protocol):
@@ -37,8 +37,20 @@ def format_of(path: Path) -> Format:
         UserError: the file cannot be read, or has no known format.
     """
     known = {name for each in FORMATS.values() for names in each.FIELDS for name in names}
-    fields = field_names(path, known)
+    fields = _field_names(path, known)
     for each in FORMATS.values():
         if not any(fields.isdisjoint(names) for names in each.FIELDS):
             return each
     raise UserError(f"{path} is of no known format: name it by --source FORMAT=FILE, one of {', '.join(FORMATS)}")
+
+
+def _field_names(path: Path, wanted: Collection[str]) -> Set[str]:
+    """Return the names of a file's columns, or of the fields of its first JSON objects."""
+    names: list[str] = []
+
+    def note(columns: Sequence[str]) -> list[str]:
+        names.extend(columns)
+        return [name for name in columns if name in wanted]
+
+    next(rows_or_faults(path, note), None)
+    return set(names)

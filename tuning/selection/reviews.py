@@ -3,15 +3,15 @@
 import re
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from retrieval.products.columns import Columns
-from tuning.selection.rows import Dropped, Names, Reading, ReadingOptions, Row, from_records
-from tuning.selection.source_files import table_rows
+from tuning.selection.rows import Dropped, Names, Reading, ReadingOptions, Row, from_rows
 from utilities.errors import UserError
 from utilities.task_type import TaskType
 
-WORDS = "a text and its stars, 1 to 5; --columns text=COLUMN,stars=COLUMN names others: JSON, CSV or Parquet"
+WORDS = "a text and its stars, 1 to 5; --columns text=COLUMN,stars=COLUMN names others"
 TASK = "review_rating"
 COLUMNS = {
     "text": ("text", "review", "review_text", "reviewText", "review_body", "content"),
@@ -46,7 +46,7 @@ def read(path: Path, options: ReadingOptions) -> Iterator[Reading]:
         text = wording.format(review=review)
         return Row(text, stars, TASK, TaskType.MULTIPLE_CHOICE, "accuracy", path.stem)
 
-    return from_records(table_rows(path, columns, (("text",), ("stars",))), make)
+    return from_rows(path, make, partial(columns.chosen, path, (("text",), ("stars",))))
 
 
 def _stars(text: str, place: str) -> int:

@@ -1,5 +1,6 @@
 """The types that readers of training data share: their options, and the rows that they read, drop or find corrupt."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,12 +8,15 @@ from pathlib import Path
 from evaluation.questions import QuestionRow
 from tuning.selection.question_text import Parts
 from utilities.errors import UserError
+from utilities.tables import Choose, rows_or_faults, shown
 from utilities.task_type import TaskType
+
+_LISTED = 20
+YES_NO = ("yes", "no")
+"""The options of a question that is answered by yes or no."""
 
 Names = tuple[tuple[str, ...], ...]
 """Names of fields that identify a format; a file has one of each group."""
-Record = tuple[str, dict[str, object]]
-"""The place of a row ("FILE, line 3"), and its fields."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class ReadingOptions:
     """
 
     split: str = "train"
-    setting: str = "IND_Diverse_Instruct"
+    setting: str = "IND_Diverse_Instruction"
     locale: str = "us"
     products: tuple[Path, ...] = ()
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -73,6 +77,7 @@ class Usable:
 
 
 Reading = Row | Dropped | Corrupt
+Make = Callable[[str, dict[str, object]], Row | Dropped | None]
 
 
 def stratum_name(question: QuestionRow) -> str:
@@ -86,20 +91,44 @@ def text_field(fields: dict[str, object], name: str, place: str) -> str:
         raise UserError(f"{place}: field {name!r} is missing: add it as a string")
     value = fields[name]
     if not isinstance(value, str):
-        raise UserError(f"{place}: field {name!r} is {str(value)[:40]!r}: make it a string")
+        raise UserError(f"{place}: field {name!r} is {shown(value)}: make it a string")
     return value
 
 
-def from_records(
-    records: Iterator[Record | Corrupt], make: Callable[[str, dict[str, object]], Row | Dropped | None]
-) -> Iterator[Reading]:
-    """Yield what `make` returns for each record, unless it is None; a `UserError` becomes a corrupt row."""
-    for record in records:
-        if isinstance(record, Corrupt):
-            yield record
-            continue
+class Filters:
+    """Counts the values of fields by which rows are chosen, so that a filter that matches none is an error."""
+
+    def __init__(self, path: Path, **wanted: str) -> None:
+        self._path, self._wanted = path, wanted
+        self._found: dict[str, Counter[str]] = {name: Counter() for name in wanted}
+
+    def refusal(self, values: Mapping[str, str]) -> str:
+        """Return the reason for which a row with these values is not used, empty if it is."""
+        for name, value in values.items():
+            self._found[name][value] += 1
+        return next((f"another {name}" for name, value in values.items() if value != self._wanted[name]), "")
+
+    def check(self) -> None:
+        """Raise a `UserError` if no row had a wanted value; it lists the values that rows have."""
+        for name, found in self._found.items():
+            if found and self._wanted[name] not in found:
+                problem = f"--{name}: no row of {self._path} has the {name} {self._wanted[name]!r}"
+                raise UserError(f"{problem}: name one of {', '.join(sorted(found)[:_LISTED])}")
+            if not found and self._wanted[name] != getattr(ReadingOptions, name):
+                raise UserError(f"--{name}: the rows of {self._path} have no {name}: leave the option out")
+
+
+def from_rows(path: Path, make: Make, choose: Choose = list) -> Iterator[Reading]:
+    """Yield what `make` returns for each row of a file, unless it is None; a damaged row is `Corrupt`.
+
+    Raises:
+        UserError: the file cannot be read, is a table with a damaged row, or `choose` refuses its columns.
+    """
+    for found in rows_or_faults(path, choose):
         try:
-            reading: Reading | None = make(*record)
+            if isinstance(found, UserError):
+                raise found
+            reading: Reading | None = make(found.place, found.value)
         except UserError as error:
             reading = Corrupt(str(error))
         if reading:

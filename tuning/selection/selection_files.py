@@ -35,11 +35,11 @@ class Places(NamedTuple):
 class Result:
     """The rows of a selection by set (training sets in order of size), and the dropped rows by task and reason."""
 
-    def __init__(self, selected: Selected, sizes: Sequence[int], dropped: Mapping[tuple[str, str], int]) -> None:
+    def __init__(self, selected: Selected, sizes: Sequence[int] | None, dropped: Mapping[tuple[str, str], int]) -> None:
         near = Counter((row.question.task_name, "shares words with a held-out row") for row in selected.too_near)
         self.drops = Counter(dropped) + near
         self.held_out = selected.held_out
-        self.training = {size: selected.training[:size] for size in sizes}
+        self.training = {size: selected.training[:size] for size in sorted(set(sizes or [len(selected.training)]))}
         self.available = selected.training
 
     def record(self, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -61,6 +61,10 @@ class Result:
         lines = [[name, *(str(each.get(name, 0)) for each in counts)] for name in names]
         total = ["all", *(str(sum(each.values())) for each in counts)]
         print_table(["task", *columns], [*lines, total])
+        self.print_drops()
+
+    def print_drops(self) -> None:
+        """Print the dropped rows by reason and task."""
         drops = {reason: self._by_task(reason) for reason in self._reasons()}
         if drops:
             rows = [[reason, _listed(tasks), str(sum(tasks.values()))] for reason, tasks in drops.items()]

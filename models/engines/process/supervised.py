@@ -18,7 +18,9 @@ from multiprocessing.connection import Connection
 
 from models.engines.interface import (
     NO_LIMIT,
+    OUT_OF_MEMORY,
     Answer,
+    Engine,
     EngineError,
     GoneEngineError,
     LostEngineError,
@@ -26,6 +28,7 @@ from models.engines.interface import (
     Usage,
 )
 from models.engines.process.wire import Json, answer_from_json, fields_from_json, prompt_to_json, receive, send
+from models.engines.registry import WITHOUT_WEIGHTS, check_engine, create_engine
 from models.engines.settings import EngineSettings
 from prompts.prompt import Prompt
 from utilities.errors import UserError
@@ -34,8 +37,8 @@ from utilities.files import ROOT
 WORKER = (sys.executable, "-m", "models.engines.process.worker")
 _MOST_LOSSES_IN_A_ROW = 5
 _MOST_FAILURES_IN_A_ROW = 4
-_BROKEN, _OUT_OF_MEMORY = ("CUDA error", "AcceleratorError"), ("out of memory", "OutOfMemory", "MemoryError")
-"""A process with the former error answers nothing any more; the latter error leaves it usable."""
+_BROKEN = ("CUDA error", "AcceleratorError")
+"""Parts of errors after which a process answers nothing any more; a lack of memory leaves it usable."""
 _LONGEST_PAUSE = 60.0
 """Seconds to wait before restarting a process that died while starting: the GPU's memory may not be free yet."""
 _KEPT_FOR_THE_REPLY = 0.1  # share of the timeout: answers that the engine cuts short still have to come back
@@ -52,7 +55,7 @@ class WorkerProcess:
     """A process in its own session, so that its children are killed with it."""
 
     def __init__(self, command: Sequence[str], greeting: Json) -> None:
-        """Start `command` with the number of its socket as last argument, and send it `greeting`."""
+        """Start `command` with the number of its pipe as last argument, and send it `greeting`."""
         self._link, theirs = Pipe()
         _limit_message_time(self._link)
         with theirs:
@@ -105,7 +108,7 @@ class WorkerProcess:
             _LOG.warning("process %d has not ended yet", self.pid)
 
     def _ending(self) -> str:
-        """Return how the process ended; wait briefly, because it has already closed its socket."""
+        """Return how the process ended; wait briefly, because it has already closed its pipe."""
         try:
             code = self._process.wait(_SECONDS_TO_END)
         except subprocess.TimeoutExpired:
@@ -253,7 +256,7 @@ class SupervisedEngine:
 
     def _failed(self, detail: str) -> EngineError:
         """Return the error to raise; a process that no longer answers is replaced."""
-        self._failures += not any(word in detail for word in _OUT_OF_MEMORY)
+        self._failures += not any(word in detail for word in OUT_OF_MEMORY)
         if self._failures < _MOST_FAILURES_IN_A_ROW and not any(word in detail for word in _BROKEN):
             return EngineError(detail)
         return self._lost("engine broken", detail)
@@ -276,3 +279,13 @@ class SupervisedEngine:
 
     def _note_usage(self, message: Json) -> None:
         self._usage = fields_from_json(Usage, message["usage"])
+
+
+def start_engine(settings: EngineSettings) -> Engine:
+    """Make the engine that the settings name in a separate process, where it can hang or die without harm.
+
+    Raises:
+        UserError: there is no such engine, its weights are missing, or it does not start.
+    """
+    check_engine(settings)
+    return create_engine(settings) if settings.name in WITHOUT_WEIGHTS else SupervisedEngine(settings)

@@ -2,7 +2,7 @@
 
     python -m models.engines.process.worker FD
 
-FD is the number of an open socket to the package, which starts this process (`models.engines.process.supervised`). The
+FD is the number of an open pipe to the package, which starts this process (`models.engines.process.supervised`). The
 first message on it holds the engine's settings. This is no command for people.
 """
 
@@ -33,9 +33,9 @@ _ROUNDS = 2
 
 
 def main(argv: Sequence[str], make: Callable[[EngineSettings], Engine] = create_engine) -> int:
-    """Run the engine that `make` returns, and serve it on the command line's socket until the other side closes it."""
+    """Run the engine that `make` returns, and serve it on the command line's pipe until the other side closes it."""
     link = Connection(int(argv[0]))
-    # Nothing that the engine starts may hold the socket open when this process has ended.
+    # Nothing that the engine starts may hold the pipe open when this process has ended.
     os.set_inheritable(link.fileno(), False)
     # The output of libraries must not mix with the evaluator's.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

@@ -10,7 +10,6 @@ and stands for weight[row, column] = (q[row, column] - z[group, column]) x scale
 counted from its lowest bits, holds the column that `ORDER` names of the eight (AutoAWQ, `awq/utils/packing_utils.py`).
 """
 
-import json
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from typing import Any
 import torch
 from safetensors import safe_open
 
+from models.engines.weight_shards import weight_files
 from utilities.errors import UserError
 
 ORDER = (0, 2, 4, 6, 1, 3, 5, 7)
@@ -82,7 +82,7 @@ def dense_tensors(folder: Path, files: ExitStack) -> dict[str, Any]:
         UserError: a packed layer lacks one of its parts.
     """
     slices: dict[str, Any] = {}
-    for path in _weight_files(folder):
+    for path in weight_files(folder):
         opened: Any = files.enter_context(safe_open(path, framework="pt"))
         slices.update({name: opened.get_slice(name) for name in opened.keys()})  # noqa: SIM118 - no mapping
     packed = [name.removesuffix(".qweight") for name in slices if name.endswith(".qweight")]
@@ -92,11 +92,3 @@ def dense_tensors(folder: Path, files: ExitStack) -> dict[str, Any]:
             raise UserError(f"{folder}: layer {layer} has no {missing[0]}: fetch or quantise the checkpoint again")
         slices[f"{layer}.weight"] = LazyWeight(tuple(slices.pop(f"{layer}.{part}") for part in PARTS))
     return slices
-
-
-def _weight_files(folder: Path) -> list[Path]:
-    """List the folder's shards by its index, because other files may lie beside them."""
-    index = folder / "model.safetensors.index.json"
-    if not index.is_file():
-        return [folder / "model.safetensors"]
-    return [folder / name for name in sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))]

@@ -1,5 +1,6 @@
 """Loads a model from a local folder: dense weights unchanged, AWQ weights packed (with kernels) or made dense."""
 
+import logging
 from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,10 +11,12 @@ import transformers
 from safetensors import SafetensorError
 
 from models.engines.local_folder import INSTALL, LOCAL, model_class
+from models.engines.quantization import old_awq
 from models.engines.transformers_engine.awq import check_awq, dense_tensors
 from utilities.errors import UserError
 
-AUTO, KERNELS, DENSE = "auto", "kernels", "dense"
+_LOG = logging.getLogger("shopalign")
+AUTO, DENSE = "auto", "dense"
 _GENERATION = "generation_config.json"
 
 
@@ -30,7 +33,7 @@ def load_causal_lm(folder: Path, dtype: torch.dtype, device: str, awq: str = AUT
     """
     try:
         config = transformers.AutoConfig.from_pretrained(folder, **LOCAL)
-        quantization = getattr(config, "quantization_config", None)
+        quantization = _quantization(folder, config)
         if quantization is None:
             return _checked(folder, *_load(folder, config, dtype, device))
         check_awq(quantization, folder)
@@ -40,6 +43,14 @@ def load_causal_lm(folder: Path, dtype: torch.dtype, device: str, awq: str = AUT
         return _checked(folder, *_load(folder, config, dtype, device))
     except (OSError, ValueError, SafetensorError) as error:
         raise UserError(f"{folder}: the model cannot be loaded: {' '.join(str(error).split())}") from error
+
+
+def _quantization(folder: Path, config: Any) -> Any:
+    """Return the quantisation of the weights; one that early AutoAWQ wrote to its own file is added to the config."""
+    if getattr(config, "quantization_config", None) is None and (found := old_awq(folder)):
+        _LOG.warning("%s: config.json names no quantisation: AutoAWQ's quant_config.json is read instead", folder)
+        config.quantization_config = found
+    return getattr(config, "quantization_config", None)
 
 
 def _load(folder: Path | None, config: Any, dtype: torch.dtype, device: str, **others: Any) -> tuple[Any, Any]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from models.engines.interface import EngineError, LostEngineError
 from models.engines.local_folder import INSTALL
+from models.engines.quantization import old_awq
 from models.engines.settings import EngineSettings, adapter_folders
 from models.engines.vllm_engine.adapters import adapter_fields
 from models.engines.vllm_engine.requests import Reply, Request, read_reply, sampling_fields
@@ -154,9 +155,10 @@ class VllmClient:
 
 def engine_fields(folder: Path, settings: EngineSettings) -> dict[str, Any]:
     """Return the fields of vLLM's `AsyncEngineArgs`, without those for adapters."""
-    vllm = settings.vllm
+    vllm, awq = settings.vllm, old_awq(folder)
     return {
         "model": str(folder),
+        **({"hf_overrides": {"quantization_config": awq}} if awq else {}),
         "dtype": settings.dtype,
         "load_format": "safetensors",
         "trust_remote_code": False,

@@ -116,7 +116,7 @@ def test_two_runs_whose_lines_hold_different_numbers_of_scores_are_refused(tmp_p
         (("fallbacks",), MISSING, "field 'fallbacks' is missing"),
         (("fallbacks", "total"), 1.5, "field 'fallbacks.total' is 1.5: it should be a valid integer"),
         (("versions",), [], "field 'versions' is []: it should be an object"),
-        (("tasks", "options", "score"), True, "field 'tasks.options.score' is True: it should be a valid number"),
+        (("tasks", "options", "score"), True, "field 'tasks.options.score' is true: it should be a valid number"),
         (
             ("settings", "clock", "minutes"),
             float("inf"),
@@ -146,7 +146,7 @@ def test_a_damaged_field_of_scores_json_is_named(
         ),
         ('"scores": [[1, 0, 0]]', '"scores": [1.0]', "line 5: field 'scores.0' is 1.0: it should be a list of counts"),
         ('"score": 1.0', '"score": 0.0', "line 1: field 'score' is not in field 'scores'"),
-        ('"seconds": 2.0', '"seconds": 1e999', "line 1: field 'seconds' is inf: it should be a finite number"),
+        ('"seconds": 2.0', '"seconds": 1e999', "line 1: field 'seconds' is Infinity: it should be a finite number"),
         ('"batch": 0', '"batch": 0.5', "line 1: field 'batch' is 0.5: it should be a valid integer"),
     ],
 )

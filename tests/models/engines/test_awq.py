@@ -1,4 +1,5 @@
 import json
+import shutil
 import warnings
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -19,6 +20,7 @@ from models.engines.transformers_engine.engine import CausalLM
 from models.engines.transformers_engine.loading import load_causal_lm
 from tests.tiny_awq import quantised, save_tiny_awq
 from tests.tiny_model import save_tiny_model
+from tuning.merging.checkpoint import Checkpoint
 from utilities.errors import UserError
 
 pytestmark = pytest.mark.slow
@@ -242,3 +244,34 @@ def test_the_engines_model_reads_awq_weights() -> None:
     model = CausalLM(AUTOAWQ, torch.float32, "cpu")
     assert model.ends == [2]
     assert model.tokenizer.decode(model.encode("a water bottle")) == "a water bottle"
+
+
+def with_older_file(folder: Path, version: str) -> Path:
+    """Copy the checkpoint as early AutoAWQ wrote it: the quantisation is described in a file of its own."""
+    copied = folder / version
+    shutil.copytree(AUTOAWQ, copied)
+    config = json.loads((copied / "config.json").read_text(encoding="utf-8"))
+    group = config.pop("quantization_config")["group_size"]
+    (copied / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    older = {"zero_point": True, "q_group_size": group, "w_bit": 4, "version": version}
+    (copied / "quant_config.json").write_text(json.dumps(older), encoding="utf-8")
+    return copied
+
+
+def test_autoawqs_older_file_is_read_and_noted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = with_older_file(tmp_path, "GEMM")
+    found = logits(load_causal_lm(folder, torch.float32, "cpu"))
+    assert torch.equal(found, logits(load_causal_lm(AUTOAWQ, torch.float32, "cpu")))
+    assert "AutoAWQ's quant_config.json is read instead" in caplog.text
+    with pytest.raises(UserError, match="holds quantised weights"):
+        Checkpoint(folder)
+    folder = with_older_file(tmp_path, "GEMV")
+    with pytest.raises(UserError, match="version is 'gemv'; only 'gemm' is read"):
+        load_causal_lm(folder, torch.float32, "cpu")
+
+
+@needs_gptqmodel
+def test_autoawqs_older_file_is_read_for_the_kernels(tmp_path: Path) -> None:
+    folder = with_older_file(tmp_path, "GEMM")
+    model = load_causal_lm(folder, torch.float32, "cpu", "kernels")
+    assert "Awq" in type(model.model.layers[0].mlp.up_proj).__name__

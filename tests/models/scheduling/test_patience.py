@@ -54,7 +54,7 @@ def test_a_patient_batch_is_one_request_of_the_planned_efforts(seconds_a_token: 
 
 
 def test_with_limits_a_slow_engine_gets_small_requests() -> None:
-    engine = Measured(0.02)
+    engine = Measured(0.05)
     asked(engine, whole=False, seconds=128.0)
     assert max(engine.sizes) < 16
 

@@ -40,7 +40,7 @@ def test_a_list_is_read_as_it_was_written(tmp_path: Path, name: str) -> None:
         ([FILE], r"has 0 of the 1 questions of a\.json: write the list again with"),
         ([FILE, QUESTION, QUESTION], r"has 2 of the 1 questions of a\.json"),
         ([FILE, FILE, QUESTION], r"has 0 of the 1 questions of a\.json"),
-        ([], r"names no evaluation file: write the list with `python -m evaluation\.exclusions`"),
+        ([], r"is empty: get the file again"),
         ([FILE, [1]], r"line 2: not a JSON object"),
     ],
 )

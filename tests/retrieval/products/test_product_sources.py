@@ -8,14 +8,15 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from retrieval.products import readers
 from retrieval.products.build import build
 from retrieval.products.catalogue import Catalog, Related
 from retrieval.products.columns import LONGEST_TITLE
 from tests.retrieval.products.product_samples import JUDGEMENTS, PRODUCTS, opened, request, sample, titles, write_lines
+from utilities import tables
 from utilities.errors import UserError
 
 ESCI_PRODUCT = {
@@ -29,7 +30,8 @@ ESCI_PRODUCT = {
 def write_csv(path: Path, rows: Iterable[Mapping[str, object]]) -> Path:
     listed = list(rows)
     text = io.StringIO()
-    table = csv.DictWriter(text, listed[0], delimiter="\t" if ".tsv" in path.suffixes else ",")
+    form: dict[str, Any] = {"delimiter": "\t", "quoting": csv.QUOTE_ALL} if ".tsv" in path.suffixes else {}
+    table = csv.DictWriter(text, listed[0], **form)
     table.writeheader()
     table.writerows(listed)
     data = text.getvalue().encode()
@@ -41,6 +43,8 @@ def write_parquet(path: Path, rows: Iterable[Mapping[str, object]]) -> Path:
     arrow = pytest.importorskip("pyarrow")
     parquet = pytest.importorskip("pyarrow.parquet")
     parquet.write_table(arrow.Table.from_pylist([dict(row) for row in rows]), path, row_group_size=3)
+    if path.suffix == ".gz":
+        path.write_bytes(gzip.compress(path.read_bytes()))
     return path
 
 
@@ -49,7 +53,7 @@ def esci_products() -> list[dict[str, object]]:
 
 
 def write_products(path: Path, rows: Iterable[Mapping[str, object]]) -> Path:
-    if path.suffix == ".parquet":
+    if ".parquet" in path.suffixes:
         return write_parquet(path, rows)
     return write_csv(path, rows) if {".csv", ".tsv"} & set(path.suffixes) else write_lines(path, rows)
 
@@ -61,7 +65,9 @@ def found(catalog: Catalog) -> object:
     ]
 
 
-@pytest.mark.parametrize("name", ["p.jsonl", "p.jsonl.gz", "p.json", "p.csv", "p.csv.gz", "p.tsv", "p.parquet"])
+@pytest.mark.parametrize(
+    "name", ["p.jsonl", "p.jsonl.gz", "p.json", "p.csv", "p.csv.gz", "p.tsv", "p.parquet", "p.parquet.gz"]
+)
 def test_every_format_makes_the_same_catalogue(tmp_path: Path, name: str) -> None:
     wanted = sample(tmp_path)
     judgements = write_products(tmp_path / f"j{name[1:]}", JUDGEMENTS)
@@ -74,7 +80,7 @@ def test_a_parquet_file_in_small_batches_makes_the_same_catalogue(
 ) -> None:
     source = write_products(tmp_path / "p.parquet", [*esci_products(), *esci_products()])
     whole = opened(request(tmp_path / "whole", [source]))
-    monkeypatch.setattr(readers, "PARQUET_ROWS", 2)
+    monkeypatch.setattr(tables, "PARQUET_ROWS", 2)
     small = opened(request(tmp_path / "small", [source]))
     assert found(small) == found(whole)
     assert small.manifest.sources == whole.manifest.sources
@@ -193,7 +199,8 @@ def test_locales_need_their_column(tmp_path: Path) -> None:
 
 DAMAGED = {
     "cut.jsonl": (b'{"title": "a"}\n{"title": "b"\n', "line 2: not JSON"),
-    "list.jsonl": (b'[{"title": "a"}]\n', "line 1: not a JSON object"),
+    "list.jsonl": (b'[{"title": "a"}, 5]\n', "item 2: not a JSON object"),
+    "cut.json": (b'[\n{"title": "a"},\n{"title"', "line 3: damaged JSON array"),
     "deep.jsonl": (b'{"title": ' + b"[" * 100_000 + b"\n", "line 1: not JSON"),
     "dict.jsonl": (b'{"title": "a"}\n{"title": {"en": "b"}}\n', "line 2: title is a dict: make it a text"),
     "latin.jsonl": (b'{"title": "a"}\n{"title": "Gr\xf6\xdfe"}\n', "line 2: not UTF-8"),
@@ -202,11 +209,11 @@ DAMAGED = {
     "quote.csv": (b'title,brand\n"a,b\n', "line 2: not CSV"),
     "twice.csv": (b"title,title\na,b\n", "line 1: two columns have the same name"),
     "cut.jsonl.gz": (gzip.compress(b'{"title": "a"}\n' * 10_000)[:-20], "gzip data"),
-    "html.parquet": (b"<html>", "not a Parquet file"),
-    "packed.parquet": (gzip.compress(b"PAR1"), "gunzip"),
+    "html.parquet": (b"<html>", "is an HTML page"),
+    "packed.parquet": (gzip.compress(b"PAR1"), "damaged Parquet file"),
     "table.xlsx": (b"PK", "has no known format"),
-    "empty.jsonl": (b"", "no product to index: the sources hold no row"),
-    "empty.csv": (b"", "no column title"),
+    "empty.jsonl": (b"", "is empty"),
+    "empty.csv": (b"", "is empty"),
     "blank.jsonl": (b'{"title": "  "}\n{"title": "?!"}\n', "1 rows with no title, 1 rows with no word in the title"),
 }
 

@@ -82,10 +82,10 @@ def linked(root: Path) -> None:
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
 MODULE = "base_model.model.model.layers.0.self_attn.q_proj"
 BROKEN: dict[str, tuple[str, Change, str]] = {
-    "no config": ("adapters", without("adapter_config.json"), "adapter_config.json: there is no such file"),
-    "no matrices": ("adapters", without("adapter_model.safetensors"), "adapter_model.safetensors: there is no such"),
+    "no config": ("adapters", without("adapter_config.json"), "without adapter_config.json"),
+    "no matrices": ("adapters", without("adapter_model.safetensors"), "without adapter_model.safetensors"),
     "a Git LFS pointer": ("adapters", damaged("adapter_model.safetensors", POINTER), "is a Git LFS pointer"),
-    "a config that is a pointer": ("adapters", damaged("adapter_config.json", POINTER), "config cannot be read"),
+    "a config that is a pointer": ("adapters", damaged("adapter_config.json", POINTER), "is a Git LFS pointer"),
     "another kind of adapter": ("adapters", configured(peft_type="IA3"), "only 'LORA' is supported"),
     "another rank": ("adapters", configured(r=8), "adapter_config.json says rank 8"),
     "packed matrices": (
@@ -109,12 +109,12 @@ BROKEN: dict[str, tuple[str, Change, str]] = {
     "a further adapter": (
         "adapters",
         adapter(f"engine: {{adapter: {ADAPTER}, adapters: [models/adapters/two]}}\n"),
-        "models/adapters/two: adapter_config.json and adapter_model.safetensors: there is no such file",
+        "models/adapters/two: there is no adapter",
     ),
     "an adapter of one task type": (
         "adapters",
         adapter("cooperation: {adapters: {ranking: models/adapters/three}}\n"),
-        "models/adapters/three: adapter_config.json",
+        "models/adapters/three: there is no adapter",
     ),
     "an adapter elsewhere": ("paths", adapter("engine: {adapter: /etc}\n"), "setting engine.adapter is '/etc'"),
     "a linked adapter": ("paths", linked, "an adapter lies outside of the repository"),
@@ -152,7 +152,7 @@ def test_the_adapter_of_a_catalogues_entry_is_checked(copy: Path) -> None:
         lambda text: text.replace("\n  dtype:", f"\n  adapter: {ADAPTER}\n  dtype:", 1),
     )
     commit(copy)
-    assert f"{ADAPTER}: adapter_config.json and" in failing(copy)["adapters"].found
+    assert f"{ADAPTER}: there is no adapter" in failing(copy)["adapters"].found
 
 
 def test_without_an_adapter_or_a_model_there_is_nothing_to_check(copy: Path) -> None:

@@ -75,7 +75,8 @@ def spread(elements: int = 0, **counts: int) -> Change:
 
 def missing_shard(root: Path) -> None:
     folder = root / WEIGHTS
-    names = {"a": "model.safetensors", "b": "model-00002-of-00002.safetensors"}
+    (folder / "model.safetensors").rename(folder / "model-00001-of-00002.safetensors")
+    names = {"model.norm.weight": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": names}))
 
 
@@ -143,14 +144,14 @@ BROKEN: dict[str, tuple[str, Change, str]] = {
     "replicas that do not fit": ("gpu flag", spread(8 * 10**9, tensor=2, data=2), "16.0 GB of weights on each GPU"),
     "bfloat16 on a T4": ("gpu flag", setting("dtype", "bfloat16"), "which a T4 lacks"),
     "a missing shard": ("weights", missing_shard, "model-00002-of-00002.safetensors, which is missing"),
-    "a shard without its index": ("weights", no_index, "is a shard, but"),
+    "a shard without its index": ("weights", no_index, "holds 1 of 2 shards and no"),
     "a shard cut short": ("weights", cut_short, "is cut short"),
     "a Git LFS pointer": (
         "weights",
         write(f"{WEIGHTS}/model.safetensors", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"),
         "is a Git LFS pointer",
     ),
-    "a configuration of another kind": ("weights", write(f"{WEIGHTS}/config.json", "[]"), "is not a JSON object"),
+    "a configuration of another kind": ("weights", write(f"{WEIGHTS}/config.json", "[]"), "holds a list"),
     "no tokenizer": ("weights", remove(f"{WEIGHTS}/tokenizer.json"), "none of tokenizer.json"),
     "no weights": ("weights", lambda root: shutil.rmtree(root / WEIGHTS), "there is no such folder"),
     "weights as a clone": ("weights", write(f"{WEIGHTS}/.git", "gitdir: elsewhere\n"), "a separate git repository"),

@@ -6,8 +6,8 @@ import pytest
 
 from evaluation.questions import read_questions
 from models.engines.answering.language_model import AdaptedModel, WritingRow
-from models.engines.model_registry import model_entry
-from models.engines.settings import EngineSettings, Scoring
+from models.engines.model_registry import Scoring, model_entry
+from models.engines.settings import EngineSettings
 from models.engines.transformers_engine.engine import TransformersEngine
 from models.settings import WEIGHTS_VARIABLE, load_settings
 from prompts.prompt import Text

@@ -28,7 +28,7 @@ def _cut_file(folder: Path) -> None:
 
 
 def _quantised(folder: Path) -> None:
-    (folder / "config.json").write_text('{"quantization_config": {"quant_method": "awq"}}')
+    (folder / "config.json").write_text('{"model_type": "llama", "quantization_config": {"quant_method": "awq"}}')
 
 
 def _single_beside_index(folder: Path) -> None:
@@ -52,13 +52,13 @@ def _norm(values: torch.Tensor) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (_cut_file, "model.safetensors cannot be read"),
+        (_cut_file, "model.safetensors is cut short"),
         (_quantised, "name the dense ones"),
-        (_missing_file, "model-00001-of-00002.safetensors cannot be read"),
+        (_missing_file, "names model-00001-of-00002.safetensors, which is missing"),
         (_single_beside_index, "model.safetensors, which is loaded first, and model.safetensors.index.json"),
-        (_several_without_index, "holds 2 safetensors files and no model.safetensors.index.json"),
+        (_several_without_index, "holds 2 shards and no model.safetensors.index.json"),
         (lambda folder: (folder / "model.safetensors").unlink(), "holds no safetensors file"),
-        (lambda folder: (folder / "config.json").unlink(), "name an adapter or a model"),
+        (lambda folder: (folder / "config.json").unlink(), "config.json is missing"),
         (shutil.rmtree, "name an adapter or a model"),
         (lambda folder: _rewrite(folder, lambda t: t.pop("model.norm.weight")), "model.norm.weight, which .*b lacks"),
         (_norm(torch.ones(65)), "model.norm.weight is 64 in .*a and 65 in .*b"),

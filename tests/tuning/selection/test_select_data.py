@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from evaluation.questions import QuestionRow, read_questions
 from prompts.settings import PromptSettings
-from tests.pages import help_of
+from tests.printed_commands import help_of
 from tests.tuning.training_rows import all_kinds, choice, entity, ranking, retrieval, write_rows, written
 from tuning import select_data
 from tuning.selection.drawing import Shares, interleaved, select
@@ -105,7 +105,7 @@ def test_unusable_rows_are_counted_by_reason(tmp_path: Path) -> None:
         choice(1, output_field=7),
         choice(2, output_field=" "),
         choice(3, output_field="maybe"),
-        choice(5, metric="bool"),
+        choice(5, metric="f1"),
         entity(6, output_field=["never said"]),
         ranking(7, output_field=[1, 0.1]),
         ranking(8, output_field=[0, 0, 0, 0, 0]),
@@ -118,7 +118,7 @@ def test_unusable_rows_are_counted_by_reason(tmp_path: Path) -> None:
         "answer outside the options": {"material": 1, "order": 1},
         "all candidates are worth the same": {"order": 1},
         "empty field": {"material": 1},
-        "metric 'bool' is not one of the evaluator's": {"material": 1},
+        "metric 'f1' is not one of the evaluator's": {"material": 1},
         "read as retrieval": {"also_buy": 1},
         "too long": {"describe": 1},
     }
@@ -170,7 +170,7 @@ def test_a_task_can_be_left_out_whole_or_by_its_type(tmp_path: Path) -> None:
 
 def test_leaving_out_a_task_that_is_not_there_is_refused(tmp_path: Path) -> None:
     message = refused(tmp_path, choice(1), "--leave-out", "nothing")
-    assert message == "--leave-out: no row is of a task 'nothing': name a task of the files"
+    assert message == "--leave-out: no row is of a task 'nothing': name one of material"
 
 
 def refused(tmp_path: Path, row: dict[str, Any], *arguments: str) -> str:
@@ -209,7 +209,9 @@ def test_no_held_out_rows_can_be_asked_for_by_their_number(tmp_path: Path) -> No
 
 def test_an_empty_selection_says_what_the_rows_were_dropped_for(tmp_path: Path) -> None:
     message = refused(tmp_path, choice(1, output_field=7))
-    assert message.endswith("rows.jsonl: dropped are answer outside the options 1; use other files or options")
+    assert message.endswith(
+        "rows.jsonl: all rows were dropped, by reason: answer outside the options 1; use other files or options"
+    )
 
 
 def test_a_task_with_two_metrics_that_have_no_common_mean_is_refused(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def test_an_array_of_ec_guide_is_read_and_named_after_its_file(tmp_path: Path) -
     assert [each.task for each in rows_of(path)] == ["PRP", "material"]
     path.write_text(json.dumps([row, {**choice(2), "metric": 1}]))
     (_, corrupt) = FORMATS["shopbench"].read(path, ReadingOptions())
-    assert corrupt == Corrupt(f"{path}, item 2: field 'metric' is '1': make it a string")
+    assert corrupt == Corrupt(f"{path}, item 2: field 'metric' is 1: make it a string")
 
 
 def test_a_damaged_array_is_refused_with_its_line(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_a_damaged_array_is_refused_with_its_line(tmp_path: Path) -> None:
 
 
 def ec_row(task: str, **fields: Any) -> dict[str, Any]:
-    row = {"split": "train", "task": task, "setting": "IND_Diverse_Instruct", "instruction": "Answer the question."}
+    row = {"split": "train", "task": task, "setting": "IND_Diverse_Instruction", "instruction": "Answer the question."}
     return {**row, "input": "", "options": "", "output": "", **fields}
 
 
@@ -64,13 +64,13 @@ def test_ecinstruct_keeps_one_split_and_one_setting(tmp_path: Path) -> None:
         ec_row("Answer_Generation", input=json.dumps({"question": f"{split} {setting}?"}), output="Yes, it does.")
         | {"split": split, "setting": setting}
         for split in ("train", "val", "test")
-        for setting in ("IND_Diverse_Instruct", "IND_Single_Instruct")
+        for setting in ("IND_Diverse_Instruction", "IND_Single_Instruction")
     ]
     path = write_rows(tmp_path / "ec.jsonl", rows)
     assert [each.text for each in rows_of(path)] == [
-        "Answer the question.\nquestion: train IND_Diverse_Instruct?\nOutput:"
+        "Answer the question.\nquestion: train IND_Diverse_Instruction?\nOutput:"
     ]
-    assert len(rows_of(path, split="val", setting="IND_Single_Instruct")) == 1
+    assert len(rows_of(path, split="val", setting="IND_Single_Instruction")) == 1
     assert drops_of(path) == {"another split": 4, "another setting": 1}
 
 

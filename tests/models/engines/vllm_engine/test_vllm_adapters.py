@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from models.engines.interface import EngineError
-from models.engines.settings import Scoring, way_of
+from models.engines.model_registry import Scoring
+from models.engines.settings import way_of
 from models.engines.transformers_engine.engine import CausalLM, TransformersEngine
 from models.engines.vllm_engine.adapters import adapter_fields
 from models.engines.vllm_engine.engine import VllmEngine

@@ -10,7 +10,8 @@ from typing import cast
 import pytest
 
 from models.engines.interface import EngineError, LostEngineError
-from models.engines.settings import WRITE, Scoring, VllmSettings, way_of
+from models.engines.model_registry import Scoring
+from models.engines.settings import WRITE, VllmSettings, way_of
 from models.engines.transformers_engine.engine import CausalLM, TransformersEngine
 from models.engines.vllm_engine.engine import VllmEngine
 from prompts.prompt import Choice, Prompt, Selection, Text, admits

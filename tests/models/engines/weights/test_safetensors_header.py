@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from submission.preflight.repository import FailedError
-from submission.preflight.weight_files import Tensor, read_tensors
+from models.engines.damaged_files import DamagedFileError
+from models.engines.safetensors_header import Tensor, read_tensors
 
 
 def test_names_types_and_sizes_come_from_the_header(tmp_path: Path) -> None:
@@ -29,6 +29,6 @@ def test_names_types_and_sizes_come_from_the_header(tmp_path: Path) -> None:
 def test_a_damaged_shard_is_a_failure_with_a_remedy(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "model.safetensors"
     path.write_bytes(content)
-    with pytest.raises(FailedError, match=r"model\.safetensors is cut short or not a safetensors file") as caught:
+    with pytest.raises(DamagedFileError, match=r"model\.safetensors (is|has)") as caught:
         read_tensors(path)
     assert caught.value.remedy

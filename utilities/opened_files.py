@@ -1,0 +1,101 @@
+"""Opens files of rows and texts, unpacks gzip, and names files that hold something else: a pointer, a page, a zip."""
+
+import gzip
+import zlib
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from io import BufferedReader
+from itertools import count
+from pathlib import Path
+
+from utilities.errors import UserError
+
+GZIP = b"\x1f\x8b"
+Stream = BufferedReader | gzip.GzipFile
+
+_HEAD = 512
+_LONGEST_LINE = 1 << 24
+_SAVE_AGAIN = "save the file in UTF-8"
+_DOWNLOAD = "download the file itself"
+_FOREIGN: Mapping[bytes, str] = {
+    b"version https://git-lfs": "a Git LFS pointer, not the file itself: run `git lfs pull` in its repository",
+    b"<!doctype": f"an HTML page: {_DOWNLOAD}",
+    b"<html": f"an HTML page: {_DOWNLOAD}",
+    b"<?xml": f"an XML file: {_DOWNLOAD}, or convert it",
+    b"pk\x03\x04": "a zip archive or a workbook: unpack it, or save its table as CSV",
+    b"bzh": "packed with bzip2: unpack it with bunzip2",
+    b"\xfd7zxz": "packed with xz: unpack it with unxz",
+    b"\x28\xb5\x2f\xfd": "packed with zstd: unpack it with unzstd",
+    BOM_UTF16_LE: f"UTF-16 text: {_SAVE_AGAIN}",
+    BOM_UTF16_BE: f"UTF-16 text: {_SAVE_AGAIN}",
+}
+"""Beginnings of files, in lower case -> their content and a remedy."""
+
+
+def foreign_content(head: bytes) -> str:
+    """Return the content and a remedy for a file that begins like no file of rows or texts; empty for any other."""
+    if not head:
+        return "empty: get the file again"
+    folded = head.removeprefix(BOM_UTF8).lstrip().lower()
+    found = next((words for start, words in _FOREIGN.items() if folded.startswith(start)), "")
+    # Text in UTF-16 without a byte order mark has a zero byte beside each letter.
+    return found or (f"binary data or UTF-16 text: {_SAVE_AGAIN}" if b"\0" in head[:4] else "")
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[tuple[BufferedReader, Stream]]:
+    """Yield the file on the disk, for its position, and its unpacked bytes.
+
+    Raises:
+        UserError: the file cannot be read, or holds neither rows nor text.
+    """
+    try:
+        with path.open("rb") as raw, gzip.open(raw) if raw.peek(2)[:2] == GZIP else nullcontext(raw) as file:
+            if words := foreign_content(file.peek(_HEAD)[:_HEAD]):
+                raise UserError(f"{path} is {words}")
+            yield raw, file
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist: name an existing file") from None
+    except IsADirectoryError:
+        raise UserError(f"{path} is a folder and cannot be read: name the files in it") from None
+    except PermissionError:
+        raise UserError(f"{path} cannot be read: allow reading it") from None
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise UserError(f"{path}: damaged or cut gzip data ({error}): get the file again") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read ({error}): name a file that can be read") from None
+
+
+def lines_of(path: Path, file: Stream) -> Iterator[tuple[str, bytes]]:
+    """Yield each line with its place for messages ("shop.csv, line 7").
+
+    Raises:
+        UserError: a line is longer than 16 MiB.
+    """
+    for number in count(1):
+        line = file.readline(_LONGEST_LINE + 1)
+        if len(line) > _LONGEST_LINE:
+            raise UserError(f"{path}, line {number}: longer than 16 MiB: put each row on a separate line")
+        if not line:
+            return
+        yield f"{path}, line {number}", line
+
+
+def decoded(path: Path, data: bytes, place: str = "") -> str:
+    """Return the bytes of a line, or of a whole file without `place`, as text; raise a `UserError` if not UTF-8."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        number = data.count(b"\n", 0, error.start) + 1
+        raise UserError(f"{place or f'{path}, line {number}'}: not UTF-8 text: {_SAVE_AGAIN}") from None
+
+
+def text_lines(path: Path) -> Iterator[str]:
+    """Yield the lines of a text file that are not blank, without white space around them.
+
+    Raises:
+        UserError: the file cannot be read, or is not text in UTF-8.
+    """
+    with opened(path) as (_, file):
+        yield from filter(None, (decoded(path, line, place).strip() for place, line in lines_of(path, file)))
