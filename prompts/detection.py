@@ -1,11 +1,35 @@
 """Detects the task type of a question by an ordered table of rules."""
 
+import re
 from collections.abc import Callable
 
 from prompts import languages as say
-from prompts.reading import Question, asks_to_extract
-from prompts.reading.labels import QUOTE_MARK
+from prompts import order_patterns
+from prompts.reading import Question, asks_to_extract, read_source_text
+from prompts.reading.labels import QUOTE_MARK, introduces_instruction, read_labels
 from utilities.task_type import TaskType
+
+_QUOTED = re.compile(QUOTE_MARK)
+_WORDS_THAT_DENOTE = re.compile(
+    rf"(?:{say.COPIED.pattern})\w*(?! {QUOTE_MARK})[^.?\n]{{0,40}}?(?:{say.DENOTES.pattern})"
+    r"|(?:表す|表し|示す|指す)[^。\n]{0,6}[語句]",
+    re.IGNORECASE,
+)
+_NUMBER = rf"(?:[2-9]|{'|'.join(word for word, value in say.NUMBER_WORDS.items() if value > 1 and word.isalpha())})"
+_FEW = re.compile(
+    rf"\b(?:which|what|only|top|just|k ?=|welche|nur|quel(?:le)?s|seule?s?|seulement|solo|solamente|sólo|quali"
+    rf"|avec|con) ?"
+    rf"{_NUMBER}\b|(?:^|[.!?:,]\s+){_NUMBER} (?:\w+ ){{0,2}}(?:of|from|von|aus|parmi|de|di|tra|trucs|choses"
+    rf"|cosas|cose)\b"
+    rf"|\b{_NUMBER} (?:sach\w+|dinge|trucs|choses|cosas|cose|things|items)\b",
+    re.IGNORECASE | re.MULTILINE,
+)
+_ONLY_A_QUOTED_PLACE = re.compile(
+    rf"^\W*(?:\w+ ){{1,4}}(?:in|from|of|im|aus|dans|de|en|nel|di|da) {QUOTE_MARK}", re.IGNORECASE
+)
+_COPY = re.compile(r"\b(?:re)?cop[yi]|\bkopier|\babschr|写", re.IGNORECASE)
+_SENTENCE = re.compile(r"\w{3}[.!?](?:\s|$)|[。！？]")
+_FEWEST_WORDS = 5
 
 
 def _asks_for_some(question: Question) -> bool:
@@ -23,10 +47,12 @@ def _orders_all(question: Question) -> bool:
         return True
     if not question.size:
         return False
-    if question.says(say.ALL_NUMBERS) or question.says(say.FROM_BEST_TO_WORST):
+    if any(question.says(family) for family in (order_patterns.ALL_NUMBERS, order_patterns.FROM_BEST_TO_WORST)):
+        return True
+    if question.says(order_patterns.SERIES) and not _wants_a_text(question):
         return True
     ordered = question.says(say.ORDER) or question.says(say.SEARCH, say.RELEVANCE)
-    return (ordered and not _asks_for_some(question)) or (
+    return (ordered and (not _asks_for_some(question) or question.count == 1)) or (
         question.says(say.NUMBERS) and question.count == question.size
     )
 
@@ -37,12 +63,18 @@ def _gives_reasons(question: Question) -> bool:
 
 def _selects(question: Question) -> bool:
     if not question.size:
-        return question.says(say.SELECT, say.NUMBERS, say.PICK_FROM) and question.count is not None
+        return (
+            question.says(say.SELECT, say.NUMBERS, say.PICK_FROM)
+            and question.count is not None
+            and not _names_entity(question)
+        )
     if question.says(say.SEVERAL_NUMBERS) or question.says(say.SELECT, say.NUMBERS):
+        return True
+    if question.size > 2 and _FEW.search(question.words) and not _wants_a_text(question):
         return True
     if _asks_for_some(question) and (question.says(say.SELECT) or not _wants_a_text(question)):
         return True
-    return question.says(say.CHOOSE, say.PICK_FROM) and not _wants_a_text(question)
+    return question.says(say.CHOOSE) and not _wants_a_text(question) and not asks_to_extract(question)
 
 
 def _translates(question: Question) -> bool:
@@ -54,16 +86,48 @@ def _names_entity(question: Question) -> bool:
 
 
 def _copies_from_query(question: Question) -> bool:
-    if question.size or question.says(say.REVIEW) or question.says(say.SUMMARY) or _wants_a_text(question):
+    is_of_review = say.REVIEW.search(say.SET_ASIDE.sub(" ", question.words))
+    if question.size or is_of_review or question.says(say.SUMMARY) or _wants_a_text_beside(question):
+        return False
+    has_source = question.says(say.SEARCH) or question.says(say.TITLE)
+    if not has_source and _quotes_sentences(question):
         return False
     if question.says(say.ATTRIBUTE, say.VERBATIM):
         return True
-    if not (question.says(say.SEARCH) or question.says(say.TITLE)):
+    if (has_source or QUOTE_MARK in question.words) and _asks_for_words(question):
+        return True
+    if not has_source:
         return False
     if question.says(say.ATTRIBUTE, say.COPIED) or question.says(say.FROM_A_SOURCE, say.EXTRACT):
         return True
     has_slot = question.says(say.ATTRIBUTE) or question.says(say.COPIED) or question.words.count(QUOTE_MARK) > 1
     return has_slot and (question.says(say.EXTRACT) or question.says(say.WHICH_PART))
+
+
+def _wants_a_text_beside(question: Question) -> bool:
+    """Return whether a written text is asked for outside of the text that the question is about."""
+    if not _wants_a_text(question):
+        return False
+    words = question.words.replace(read_source_text(question) or QUOTE_MARK, QUOTE_MARK)
+    return bool(say.WRITE.search(say.SET_ASIDE.sub(" ", words)))
+
+
+def _quotes_sentences(question: Question) -> bool:
+    """Return whether a quoted or labelled text holds sentences, as a review does and a query or a title does not."""
+    labels = [label for label in read_labels(question.text) if not introduces_instruction(label.name)]
+    texts = [*(part.text for part in question.quoted), *(question.text[label.content : label.end] for label in labels)]
+    return any(_SENTENCE.search(text) and len(text.split()) > _FEWEST_WORDS for text in texts)
+
+
+def _asks_for_words(question: Question) -> bool:
+    """Return whether words of a printed text are asked for: those that denote something, or copied ones."""
+    if (
+        question.says(say.ATTRIBUTE, _ONLY_A_QUOTED_PLACE)
+        or question.says(_WORDS_THAT_DENOTE)
+        or question.says(say.COPIED, say.VERBATIM)
+    ):
+        return True
+    return question.says(say.COPY_OUT, _QUOTED) or question.says(say.ATTRIBUTE, say.COPIED, _COPY, _QUOTED)
 
 
 Rule = tuple[str, Callable[[Question], bool], TaskType]

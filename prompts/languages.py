@@ -1,6 +1,7 @@
 """Word families of shopping questions in the challenge's languages, and a few neighbours."""
 
 import re
+import unicodedata
 from collections.abc import Mapping
 
 
@@ -19,7 +20,26 @@ def _alternatives(listed: str) -> str:
     return "|".join(re.escape(word).replace("_", "[ -]") for word in listed.split())
 
 
-ORDER = family(
+def typed_family(stems: str = "", words: str = "", unspaced: str = "") -> re.Pattern[str]:
+    """Compile a word family whose words may be typed without their accents."""
+    return family(_with_plain(stems), _with_plain(words), unspaced)
+
+
+def _with_plain(listed: str) -> str:
+    words = listed.split()
+    return " ".join(dict.fromkeys([*words, *map(_without_accents, words)]))
+
+
+def _without_accents(word: str) -> str:
+    """Return a Latin word without accents; the dots of an umlaut stay, because they make another word."""
+    if not word.isascii() and all(character < "\u0250" for character in word):
+        marks = ("\u0300", "\u0301", "\u0302", "\u0303", "\u0327")
+        parts = (part for part in unicodedata.normalize("NFD", word) if part not in marks)
+        return unicodedata.normalize("NFC", "".join(parts))
+    return word
+
+
+ORDER = typed_family(
     stems="rank rerank re-rank prioriti priorisier prioris prioriz reorder re-order reordonn réordonn ordonn"
     " umsortier reihenfolge rangliste rangfolge rangord sortier classement classez jerarquiz graduatori"
     " rangschik sorteer volgorde",
@@ -29,10 +49,16 @@ ORDER = family(
     " descending_order ascending_order ordne ordnen trie classe classer hiérarchise starting_with"
     " beginning_with comenzando empezando beginnend commençant cominciando iniziando sequence_of"
     " the_order best_order right_order order_in_which l'ordre el_orden l'ordine riordina reordena"
-    " par_ordre ordre_de metti_in_ordine in_ordine",
-    unspaced="並べ替え 並び替え 並べ 順番 順に 順位 ランキング ランク付け 順列 い順 度順 性順 排序 排列 排名",
+    " par_ordre ordre_de metti_in_ordine in_ordine full_order complete_order entire_order ordre_complet"
+    " orden_completo ordine_completo sequenza_intera sequenza_completa decreasing increasing descending ascending"
+    " absteigend aufsteigend absteigender aufsteigender décroissant décroissante ordre_croissant prix_croissant"
+    " sequence_the put_them_in sort_desc sort_asc full_ranking full_perm restore_the_order reorder ordinali"
+    " ordénalas ponme_en_orden ponlos_en_orden ordenador reordenador dans_l'ordre suite_complète tri_complet"
+    " la_sequenza"
+    " decreciente creciente descendente ascendente decrescente crescente",
+    unspaced="降順 昇順 並べ替え 並び替え 並べ 順番 順に 順位 ランキング ランク付け 順列 い順 度順 性順 排序 排列 排名",
 )
-SELECT = family(
+SELECT = typed_family(
     stems="select choos pick identif retriev mark_ take_ wähl auswähl such find kreuz markier sélectionn"
     " choisi retien repèr coch selecciona elige elegir escog marca_ señal indica_ scegli scelg selezion"
     " individua indic escolh selecion kies selecteer",
@@ -42,12 +68,14 @@ SELECT = family(
 )
 NUMBERS = family(
     stems="index indic indiz indíc número numéro",
-    words="number numbers integers digits option_numbers nummer nummern zahlen zahl ziffern chiffre chiffres"
+    words="numeros indice nr n° ids id_numbers entiers enteros interi number numbers"
+    " integers digits option_numbers nummer nummern zahlen zahl ziffern chiffre chiffres"
     " numero numeri cifre cifras nummers getallen ids",
     unspaced="番号 数字 编号 序号",
 )
-SEVERAL_NUMBERS = family(
-    words="numbers indices indexes index_numbers integers nummern zahlen indizes numéros chiffres índices"
+SEVERAL_NUMBERS = typed_family(
+    words="nr n° ids id_numbers entiers enteros interi numbers"
+    " indices indexes index_numbers integers nummern zahlen indizes numéros chiffres índices"
     " números numeri indici cifre nummers ids artikelnummern",
     unspaced="番号 编号 序号",
 )
@@ -65,24 +93,10 @@ PERMUTATION = family(
     stems="permutation permutación permutatie permutazion permutaç",
     unspaced="順列 排列",
 )
-CHOOSE = family(
+CHOOSE = typed_family(
     stems="select choos pick wähl auswähl sélectionn choisi selecciona elige elegir escog scegli selezion"
     " escolh selecion kies selecteer",
     unspaced="選ん 選び 選択 选出 选择 挑选",
-)
-ALL_NUMBERS = re.compile(
-    r"\b(?:every|all|each)(?: of)?(?: the)?(?: \w+){0,2} (?:numbers?|items?|products?)\b[^.\n]{0,40}\b(?:once|listed)"
-    r"|\ball(?: of)?(?: the)?(?: \w+)? numbers\b|\balle (?:\w+ )?(?:nummern|zahlen)|\btous les num[ée]ros"
-    r"|\btodos los números|\btutti i numeri|jede nummer|chaque numéro|cada número|ogni numero|すべての番号|全ての番号",
-    re.IGNORECASE,
-)
-FROM_BEST_TO_WORST = re.compile(
-    r"\bfrom \w+est to \w+est\b|\b(?:most|best|highest)\b[^\n]{1,120}?\b(?:least|worst|lowest)\b"
-    r"|\bvo[nm]\b[^.\n]{1,80}?\b(?:bis|zu[mr]?)\b[^.\n]{1,40}?(?:wenigsten|schlecht|niedrig|unwichtig)"
-    r"|\bdu (?:plus|meilleur)\b[^.\n]{0,60}?\bau (?:moins|pire)"
-    r"|\bde (?:más|mayor|mejor)\b[^.\n]{0,60}?\ba (?:menos|menor|peor)|\bd(?:al|a) (?:più|miglior)[^.\n]{0,60}?"
-    r"\b(?:al meno|al peggior|a meno)|\bd[oe] (?:mais|melhor)\b[^.\n]{0,60}?\b(?:menos|pior)\b|van (?:meest|best)",
-    re.IGNORECASE,
 )
 REASONING = re.compile(
     r"step by step|your reasoning|and why\b|explain why|say why|justify|schritt für schritt|begründe|étape par étape"
@@ -102,13 +116,28 @@ EXTRACT = family(
 VERBATIM = family(
     stems="verbatim word_for_word exactly_as exact_words as_written unchanged unmodified wörtlich unverändert"
     " wortwörtlich tel_quel telle_quelle textuel mot_pour_mot sin_cambi tal_cual literal"
-    " fragmento_exacto senza_modif senza_cambi esattament",
+    " fragmento_exacto senza_modif senza_cambi esattament parola_per_parola palabra_por_palabra wort_für_wort"
+    " as_they_appear as_it_appears as_they_stand as_it_stands as_it_is_spelled"
+    " as_spelled as_they're_written as_it's_written same_spelling exact_words exact_text texto_exacto"
+    " testo_esatto texte_exact genauer_wortlaut im_wortlaut",
     unspaced="そのまま 原文 原样",
+)
+DENOTES = family(
+    stems="denot indicat refer_to stand_for standing_for stands_for bezeichn angeb indiqu désign exprim indic"
+    " designa expresa esprim",
+    words="giving gives naming names states stating express expresses expressing",
+    unspaced="表す 表し 示す 指す 表示",
 )
 FROM_A_SOURCE = re.compile(
     r"\b(?:in|from|of|within|im|in der|aus dem|aus der|dans|du|de|del|nel|dal|della|dalla|nella|uit)\s+(?:\w+\s+){0,2}"
     r"(?:title|query|search|titel|produkttitel|suchanfrage|suche|anfrage|titre|requête|recherche|título|titulo|consulta"
     r"|búsqueda|titolo|ricerca)\b|(?:タイトル|クエリ|検索語|検索)(?:から|の中)",
+    re.IGNORECASE,
+)
+COPY_OUT = re.compile(
+    r"\b(?:extract|pull|lift|copy|isolate|extrah\w+|extra[ie]\w*|copi\w+)\b[^.\n]{0,40}"
+    r"\b(?:names?|words?|phrase|terms?|span|value|wort|wörter|mots?|palabras?|parol[ae]|nom|nombre)\b[^.\n]{0,20}"
+    r"\b(?:out of|from|in|within|aus|dans|de|del|da|dal)\b",
     re.IGNORECASE,
 )
 WHICH_PART = re.compile(
@@ -127,27 +156,31 @@ WRITE = family(
 SET_ASIDE = re.compile(
     r"\b(?:do not|don't|never|without|no|not|kein\w*|ohne|nicht|ne|pas|sans|aucune?|sin|no|senza|non|nessuna?|sem"
     r"|não|geen|zonder)\b[^.!?;:\n]{0,60}|\bschreib\w*[^.!?\n]{0,40} (?:heraus|ab)\b"
-    r"|\b(?:write|schreib\w*|écri\w*|escrib\w*|scriv\w*) (?:down|out|only|just|nur|genau|solo"
-    r"|uniquement|soltanto)|説明[^。\n]{0,4}(?:不要|しない|なし)|不要解释",
+    r"|\b(?:write|schreib\w*|écri\w*|escrib\w*|scriv\w*) (?:it |them |this |these )?(?:down|out|only|just|nur"
+    r"|genau|solo"
+    r"|uniquement|soltanto)|(?:原文|そのまま)[^。\n]{0,8}書い\w*|説明[^。\n]{0,4}(?:不要|しない|なし)|不要解释",
     re.IGNORECASE,
 )
-ENTITY = family(
+ENTITY = typed_family(
     stems="entität",
     words="entity entities entité entités entidad entidades entità entidade entiteit slot_value slot_type",
     unspaced="エンティティ 实体 固有表現",
 )
-SEARCH = family(
-    stems="quer search suchanfrage suchbegriff requête recherch consulta búsqueda ricerca pesquisa zoekopdracht",
+SEARCH = typed_family(
+    stems="quer search suchanfrage suchbegriff suchwort requête recherch consulta búsqueda ricerca pesquisa"
+    " zoekopdracht",
     words="keyword anfrage suche suchwort mot-clé mots-clés palabra_clave parola_chiave zoekterm",
     unspaced="クエリ 検索 キーワード 查询 搜索",
 )
-TITLE = family(
+TITLE = typed_family(
+    stems="produktname artikelname",
     words="title titles titel produkttitel artikelname titre título titulo titolo product_name name_of_the_product",
     unspaced="タイトル 商品名 标题",
 )
 ATTRIBUTE = family(
     stems="brand colo[u]r colour color material size product_type attribut audience flavo scent capacit"
-    " occasion pattern marke farbe größe produkttyp produktart zielgruppe marque couleur matièr taille"
+    " occasion pattern dimension model_number marke farbe größe produkttyp produktart zielgruppe marque couleur"
+    " matièr taille"
     " type_de_produit public_cible goût marca talla tamaño tipo_de_producto público sabor colore taglia"
     " tipo_di_prodotto gusto cor_ kleur merk maat",
     words="theme thème tema thema weight gewicht poids peso compatible kompatible number_of_pieces style"
@@ -205,14 +238,15 @@ SESSION = family(
     words="actions aktionen",
     unspaced="履歴 行動 セッション 历史 记录",
 )
-OUTPUT = family(
+OUTPUT = typed_family(
     stems="output answer response reply result ausgab antwort ergebnis sortie répons respond salida respuest"
     " rispost uscita resposta saída antwoord uitvoer format example beispiel exempl ejempl esempi note"
     " hinweis",
     unspaced="出力 回答 答え 答案 输出 例",
 )
-INSTRUCTION = family(
-    stems="task instruct aufgabe anweisung consigne tâche tarea instrucc compito istruz question frage"
+INSTRUCTION = typed_family(
+    stems="ask goal return find order task instruct aufgabe anweisung consigne tâche tarea instrucc compito"
+    " istruz question frage"
     " pregunta domanda pergunta opdracht",
     unspaced="指示 タスク 質問 任务 说明 问题",
 )

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from prompts.phrases import phrases
 from prompts.plain import plain_prompt
 from prompts.prompt import ASSISTANT, Prompt, Spans, variant
-from prompts.reading import Question, read_entity_type, read_query, read_source_text
+from prompts.reading import Question, read_entity_type, read_last_text, read_lone_line, read_query, read_source_text
 from prompts.settings import PromptSettings
 from retrieval.knowledge import QUESTION_ALONE, Knowledge
 from utilities.task_type import TaskType
@@ -22,7 +22,7 @@ _MOST_PHRASES = 3
 def build(question: Question, settings: PromptSettings, _knowledge: Knowledge = QUESTION_ALONE) -> Prompt:
     """Offer the phrases of the query, or free text if the query cannot be read."""
     system = variant(settings.named_entity_recognition, VARIANTS, "named_entity_recognition")
-    source = read_query(question) or read_source_text(question)
+    source = read_last_text(question) or read_query(question) or read_source_text(question) or read_lone_line(question)
     space = Spans(source, _MOST_PHRASES, _MOST_WORDS) if source and source.strip() else None
     candidates = phrases(space) if space else []
     if space is None or not candidates:

@@ -4,7 +4,7 @@ from prompts.reading.lists import Item, NumberedList, read_numbered_list
 from prompts.reading.question import Question
 from prompts.reading.review import asks_to_extract, read_aspect, read_review
 from prompts.reading.session import read_actions, read_category, read_product
-from prompts.reading.source import read_entity_type, read_query, read_source_text
+from prompts.reading.source import read_entity_type, read_last_text, read_lone_line, read_query, read_source_text
 
 __all__ = [
     "Item",
@@ -15,6 +15,8 @@ __all__ = [
     "read_aspect",
     "read_category",
     "read_entity_type",
+    "read_last_text",
+    "read_lone_line",
     "read_numbered_list",
     "read_product",
     "read_query",

@@ -33,14 +33,17 @@ _COUNTS_SOMETHING_ELSE = re.compile(
 _ENDS_NO_COUNT = re.compile(
     r"(?:\b(?:to|from|of the|separat\w+|between|every|each|zwischen|tra|fra)|[-–])\s*$", re.IGNORECASE
 )
-_CHOSEN = re.compile(r"\w\s+(?:the|those|die|les|los|las|i|gli|le|os|as)\s+$", re.IGNORECASE)
+_CHOSEN = re.compile(
+    r"(\w+)(?:\s+(?:mir|uns|me|us|nous|moi|mi|ci|nos))?\s+(?:the|those|die|les|los|las|i|gli|le|os|as)\s+$",
+    re.IGNORECASE,
+)
 _REACH = 60
 _MOST_NUMBERS = 200
 _RANGE_JOINTS = r"to|through|and|bis|und|à|a|al|et|y|e|ed|até|tot|en|から|到|至|~|〜|～|-|–|—"
 _STEP = rf"(\d{{1,2}}|{'|'.join(word for word in NUMBER_WORDS if word.isalpha())})"
 _RANGE = re.compile(
-    rf"(?<![\w.,]){_STEP}(?:[ -]?(?:stars?|sterne?n?|étoiles?|estrellas?|stell[ae]|星))?"
-    rf"(?: ?[(（][^()（）\n]{{0,40}}[)）])?\s*(?:{_RANGE_JOINTS})\s*{_STEP}(?![\w%]|[.,]\d)",
+    rf"(?<![^\Wぁ-ヿ一-鿿])(?<![.,]){_STEP}(?:[ -]?(?:stars?|sterne?n?|étoiles?|estrellas?|stell[ae]|星))?"
+    rf"(?: ?[(（][^()（）\n]{{0,40}}[)）])?\s*(?:{_RANGE_JOINTS})\s*{_STEP}(?![^\Wぁ-ヿ一-鿿]|%|[.,]\d)",
     re.IGNORECASE,
 )
 _TOP_OF_STARS = re.compile(
@@ -69,7 +72,8 @@ def _weight(words: str, count: re.Match[str]) -> int:
         return 0
     if _COUNTS_ANSWERS.match(words, count.end()):
         return 3
-    verb = before.split()[-2] + " " if _CHOSEN.search(before) else ""
+    chosen = _CHOSEN.search(before)
+    verb = chosen[1] + " " if chosen else ""
     if SELECT.search(verb) or EXTRACT.search(verb):
         return 1
     if _TELLS_A_SIZE.search(before) and not is_limit:

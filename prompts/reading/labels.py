@@ -114,7 +114,7 @@ def _without_content(text: str) -> str:
     pieces, at = [], 0
     for label in read_labels(text):
         is_quoted = text.startswith(QUOTE_MARK, label.content)
-        if label.start < at or is_quoted or _introduces_instruction(label.name):
+        if label.start < at or is_quoted or introduces_instruction(label.name):
             continue
         pieces += [text[at : label.content], QUOTE_MARK]
         at = _content_end(text, label)
@@ -130,7 +130,8 @@ def _content_end(text: str, label: Labelled) -> int:
     return sentence.end() if EXTRACT.match(rest) or VERBATIM.search(rest) or OUTPUT.match(rest) else label.end
 
 
-def _introduces_instruction(name: str) -> bool:
+def introduces_instruction(name: str) -> bool:
+    """Return whether what follows a label of this name is an instruction, such as "Output:"."""
     return bool(OUTPUT.search(name) or INSTRUCTION.search(name) or ORDER.search(name))
 
 

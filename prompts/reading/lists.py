@@ -1,12 +1,15 @@
 """Reads the numbered candidates of a question."""
 
 import re
+from bisect import bisect
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
 from prompts.languages import CHOOSE, INSTRUCTION, NUMBERS, ORDER, OUTPUT, family
+from prompts.reading.bare_numbers import read_bare_numbers
+from prompts.reading.counted_lines import CountedLine, read_counted_lines
 
 
 @dataclass(frozen=True)
@@ -47,13 +50,17 @@ _STYLES = "|".join(
         r"(?P<colon>\d{1,3})[:：](?!\S)",
         r"(?P<dash>\d{1,3})[ \t]?[-–—](?!\S)",
         r"(?P<comma>\d{1,3})、",
+        r"(?P<pipe>\d{1,3})[ \t]*[|｜](?!\d)",
     )
 )
+_LEGEND = r"(?P<equals>\d{1,3})[ \t]?=(?!=)"
 _CIRCLE = "(?P<circle>[①-⑳])"
 _NOUN = r"(?:(?:option|item|product|candidate|query|snippet)[ \t])?"
-_AT_LINE_START = re.compile(rf"^[ \t]*(?:[-*•#][ \t]*)?{_NOUN}(?:{_STYLES}|{_CIRCLE})", re.MULTILINE | re.IGNORECASE)
+_AT_LINE_START = re.compile(
+    rf"^[ \t]*(?:[-*•#|][ \t]*)?{_NOUN}(?:{_STYLES}|{_LEGEND}|{_CIRCLE})", re.MULTILINE | re.IGNORECASE
+)
 _BEHIND_A_COLON = re.compile(rf"(?<=[:：])[ \t]*(?:{_STYLES}|{_CIRCLE})")
-_IN_A_LINE = re.compile(rf"(?<![^\s,;、，。：:])(?:{_STYLES})|{_CIRCLE}")
+_IN_A_LINE = re.compile(rf"(?<![^\s,;、，。：:])(?:{_STYLES})|(?<![^\s,;、，。：:(（]){_LEGEND}|{_CIRCLE}")
 _LARGEST_GAP = 2
 _FEWEST_LINES = 2
 _FEWEST_WITHIN_A_LINE = 3
@@ -65,6 +72,10 @@ _MARKER = re.compile(
 )
 _SENTENCE_START = re.compile(r"(?<=[.!?])(?=\s)|(?<=[。！？\n])")
 _SENTENCE_END = re.compile(r"(?<=[\w\"”»)]{3})[.?!](?=\s+[A-ZÀ-Ý¿¡\d])|[。？！\n]")
+_NUMBERS_BEHIND = re.compile(r"\s*[,;、]")
+_OPENS_AN_ENUMERATION = re.compile(r"[:：,;–—\n]\s|[.?!]\s|\s(?=\S+ $)")
+_JOINT = re.compile(r"^[\s,;]*(?:and|or|und|oder|et|ou|y|o|e|ed|en|of)\s", re.IGNORECASE)
+_DASH = re.compile(r"\s[–—-]\s")
 _EDGE = " \t\r\n,;、，；"
 _HEADS_NO_CANDIDATES = family(
     stems="rule requirement guideline feature spec detail merkmal eigenschaft regel caractéristique"
@@ -92,9 +103,14 @@ def read_numbered_list(prompt: str) -> NumberedList | None:
     listed = next((listed for listed in by_lines if not _is_in_a_text(listed)), None)
     if listed or lines:
         return listed
+    counted = read_counted_lines(prompt)
+    if counted:
+        return _list_of_lines(prompt, counted)
     inner = _chains(_markers(prompt, _IN_A_LINE), _FEWEST_WITHIN_A_LINE, gap=1)
-    free = [chain for chain in inner if not _TEXT_LABEL.match(_label(_heading(prompt, chain, _REACH)))]
+    free = [chain for chain in inner or _bare(prompt) if not _TEXT_LABEL.match(_label(_heading(prompt, chain, _REACH)))]
     likeliest = _likeliest(prompt, free, _end_by_sentence)
+    if likeliest and _NUMBERS_BEHIND.match(prompt, likeliest[0][0].end) and likeliest[0][0].style == "parentheses":
+        return _list_of_numbers_behind(prompt, likeliest[0])
     return _list(prompt, likeliest[0], _end_by_sentence) if likeliest else None
 
 
@@ -106,9 +122,21 @@ def _markers(prompt: str, styles: re.Pattern[str]) -> Iterator[_Marker]:
 
 
 def _line_markers(prompt: str) -> list[_Marker]:
-    """Return numbers at line starts, and a first number right behind the colon of a heading."""
-    behind_colon = [marker for marker in _markers(prompt, _BEHIND_A_COLON) if marker.number <= 1]
-    return sorted([*_markers(prompt, _AT_LINE_START), *behind_colon], key=lambda marker: marker.end)
+    """Return numbers at line starts, and a first number right behind the colon of a heading that is no item."""
+    at_starts = list(_markers(prompt, _AT_LINE_START))
+    starts = [marker.start for marker in at_starts]
+    behind_colon = [
+        marker
+        for marker in _markers(prompt, _BEHIND_A_COLON)
+        if marker.number <= 1 and not _follows_on_a_line(prompt, starts, marker)
+    ]
+    return sorted([*at_starts, *behind_colon], key=lambda marker: marker.end)
+
+
+def _follows_on_a_line(prompt: str, starts: Sequence[int], marker: _Marker) -> bool:
+    """Return whether the line of a marker begins with another one."""
+    place = bisect(starts, marker.start) - 1
+    return place >= 0 and prompt.find("\n", starts[place], marker.start) < 0 and starts[place] < marker.start
 
 
 def _chains(markers: Iterable[_Marker], fewest: int, gap: int) -> list[_Chain]:
@@ -117,7 +145,8 @@ def _chains(markers: Iterable[_Marker], fewest: int, gap: int) -> list[_Chain]:
     for marker in markers:
         by_style.setdefault(marker.style, []).append(marker)
     runs = [run for style in by_style.values() for run in _growing(style, gap)]
-    return sorted((run for run in runs if len(run) >= fewest), key=lambda run: run[0].start)
+    enough = (run for run in runs if len(run) >= (_FEWEST_LINES if run[0].style == "equals" else fewest))
+    return sorted(enough, key=lambda run: run[0].start)
 
 
 def _growing(markers: Iterable[_Marker], gap: int) -> list[_Chain]:
@@ -157,6 +186,23 @@ def _heading(prompt: str, chain: _Chain, reach: int = 80) -> str:
     return prompt[max(0, chain[0].start - reach) : chain[0].start].rstrip().rpartition("\n")[2]
 
 
+def _bare(prompt: str) -> list[_Chain]:
+    chain = tuple(_Marker(number, start, end, "bare") for number, start, end in read_bare_numbers(prompt))
+    return [chain] if chain else []
+
+
+def _list_of_lines(prompt: str, lines: Sequence[CountedLine]) -> NumberedList:
+    items = [Item(str(line.number), _without_frame(prompt[line.text : line.end])) for line in lines]
+    first = prompt.rfind("\n", 0, lines[0].start) + 1
+    return NumberedList(tuple(items), prompt[:first], prompt[lines[-1].end :])
+
+
+def _without_frame(text: str) -> str:
+    """Return the text of a row without the bar of a table, or the quotation mark that closes a string, at its end."""
+    text = text.strip(_EDGE).rstrip("|").strip(_EDGE)
+    return text[:-1] if text[-1:] in ("'", '"') and text.count(text[-1]) % 2 else text
+
+
 def _label(heading: str) -> str:
     """Return the label that a list within a line belongs to: the one right before it, else the line's first."""
     return re.split(r"[.!?\"”»]\s+", heading)[-1] if heading.endswith((":", "：")) else heading
@@ -170,6 +216,15 @@ def _list(prompt: str, chain: _Chain, end: _End) -> NumberedList:
         for marker, stop in zip(chain, ends, strict=True)
     ]
     return NumberedList(tuple(items), prompt[: chain[0].start], prompt[last:])
+
+
+def _list_of_numbers_behind(prompt: str, chain: _Chain) -> NumberedList:
+    """Return the list of a sentence in which the numbers follow their texts: "a pan (1), a pot (2) or a lid (3)"."""
+    start = max((match.end() for match in _OPENS_AN_ENUMERATION.finditer(prompt, 0, chain[0].start)), default=0)
+    starts = [start, *(marker.end for marker in chain[:-1])]
+    texts = (prompt[begin : marker.start] for begin, marker in zip(starts, chain, strict=True))
+    items = [Item(str(m.number), _JOINT.sub("", text).strip(_EDGE)) for m, text in zip(chain, texts, strict=True)]
+    return NumberedList(tuple(items), prompt[:start], prompt[chain[-1].end :])
 
 
 def _end_by_lines(prompt: str, chain: _Chain) -> int:
@@ -203,7 +258,12 @@ def _continues(line: str) -> bool:
 
 def _end_by_sentence(prompt: str, chain: _Chain) -> int:
     found = _SENTENCE_END.search(prompt, chain[-1].end)
-    return found.start() if found else len(prompt)
+    end = found.start() if found else len(prompt)
+    dash = _DASH.search(prompt, chain[-1].end, end)
+    if dash and NUMBERS.search(prompt, dash.end(), end):
+        return dash.start()
+    closing = prompt.find(")", chain[-1].end, end) if prompt[chain[0].start - 1 : chain[0].start] in ("(", "（") else -1
+    return end if closing < 0 else closing
 
 
 def without_list(listed: NumberedList) -> str:

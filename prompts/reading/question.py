@@ -6,9 +6,11 @@ from functools import cached_property
 from prompts.reading.counts import count_in, rating_range_in
 from prompts.reading.labels import own_words
 from prompts.reading.language import target_language_in
+from prompts.reading.layout import laid_out
 from prompts.reading.lists import NumberedList, read_numbered_list
 from prompts.reading.quotes import Quoted, read_quoted
 
+_MARKUP = ("{", "</", "**", "```")
 LONGEST = 12_000  # characters; the longest public question has under 4,000, and a prompt holds about 8,000
 
 
@@ -24,10 +26,11 @@ def clipped(question: str) -> str:
 
 
 class Question:
-    """A question's text, clipped to a bounded length, and its parts."""
+    """A question's text, clipped to a bounded length and laid out in lines, and its parts."""
 
     def __init__(self, text: str) -> None:
-        self.text = clipped(text)
+        text = clipped(text)
+        self.text = laid_out(text) if any(mark in text for mark in _MARKUP) else text
 
     @cached_property
     def listed(self) -> NumberedList | None:

@@ -3,7 +3,7 @@
 import re
 
 from prompts.languages import ATTRIBUTE, ENTITY, SEARCH, TITLE, family
-from prompts.reading.labels import labelled_block, labelled_line
+from prompts.reading.labels import labelled_block, labelled_line, read_labels
 from prompts.reading.question import Question
 from prompts.reading.quotes import Quoted, read_quoted, unquoted
 
@@ -39,11 +39,18 @@ _OF_TYPE = re.compile(
     re.IGNORECASE,
 )
 _LONGEST_ENTITY = 6
+_FEWEST_WORDS = 3
+_INTRODUCED = re.compile(
+    r"\b(?:in|from|of|dans|de|du|aus|en|nel|da|di)\s?[:：]\s+([^\n:：\"“«„「]{8,})$", re.IGNORECASE
+)
 _SLOT = family(stems="slot attribut")
 _WHOLE_ATTRIBUTE = re.compile(rf"(?:{ATTRIBUTE.pattern})[a-zà-ÿ]*", re.IGNORECASE)
 _INLINE_QUERY = re.compile(
     rf"(?:{SEARCH.pattern})\w{{0,12}}(?: (?:text|term|phrase|string|terms))?\s*[:：=]\s*([^\n]+)", re.IGNORECASE
 )
+_IN_A_TEXT = re.compile(r"\b(?:in|from|im|aus|dans|en|nel|dal|within)\s$", re.IGNORECASE)
+_ENDS_NO_NAME = (".", "!", "?", ":", "。", "？", "：", "→", "_")
+_LABELLED_ANEW = re.compile(r"\w[.。?？]\s+(?=\w+\s*(?:[:：]|[-=]>|→))")
 _SENTENCE_END = re.compile(r"(?<=\w{2})[.。?？]\s+(?=[A-ZÀ-Ý])")
 
 
@@ -52,7 +59,7 @@ def read_query(question: Question) -> str | None:
     prompt = question.text
     labelled = labelled_line(prompt, SEARCH, family(stems="list candidat next"))
     if labelled:
-        return unquoted(labelled)
+        return unquoted(_before_list(question, labelled))
     parts = question.quoted_outside_list
     near = [part for part in parts if _LOOKS_FOR.search(_before(prompt, part)) and not _is_entity(prompt, part)]
     if near:
@@ -66,6 +73,17 @@ def read_query(question: Question) -> str | None:
     return behind[0].text if behind else None
 
 
+def _before_list(question: Question, line: str) -> str:
+    """Return the line up to a list that begins in it, without the heading of the list."""
+    listed = question.listed
+    if not listed or not listed.before.strip() or line in listed.before or line not in question.text:
+        return line
+    start = question.text.find(line)
+    if not start < len(listed.before) < start + len(line):
+        return line
+    return _SENTENCE_END.split(listed.before[start:])[0].strip() or line
+
+
 def read_source_text(question: Question) -> str | None:
     """Return the title or text that the task is about: labelled, or the longest quoted one; None without one."""
     prompt = question.text
@@ -77,6 +95,19 @@ def read_source_text(question: Question) -> str | None:
     if named:
         return max(named, key=lambda part: len(part.text)).text
     return labelled_block(prompt, _LONG_SOURCE) or _behind_last_colon(prompt)
+
+
+def read_last_text(question: Question) -> str | None:
+    """Return the text at the question's end that an order introduces: "Identify the flavour in: ..."; or None."""
+    found = _INTRODUCED.search(question.text.rstrip())
+    return found[1] if found and len(found[1].split()) >= _FEWEST_WORDS else None
+
+
+def read_lone_line(question: Question) -> str | None:
+    """Return the only line that is neither a sentence, nor labelled, nor quoted: a name that stands for itself."""
+    lines = [line.strip() for line in question.text.split("\n")]
+    names = [line for line in lines if len(line.split()) >= _FEWEST_WORDS and not line.endswith(_ENDS_NO_NAME)]
+    return names[0] if len(names) == 1 and not next(read_labels(names[0]), None) else None
 
 
 def read_entity_type(question: Question) -> str | None:
@@ -107,8 +138,10 @@ def _before(prompt: str, part: Quoted) -> str:
 
 
 def _is_entity(prompt: str, part: Quoted) -> bool:
-    """Return whether the nearest cue before a quotation introduces an entity type."""
-    before = _before(prompt, part)
+    """Return whether the nearest cue in the sentence before a quotation introduces an entity type."""
+    before = _LABELLED_ANEW.split(_before(prompt, part))[-1]
+    if _IN_A_TEXT.search(before):
+        return False
     types = [match.start() for match in _ENTITY_CUE.finditer(before)]
     sources = [match.start() for match in _NO_ENTITY.finditer(before)]
     return bool(types) and max(types) > max(sources, default=-1)
