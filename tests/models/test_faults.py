@@ -213,7 +213,7 @@ def test_settings_that_make_no_engine_are_one_sentence(tmp_path: Path) -> None:
 
 
 def test_a_process_that_ends_before_it_is_ready_is_one_sentence() -> None:
-    with pytest.raises(UserError, match="did not get ready"):
+    with pytest.raises(UserError, match=r"the engine.s process is not ready"):
         SupervisedEngine(SCRIPTED, (sys.executable, "-c", "import sys; sys.exit(7)"))
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from submission import submit
 from tests.submission.submission_copies import WEIGHTS, edit_aicrowd, git, make_template, write_sparse_tensor
+from tests.tiny_tokenizer import tiny_tokenizer
 from utilities.errors import UserError, exit_code
 from utilities.files import ROOT
 from utilities.tracks import TRACKS
@@ -34,8 +35,8 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("template")
     weights = folder / "weights"
     weights.mkdir()
-    for name in ("config.json", "tokenizer.json"):
-        (weights / name).write_text("{}")
+    tiny_tokenizer(marks_words=False, chat_template=False).save_pretrained(weights)
+    (weights / "config.json").write_text('{"model_type": "llama", "architectures": ["LlamaForCausalLM"]}')
     write_sparse_tensor(weights / "model.safetensors", 50_000)
     return make_template(folder, weights, lambda root: edit_aicrowd(root, challenge_id=TRACKS[2].challenge_id))
 
@@ -69,7 +70,7 @@ def test_a_submission_arrives_whole(copy: Path, tmp_path: Path) -> None:
     assert git(remote, "log", "-1", "--format=%s %an", TAG) == "Tiny: 100 % Ada"
     assert json.loads(git(remote, "show", f"{TAG}:aicrowd.json"))["challenge_id"] == TRACKS[4].challenge_id
     changed = git(remote, "diff", "--name-only", head, TAG).splitlines()
-    names = ("config.json", "model.safetensors", "tokenizer.json")
+    names = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
     assert changed == ["aicrowd.json", *(f"{WEIGHTS}/{name}" for name in names)]
     assert git(remote, "show", f"{TAG}:{WEIGHTS}/model.safetensors").startswith(LFS)
 
@@ -112,7 +113,7 @@ def test_a_dry_run_changes_nothing_and_prints_each_step(copy: Path, capsys: pyte
     printed = capsys.readouterr().out
     for part in (
         TRACKS[4].challenge_id,
-        "3 files of the weights",
+        "4 files of the weights",
         f"push the tag {TAG} to origin",
         "nothing was changed",
     ):
