@@ -13,7 +13,7 @@ from prompts.reading.counted_lines import CountedLine, read_counted_lines
 
 
 @dataclass(frozen=True)
-class Item:
+class ListedItem:
     """A candidate: its number in ASCII digits, and its text."""
 
     label: str
@@ -24,7 +24,7 @@ class Item:
 class NumberedList:
     """The candidates, and the question's unchanged text before and after them."""
 
-    items: tuple[Item, ...]
+    items: tuple[ListedItem, ...]
     before: str
     after: str
 
@@ -192,7 +192,7 @@ def _bare(prompt: str) -> list[_Chain]:
 
 
 def _list_of_lines(prompt: str, lines: Sequence[CountedLine]) -> NumberedList:
-    items = [Item(str(line.number), _without_frame(prompt[line.text : line.end])) for line in lines]
+    items = [ListedItem(str(line.number), _without_frame(prompt[line.text : line.end])) for line in lines]
     first = prompt.rfind("\n", 0, lines[0].start) + 1
     return NumberedList(tuple(items), prompt[:first], prompt[lines[-1].end :])
 
@@ -212,7 +212,7 @@ def _list(prompt: str, chain: _Chain, end: _End) -> NumberedList:
     last = end(prompt, chain)
     ends = [marker.start for marker in chain[1:]] + [last]
     items = [
-        Item(str(marker.number), prompt[marker.end : stop].strip(_EDGE))
+        ListedItem(str(marker.number), prompt[marker.end : stop].strip(_EDGE))
         for marker, stop in zip(chain, ends, strict=True)
     ]
     return NumberedList(tuple(items), prompt[: chain[0].start], prompt[last:])
@@ -223,7 +223,7 @@ def _list_of_numbers_behind(prompt: str, chain: _Chain) -> NumberedList:
     start = max((match.end() for match in _OPENS_AN_ENUMERATION.finditer(prompt, 0, chain[0].start)), default=0)
     starts = [start, *(marker.end for marker in chain[:-1])]
     texts = (prompt[begin : marker.start] for begin, marker in zip(starts, chain, strict=True))
-    items = [Item(str(m.number), _JOINT.sub("", text).strip(_EDGE)) for m, text in zip(chain, texts, strict=True)]
+    items = [ListedItem(str(m.number), _JOINT.sub("", text).strip(_EDGE)) for m, text in zip(chain, texts, strict=True)]
     return NumberedList(tuple(items), prompt[:start], prompt[chain[-1].end :])
 
 

@@ -12,7 +12,7 @@ from retrieval.products.build import Request, build
 from retrieval.products.catalogue import Catalog
 from retrieval.products.columns import JUDGEMENT_COLUMNS, PRODUCT_COLUMNS, read_columns
 from retrieval.products.manifest import REBUILD, BuildSettings, Manifest, Source, check_files
-from retrieval.products.search_engine import EngineError
+from retrieval.products.search_engine import SearchError
 from utilities.errors import UserError, exit_code
 from utilities.files import write_json, writing
 from utilities.options import command_parser, positive
@@ -71,7 +71,7 @@ def _query(arguments: argparse.Namespace) -> None:
     try:
         hits = catalog.products(arguments.query, arguments.k)
         related = catalog.related(arguments.query, arguments.k) if arguments.related else None
-    except EngineError as error:
+    except SearchError as error:
         raise UserError(f"{arguments.folder} cannot be searched ({error}): {REBUILD}") from None
     print("\n".join(f"{hit.score:8.3f}  {hit.title}" for hit in hits) or "no product has a word of this query")
     if related:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from retrieval.lexical import words
 from retrieval.products.manifest import PRODUCTS, QUERIES, REBUILD, Manifest, check_files, read_manifest
-from retrieval.products.search_engine import EngineError, Reader, engine_errors
+from retrieval.products.search_engine import Reader, SearchError, search_errors
 from utilities.errors import UserError
 
 NEAREST = 0.6
@@ -59,7 +59,7 @@ class Catalog:
         try:
             self._products = Reader(folder / PRODUCTS, _names(manifest, PRODUCTS))
             self._queries = Reader(folder / QUERIES, _names(manifest, QUERIES))
-        except (EngineError, OSError) as error:
+        except (SearchError, OSError) as error:
             raise UserError(f"{folder} cannot be searched ({error}): {REBUILD}") from None
 
     @classmethod
@@ -73,24 +73,24 @@ class Catalog:
         check_files(folder, manifest)
         return cls(folder, manifest)
 
-    @engine_errors()
+    @search_errors()
     def products(self, query: str, k: int) -> list[Hit]:
         """Return the `k` products that fit the query best, at most 1,000.
 
         The score is BM25 with k1 = 1.2, b = 0.75 and the idf ln(1 + (N - n + 0.5) / (n + 0.5)); a word counts once.
 
         Raises:
-            EngineError: the search fails, as it may where files change or vanish after they were checked.
+            SearchError: the search fails, as it may where files change or vanish after they were checked.
         """
         found = self._products.best(self._words(query), min(k, _MOST_PRODUCTS))
         return [Hit(stored.decode(), score) for score, stored in found]
 
-    @engine_errors()
+    @search_errors()
     def related(self, query: str, k: int) -> Related:
         """Return up to `k` products judged relevant to the same query, else the nearest one, else the best by words.
 
         Raises:
-            EngineError: the search fails, as it may where files change or vanish after they were checked.
+            SearchError: the search fails, as it may where files change or vanish after they were checked.
         """
         if k < 1 or not (asked := self._words(query)):
             return Related((), "none")
@@ -111,7 +111,7 @@ class Catalog:
             self.products(_PROBE, 1)
             self.related(_PROBE, 1)
             found = (self._products.documents, self._queries.documents)
-        except EngineError as error:
+        except SearchError as error:
             raise UserError(f"the catalogue cannot be searched ({error}): {REBUILD}") from None
         counts = self.manifest.counts
         if found != (counts.products, counts.queries):

@@ -19,13 +19,13 @@ _REMOVALS = 10
 _SECONDS_BETWEEN_REMOVALS = 0.01
 
 
-class EngineError(Exception):
+class SearchError(Exception):
     """The engine cannot read, search or write an index, or its code panicked."""
 
 
 @contextmanager
-def engine_errors() -> Iterator[None]:
-    """Raise `EngineError` in place of every exception of the engine; also a decorator.
+def search_errors() -> Iterator[None]:
+    """Raise `SearchError` in place of every exception of the engine; also a decorator.
 
     A panic of its code arrives as a `PanicException`, which is no `Exception` and cannot be imported.
     """
@@ -35,7 +35,7 @@ def engine_errors() -> Iterator[None]:
         expected = isinstance(error, ValueError | TypeError | LookupError | OSError | RuntimeError | SystemError)
         if not expected and type(error).__name__ != "PanicException":
             raise
-        raise EngineError(" ".join(str(error).split())[:200]) from error
+        raise SearchError(" ".join(str(error).split())[:200]) from error
 
 
 def _schema() -> Schema:
@@ -53,17 +53,17 @@ def _schema() -> Schema:
 class Writer:
     """Writes one index into an empty folder, on one thread, so that equal input makes equal segments."""
 
-    @engine_errors()
+    @search_errors()
     def __init__(self, folder: Path) -> None:
         self._writer = Index(_schema(), path=str(folder)).writer(_WRITER_BYTES, 1)
 
-    @engine_errors()
+    @search_errors()
     def add(self, words: Iterable[str], stored: bytes, key: str | None = None) -> None:
         """Add a document of these words."""
         fields: dict[str, object] = {_WORDS: " ".join(words), _STORED: stored}
         self._writer.add_document(Document(**fields, **({} if key is None else {_KEY: key})))
 
-    @engine_errors()
+    @search_errors()
     def finish(self) -> None:
         """Write the added documents and wait until they are merged."""
         self._writer.commit()
@@ -79,7 +79,7 @@ def writing(folder: Path) -> Iterator[Writer]:
     """Yield a writer of a new index, and finish the index at the end.
 
     Raises:
-        EngineError: the index cannot be written.
+        SearchError: the index cannot be written.
         OSError: its folder cannot be made.
     """
     folder.mkdir()
@@ -123,38 +123,38 @@ class Reader:
         The engine writes a lock file beside an index. It opens a folder of links, which is removed once the files are
         mapped, so that an index on a read-only disk can be searched.
         """
-        with _links(folder, names) as links, engine_errors():
+        with _links(folder, names) as links, search_errors():
             index = Index.open(str(links))
             index.config_reader("manual", 0)
             self._searcher: Searcher = index.searcher()
         self._schema = _schema()
 
     @property
-    @engine_errors()
+    @search_errors()
     def documents(self) -> int:
         """The number of documents."""
         return self._searcher.num_docs
 
-    @engine_errors()
+    @search_errors()
     def best(self, words: Iterable[str], count: int) -> list[tuple[float, bytes]]:
         """Return BM25 score and stored bytes of the `count` best documents, the best first.
 
         Equal scores come in the order of the documents.
 
         Raises:
-            EngineError: the engine cannot search the index.
+            SearchError: the engine cannot search the index.
         """
         terms = [
             (Occur.Should, Query.term_query(self._schema, _WORDS, word, index_option=_FREQUENCIES)) for word in words
         ]
         return self._search(Query.boolean_query(terms), count) if terms else []
 
-    @engine_errors()
+    @search_errors()
     def with_key(self, key: str) -> bytes | None:
         """Return the stored bytes of the document that has the key.
 
         Raises:
-            EngineError: the engine cannot search the index.
+            SearchError: the engine cannot search the index.
         """
         found = self._search(Query.term_query(self._schema, _KEY, key, index_option="basic"), 1)
         return found[0][1] if found else None

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from retrieval.products.manifest import MANIFEST
-from retrieval.products.search_engine import EngineError
+from retrieval.products.search_engine import SearchError
 from utilities.errors import UserError
 
 _LOCK = "build.lock"
@@ -91,7 +91,7 @@ def _disk_errors(destination: Path) -> Iterator[None]:
     """Turn errors of the disk into a `UserError`: it is full, or cannot be written."""
     try:
         yield
-    except (OSError, EngineError, sqlite3.Error) as error:
+    except (OSError, SearchError, sqlite3.Error) as error:
         problem = " ".join(str(error).split())
         if getattr(error, "errno", None) in _FULL or "os error 28" in problem or "disk is full" in problem:
             problem = "its disk is full"

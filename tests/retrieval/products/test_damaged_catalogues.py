@@ -14,7 +14,7 @@ import pytest
 from retrieval.products.__main__ import main
 from retrieval.products.catalogue import Catalog
 from retrieval.products.manifest import MANIFEST, check_files, checksum, read_manifest
-from retrieval.products.search_engine import EngineError
+from retrieval.products.search_engine import SearchError
 from utilities.errors import UserError, exit_code
 
 
@@ -109,7 +109,7 @@ def test_files_that_the_engine_cannot_read_are_refused(folder: Path) -> None:
             entry.update(crc32=zlib.crc32(data), sha256=hashlib.sha256(data).hexdigest())
 
         edit(folder, fit)
-        with suppress(UserError, EngineError):
+        with suppress(UserError, SearchError):
             catalog = Catalog.open(folder)
             catalog.products("drill", 3)
             catalog.related("drill", 3)

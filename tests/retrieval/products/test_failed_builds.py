@@ -14,7 +14,7 @@ import pytest
 
 from retrieval.products.build import Request, build
 from retrieval.products.catalogue import Catalog
-from retrieval.products.search_engine import EngineError, Writer
+from retrieval.products.search_engine import SearchError, Writer
 from retrieval.products.staging import Staging
 from tests.retrieval.products.product_samples import opened, request, sample, titles, write_lines
 from utilities.errors import UserError
@@ -90,7 +90,7 @@ def failing(error: BaseException) -> Callable[..., Any]:
 @pytest.mark.parametrize(
     ("part", "method", "error"),
     [
-        (Writer, "add", EngineError("An IO error occurred: 'No space left on device (os error 28)'")),
+        (Writer, "add", SearchError("An IO error occurred: 'No space left on device (os error 28)'")),
         (Writer, "finish", OSError(28, "No space left on device")),
         (Staging, "add_product", OSError(28, "No space left on device")),
         (Staging, "add_product", sqlite3.OperationalError("database or disk is full")),

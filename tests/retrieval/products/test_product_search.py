@@ -20,7 +20,7 @@ from retrieval.lexical import words
 from retrieval.products import search_engine as engine
 from retrieval.products.__main__ import main
 from retrieval.products.catalogue import Catalog, Related
-from retrieval.products.search_engine import EngineError, engine_errors
+from retrieval.products.search_engine import SearchError, search_errors
 from tests.retrieval.products.product_samples import opened, request, sample, titles, write_lines
 from utilities.errors import exit_code
 
@@ -160,10 +160,10 @@ def test_a_panic_of_the_engine_is_an_error_that_can_be_caught(
     catalog: Catalog, monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
     monkeypatch.setattr(engine, "Query", SimpleNamespace(**{"term_query": lambda *_, **__: "", part: panic}))
-    with pytest.raises(EngineError, match="index out of bounds"):
+    with pytest.raises(SearchError, match="index out of bounds"):
         catalog.products("drill", 3)
     if part == "term_query":
-        with pytest.raises(EngineError, match="index out of bounds"):
+        with pytest.raises(SearchError, match="index out of bounds"):
             catalog.related("drill", 3)
 
 
@@ -181,7 +181,7 @@ def test_a_panic_while_searching_is_one_sentence_on_the_command_line(
 
 
 def test_an_interruption_is_no_error_of_the_engine() -> None:
-    with pytest.raises(KeyboardInterrupt), engine_errors():
+    with pytest.raises(KeyboardInterrupt), search_errors():
         raise KeyboardInterrupt
 
 
