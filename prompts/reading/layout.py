@@ -28,16 +28,16 @@ def laid_out(text: str) -> str:
 
 
 def _without_json(text: str) -> str:
-    """Lay out the first JSON object of a text if it is most of the text."""
+    """Lay out the first JSON object of a text if it is most of the text, and is not nested too deeply to be written."""
     start = text.index("{")
     try:
         value, end = json.JSONDecoder().raw_decode(text, start)
+        length = len(text.strip())
+        if not isinstance(value, dict) or len(value) < _FEWEST_KEYS or (end - start) < _LEAST_SHARE * length:
+            return text
+        return text[:start] + "\n".join(_lines(value)) + text[end:]
     except (ValueError, RecursionError):
         return text
-    length = len(text.strip())
-    if not isinstance(value, dict) or len(value) < _FEWEST_KEYS or (end - start) < _LEAST_SHARE * length:
-        return text
-    return text[:start] + "\n".join(_lines(value)) + text[end:]
 
 
 def _lines(value: dict[str, object]) -> Iterator[str]:

@@ -30,7 +30,8 @@ class Question:
 
     def __init__(self, text: str) -> None:
         text = clipped(text)
-        self.text = laid_out(text) if any(mark in text for mark in _MARKUP) else text
+        # A JSON string may spell half a surrogate pair, and a layout is a little longer than its JSON.
+        self.text = clipped(laid_out(text)) if any(mark in text for mark in _MARKUP) else text
 
     @cached_property
     def listed(self) -> NumberedList | None:
