@@ -118,6 +118,7 @@ def predict(
     """
     earlier: list[AnsweredBatch] = []
     batches: list[AnsweredBatch] = []
+    totals = totals_of(model, described(model)) if journal else {}
     with tqdm(total=len(questions), desc="predicting", unit="question") as progress:
         for members in _batches(model, questions):
             known = journal.answered(members) if journal else None
@@ -125,7 +126,8 @@ def predict(
             if known:
                 earlier.append(known)
             elif journal:
-                journal.add(batch)
+                before, totals = totals, totals_of(model, described(model))
+                journal.add(replace(batch, counted=risen(before, totals)))
             batches.append(batch)
             progress.update(len(members))
     return _prediction(batches, earlier)
@@ -135,13 +137,12 @@ def _asked(
     model: Model, questions: Sequence[QuestionRow], members: Sequence[int], trace: Trace | None
 ) -> AnsweredBatch:
     prompts = [questions[index].input_field for index in members]
-    before = totals_of(model, described(model))
     started = time.perf_counter()
     given = model.batch_predict({"prompt": prompts}, questions[members[0]].task_type is TaskType.MULTIPLE_CHOICE)
     seconds = time.perf_counter() - started
     answers = tuple(_checked(given, len(members)))
     traced = tuple(trace.questions[-len(members) :]) if trace else ()
-    return AnsweredBatch(tuple(members), answers, seconds, traced, risen(before, totals_of(model, described(model))))
+    return AnsweredBatch(tuple(members), answers, seconds, traced)
 
 
 def _prediction(batches: Sequence[AnsweredBatch], earlier: Sequence[AnsweredBatch]) -> Prediction:
