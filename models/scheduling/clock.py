@@ -77,7 +77,6 @@ class Clock:
         self._pace = _PACE_SHARE * self._total / self._expected
         self._bank = _BANK_SHARE * self._total
         self._asked = 0
-        self.batches = 0
 
     def loaded(self) -> None:
         """Subtract the loading time, the seconds since the start, from the bank."""
@@ -86,7 +85,6 @@ class Clock:
     def open(self, questions: int) -> Allowance:
         """Return the allowance of a batch of `questions` that starts now."""
         self._asked += questions
-        self.batches += 1
         limit = self._settings.seconds_per_sample * self._settings.share * questions
         limit = max(min(limit, self._total - self.elapsed), 0.0)
         fair = max(min(limit, self._fair(questions)), 0.0)
@@ -124,6 +122,5 @@ class PatientClock(Clock):
 
     def open(self, questions: int) -> Allowance:
         """Return the allowance of a batch of `questions` that starts now."""
-        self.batches += 1
         seconds = _PATIENT_SECONDS * questions
         return Allowance(self._now(), seconds, seconds, whole=True)
