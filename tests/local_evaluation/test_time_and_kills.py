@@ -2,49 +2,15 @@
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import pytest
 
 import local_evaluation
 from tests.evaluation.echoing import Describing
+from tests.local_evaluation.small_run import ROWS, saved
 from utilities.errors import UserError
-
-ROWS: Sequence[Mapping[str, object]] = [
-    {"task": "options", "task_type": "multiple-choice", "metric": "accuracy", "output_field": 2},
-    {"task": "shelf", "task_type": "ranking", "metric": "ndcg", "output_field": [1, 0]},
-    {"task": "options", "task_type": "multiple-choice", "metric": "accuracy", "output_field": 1},
-    {"task": "slogan", "task_type": "generation", "metric": "rougel", "output_field": "赤い dress"},
-]
-ANSWERS = ["2", "1,2", "9", "赤い dress"]
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    path = tmp_path / "questions.json"
-    rows = [json.dumps({**row, "input_field": answer}) for row, answer in zip(ROWS, ANSWERS, strict=True)]
-    path.write_text("\n".join(rows), encoding="utf-8")
-    return path
-
-
-@pytest.fixture
-def user_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = ModuleType("models.user_config")
-    module.UserModel = Describing  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "models.user_config", module)
-
-
-@pytest.fixture
-def no_user_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "models.user_config", None)
-
-
-def saved(folder: Path) -> dict[str, Any]:
-    record: dict[str, Any] = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
-    return record
 
 
 class Clocked(Describing):
