@@ -2,7 +2,6 @@
 
 import gzip
 import zlib
-from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from io import BufferedReader
@@ -10,37 +9,33 @@ from itertools import count
 from pathlib import Path
 
 from utilities.errors import UserError
+from utilities.file_kinds import BZIP2, GZIP, HEAD, HTML, POINTER, UTF16, XML, XZ, ZIP, ZSTD, kind_of
 
-GZIP = b"\x1f\x8b"
 Stream = BufferedReader | gzip.GzipFile
 
-_HEAD = 512
 _LONGEST_LINE = 1 << 24
 _SAVE_AGAIN = "save the file in UTF-8"
 _DOWNLOAD = "download the file itself"
-_FOREIGN: Mapping[bytes, str] = {
-    b"version https://git-lfs": "a Git LFS pointer, not the file itself: run `git lfs pull` in its repository",
-    b"<!doctype": f"an HTML page: {_DOWNLOAD}",
-    b"<html": f"an HTML page: {_DOWNLOAD}",
-    b"<?xml": f"an XML file: {_DOWNLOAD}, or convert it",
-    b"pk\x03\x04": "a zip archive or a workbook: unpack it, or save its table as CSV",
-    b"bzh": "packed with bzip2: unpack it with bunzip2",
-    b"\xfd7zxz": "packed with xz: unpack it with unxz",
-    b"\x28\xb5\x2f\xfd": "packed with zstd: unpack it with unzstd",
-    BOM_UTF16_LE: f"UTF-16 text: {_SAVE_AGAIN}",
-    BOM_UTF16_BE: f"UTF-16 text: {_SAVE_AGAIN}",
+_FOREIGN: Mapping[str, str] = {
+    POINTER: "a Git LFS pointer, not the file itself: run `git lfs pull` in its repository",
+    HTML: f"an HTML page: {_DOWNLOAD}",
+    XML: f"an XML file: {_DOWNLOAD}, or convert it",
+    ZIP: "a zip archive or a workbook: unpack it, or save its table as CSV",
+    BZIP2: "packed with bzip2: unpack it with bunzip2",
+    XZ: "packed with xz: unpack it with unxz",
+    ZSTD: "packed with zstd: unpack it with unzstd",
+    UTF16: f"UTF-16 text: {_SAVE_AGAIN}",
 }
-"""Beginnings of files, in lower case -> their content and a remedy."""
+"""The kind of a file that holds neither rows nor text -> its content and a remedy."""
 
 
 def foreign_content(head: bytes) -> str:
     """Return the content and a remedy for a file that begins like no file of rows or texts; empty for any other."""
     if not head:
         return "empty: get the file again"
-    folded = head.removeprefix(BOM_UTF8).lstrip().lower()
-    found = next((words for start, words in _FOREIGN.items() if folded.startswith(start)), "")
     # Text in UTF-16 without a byte order mark has a zero byte beside each letter.
-    return found or (f"binary data or UTF-16 text: {_SAVE_AGAIN}" if b"\0" in head[:4] else "")
+    binary = f"binary data or UTF-16 text: {_SAVE_AGAIN}" if b"\0" in head[:4] else ""
+    return _FOREIGN.get(kind_of(head), binary)
 
 
 @contextmanager
@@ -51,8 +46,8 @@ def opened(path: Path) -> Iterator[tuple[BufferedReader, Stream]]:
         UserError: the file cannot be read, or holds neither rows nor text.
     """
     try:
-        with path.open("rb") as raw, gzip.open(raw) if raw.peek(2)[:2] == GZIP else nullcontext(raw) as file:
-            if words := foreign_content(file.peek(_HEAD)[:_HEAD]):
+        with path.open("rb") as raw, gzip.open(raw) if kind_of(raw.peek(2)[:2]) == GZIP else nullcontext(raw) as file:
+            if words := foreign_content(file.peek(HEAD)[:HEAD]):
                 raise UserError(f"{path} is {words}")
             yield raw, file
     except FileNotFoundError:

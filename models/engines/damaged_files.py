@@ -5,29 +5,28 @@ from pathlib import Path
 from typing import Any
 
 from utilities.errors import UserError
+from utilities.file_kinds import BZIP2, GGUF, GZIP, HDF5, HEAD, HTML, PICKLE, POINTER, XML, XZ, ZIP, ZSTD, kind_of
 from utilities.json_files import read_object
 
-_HEAD = 512
 _AGAIN = "download it again"
 _UNPACK = "unpack it"
-_FOREIGN: Mapping[bytes, tuple[str, str]] = {
-    b"version https://git-lfs": (
+_FOREIGN: Mapping[str, tuple[str, str]] = {
+    POINTER: (
         "is a Git LFS pointer, not the file itself",
         "run `git lfs pull` in the repository that it comes from",
     ),
-    b"<!doctype": ("is an HTML page", "download the file itself, not the page that shows it"),
-    b"<html": ("is an HTML page", "download the file itself, not the page that shows it"),
-    b"<?xml": ("is an XML page", "download the file itself, not the page that reports an error"),
-    b"pk\x03\x04": ("is a zip archive", f"{_UNPACK}; if it is PyTorch's own format, save the model as safetensors"),
-    b"\x1f\x8b": ("is packed with gzip", _UNPACK),
-    b"bzh": ("is packed with bzip2", _UNPACK),
-    b"\xfd7zxz": ("is packed with xz", _UNPACK),
-    b"\x28\xb5\x2f\xfd": ("is packed with zstd", _UNPACK),
-    b"gguf": ("is a GGUF file", "take the model's safetensors files"),
-    b"\x89hdf": ("is an HDF5 file", "take the model's safetensors files"),
-    b"\x80\x02\x8a\nl\xfc\x9cf": ("is a pickled PyTorch file", "save the model as safetensors"),
+    HTML: ("is an HTML page", "download the file itself, not the page that shows it"),
+    XML: ("is an XML page", "download the file itself, not the page that reports an error"),
+    ZIP: ("is a zip archive", f"{_UNPACK}; if it is PyTorch's own format, save the model as safetensors"),
+    GZIP: ("is packed with gzip", _UNPACK),
+    BZIP2: ("is packed with bzip2", _UNPACK),
+    XZ: ("is packed with xz", _UNPACK),
+    ZSTD: ("is packed with zstd", _UNPACK),
+    GGUF: ("is a GGUF file", "take the model's safetensors files"),
+    HDF5: ("is an HDF5 file", "take the model's safetensors files"),
+    PICKLE: ("is a pickled PyTorch file", "save the model as safetensors"),
 }
-"""Beginnings of files, in lower case -> the problem and the remedy."""
+"""The kind of a file that is no model's -> the problem and the remedy."""
 
 
 class DamagedFileError(UserError):
@@ -56,16 +55,14 @@ def refuse_foreign(path: Path) -> None:
     A sound safetensors file can begin with the bytes of an archive, so such a file is only tested if it is not sound.
     """
     require_file(path)
-    head = _head(path).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    for start, (problem, remedy) in _FOREIGN.items():
-        if head.startswith(start):
-            raise DamagedFileError(path, problem, remedy)
+    if found := _FOREIGN.get(kind_of(_head(path))):
+        raise DamagedFileError(path, *found)
 
 
 def _head(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            return file.read(_HEAD)
+            return file.read(HEAD)
     except OSError as error:
         raise DamagedFileError(path, f"cannot be read ({error.strerror})", "allow reading it") from None
 
