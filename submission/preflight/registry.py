@@ -112,5 +112,7 @@ def preflight_parser(command: str, description: str | None, examples: str) -> ar
     run = parser.add_mutually_exclusive_group()
     run.add_argument("--skip-run", dest="questions", action="store_const", const=None, help="do not run the model")
     count = "how many questions the run answers (default: %(default)s)"
-    run.add_argument("--questions", type=positive, default=16, metavar="N", help=count)
+    run.add_argument("--questions", type=positive, metavar="N", help=count)
+    # Two options set this value, and argparse would take the default of the first.
+    parser.set_defaults(questions=16)
     return parser

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from submission.preflight import __main__ as preflight
-from submission.preflight.registry import CHECKS, RUN_CHECKS, verdicts
+from submission.preflight.registry import CHECKS, RUN_CHECKS, preflight_parser, verdicts
 from submission.preflight.repository import Request
 from tests.submission.submission_copies import copy_of, drop_line, edit_aicrowd, git, make_template
 from utilities.errors import exit_code
@@ -52,6 +52,11 @@ def test_the_command_line_prints_a_line_a_check_and_writes_json(
     assert {"check": "memory", "state": "skip", "found": "skipped by --skip-run", "remedy": ""} in report["checks"]
     git(copy, "checkout", "--quiet", "apt.txt")
     assert preflight.main(arguments) == 0
+
+
+def test_the_model_is_run_unless_the_run_is_skipped() -> None:
+    parse = preflight_parser("preflight", None, "").parse_args
+    assert [parse(each).questions for each in ([], ["--questions", "4"], ["--skip-run"])] == [16, 4, None]
 
 
 @pytest.mark.parametrize("arguments", [["--root", "/nowhere/at/all"], ["--track", "9", "--skip-run"]])
