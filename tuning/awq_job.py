@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from tqdm import tqdm
 
-from tuning.model_files import copy_files
+from tuning.output_folder import copy_files
 from utilities.errors import UserError, is_disk_full, with_causes
 from utilities.files import write_json
 
@@ -82,6 +81,8 @@ def _reason(job: Job, error: BaseException) -> str | None:
 
 
 def _shortage(job: Job, error: BaseException) -> str | None:
+    import torch
+
     errors = list(with_causes(error))
     said = " ".join(map(str, errors))
     files = [each for each in errors if isinstance(each, OSError)]
@@ -136,7 +137,8 @@ def quantise(job: Job, rows: Sequence[Sequence[int]], tokenizer: Any) -> None:
 
 
 def _run(job: Job, rows: Sequence[Sequence[int]], tokenizer: Any, progress: "_Progress") -> None:
-    # Imported late: it takes seconds, and only this command needs it.
+    # Imported late: both take seconds, which a bad input need not wait for.
+    import torch
     from gptqmodel import BACKEND, GPTQModel
     from gptqmodel.looper.checkpoint import CheckpointStopped
     from gptqmodel.looper.checkpoint_store import CheckpointConfig, CheckpointError

@@ -4,7 +4,7 @@ The generated texts contain no evaluation question.
 """
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,19 +47,31 @@ _SENTENCES = (
 )
 
 
-def calibration_rows(tokenizer: Any, path: Path | None, rows: int, tokens: int, seed: int) -> list[list[int]]:
-    """Return `rows` lists of `tokens` tokens, from the file's texts in random order, or from the package's own texts.
+def calibration_texts(path: Path | None, tokens: int, seed: int) -> list[str]:
+    """Return the file's texts in random order, or enough of the package's own texts for this number of tokens.
+
+    Raises:
+        UserError: the file cannot be read, or is the development data.
+    """
+    if path is None:
+        return shop_texts(tokens // _FEWEST_TOKENS, seed)
+    texts = _read(path)
+    random.Random(seed).shuffle(texts)
+    return texts
+
+
+def calibration_rows(
+    tokenizer: Any, texts: Sequence[str], rows: int, tokens: int, path: Path | None = None
+) -> list[list[int]]:
+    """Return `rows` lists of `tokens` tokens from the texts, which come from `path` or are the package's own.
 
     Texts are joined and cut, because gptqmodel's search uses rows of one length together and rows of different lengths
     badly: with those the outputs of SmolLM2's first layers were twice as far from the dense ones.
 
     Raises:
-        UserError: the file cannot be read, holds too little text, or is the development data.
+        UserError: the texts are too short.
     """
     wanted = rows * tokens
-    texts = _read(path) if path else shop_texts(wanted // _FEWEST_TOKENS, seed)
-    if path:
-        random.Random(seed).shuffle(texts)
     joined: list[int] = []
     for text in texts:
         joined.extend(tokenizer(text)["input_ids"])

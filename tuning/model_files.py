@@ -1,6 +1,5 @@
-"""Reads, checks, copies and writes the files of models and adapters."""
+"""Reads, checks and writes the tensors of models and adapters."""
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,19 +10,6 @@ from safetensors.torch import save_file
 from models.engines.adapter_config import TENSORS, matrix_name
 from models.engines.adapter_matrices import Changes, read_matrices
 from utilities.errors import UserError
-
-_COPIED = (
-    "config.json",
-    "generation_config.json",
-    "tokenizer*",
-    "chat_template*",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.*",
-    "merges.txt",
-    "LICENSE*",
-    "NOTICE*",
-)
 
 
 def read_adapter(folder: Path) -> Changes:
@@ -40,13 +26,6 @@ def check_finite(path: Path, name: str, tensor: torch.Tensor) -> None:
     # torch has no isfinite for types of eight bits.
     if not (tensor if tensor.element_size() > 1 else tensor.float()).isfinite().all():
         raise UserError(f"{path}: {name} holds NaN or infinity: it is damaged or its training diverged: take another")
-
-
-def copy_files(model: Path, folder: Path) -> None:
-    """Copy the files of a model other than its weights: config, tokenizer, chat template, licence."""
-    for pattern in _COPIED:
-        for path in model.glob(pattern):
-            shutil.copyfile(path, folder / path.name)
 
 
 def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:

@@ -1,4 +1,7 @@
-"""Makes output folders: each is renamed into place when it is finished, and a long run can be resumed."""
+"""Makes output folders: each is renamed into place when it is finished, and a long run can be resumed.
+
+The module imports no torch, so that a command can name a bad input at once.
+"""
 
 import fcntl
 import json
@@ -13,6 +16,19 @@ from safetensors import SafetensorError
 from utilities.errors import UserError, is_disk_full
 from utilities.files import write_json
 from utilities.json_files import read_object
+
+_COPIED = (
+    "config.json",
+    "generation_config.json",
+    "tokenizer*",
+    "chat_template*",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.*",
+    "merges.txt",
+    "LICENSE*",
+    "NOTICE*",
+)
 
 
 @contextmanager
@@ -108,3 +124,10 @@ def disk_errors_reported(place: Path) -> Iterator[None]:
         if not is_disk_full(error):
             raise
         raise UserError(f"{place}: the disk is full: make room, then give the same command again") from error
+
+
+def copy_files(model: Path, folder: Path) -> None:
+    """Copy the files of a model other than its weights: config, tokenizer, chat template, licence."""
+    for pattern in _COPIED:
+        for path in model.glob(pattern):
+            shutil.copyfile(path, folder / path.name)

@@ -12,15 +12,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import torch
 from pydantic import Field
-from transformers import AutoTokenizer
 
 from models.engines.damaged_files import read_model_json
+from models.engines.quantization import quantization_of
 from models.engines.weights_folder import check_model
 from tuning.awq_job import RESUMABLE, Job, StoppedError, failures_reported, finish_folder, keeps_layers, quantise
-from tuning.calibration_texts import calibration_rows
-from tuning.merging.checkpoint import Checkpoint
+from tuning.calibration_texts import calibration_rows, calibration_texts
 from tuning.output_folder import RunFolder
 from utilities.errors import UserError, exit_code
 from utilities.fingerprint import fingerprint
@@ -62,11 +60,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     settings = _settings(options)
     source, run = options.source.resolve(), RunFolder(options.output.absolute(), keeps_layers)
     config = check_source(source, settings.group_size)
-    if options.device == "cuda" and not torch.cuda.is_available():
-        raise UserError("--device cuda: torch finds no GPU: give --device cpu, or use a machine with a GPU")
+    texts = calibration_texts(options.calibration, settings.rows * settings.max_tokens, settings.seed)
     versions = {name: _version(name) for name in ("gptqmodel", "torch", "transformers")}
+    if options.device == "cuda":
+        _check_gpu()
     tokenizer = _load_tokenizer(source)
-    rows = calibration_rows(tokenizer, options.calibration, settings.rows, settings.max_tokens, settings.seed)
+    rows = calibration_rows(tokenizer, texts, settings.rows, settings.max_tokens, options.calibration)
     job = Job(source, run.work, config["model_type"], config["num_hidden_layers"], settings.group_size, options.device)
     record = {
         "source": source.name,
@@ -114,13 +113,13 @@ def check_source(folder: Path, group_size: int) -> dict[str, Any]:
         UserError: the folder holds no model, a damaged or quantised one or another architecture, or its layers do not
             divide.
     """
-    check_model(folder, named_by="--source")
+    tensors = check_model(folder, named_by="--source")
     config = read_model_json(folder / "config.json")
     _check_config(folder, config)
     shapes = {
-        name.removesuffix(".weight"): (shape[0], shape[1])
-        for name, shape in Checkpoint(folder).shapes.items()
-        if name.endswith("_proj.weight") and len(shape) == 2
+        each.name.removesuffix(".weight"): (each.shape[0], each.shape[1])
+        for each in tensors
+        if each.name.endswith("_proj.weight") and len(each.shape) == 2
     }
     if not shapes:
         raise UserError(f"{folder} holds no linear layer in safetensors files: fetch the model again")
@@ -128,7 +127,17 @@ def check_source(folder: Path, group_size: int) -> dict[str, Any]:
     return config
 
 
+def _check_gpu() -> None:
+    # Imported after the other checks: it takes seconds, which a bad input need not wait for.
+    import torch
+
+    if not torch.cuda.is_available():
+        raise UserError("--device cuda: torch finds no GPU: give --device cpu, or use a machine with a GPU")
+
+
 def _load_tokenizer(folder: Path) -> Any:
+    from transformers import AutoTokenizer  # imported late as torch is
+
     try:
         return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # tokenizers raises no narrower type
@@ -142,6 +151,8 @@ def _check_config(folder: Path, config: Mapping[str, Any]) -> None:
     path = folder / "config.json"
     if "quantization_config" in config:
         raise UserError(f"{path} has the field quantization_config: name a dense model, which has no such field")
+    if quantization_of(folder, config):
+        raise UserError(f"{folder} holds quantised weights: name a dense model")
     if config.get("model_type") not in _ARCHITECTURES:
         raise UserError(
             f"{path}: model_type is {config.get('model_type')!r}; gptqmodel makes AWQ weights that "

@@ -7,7 +7,7 @@ import pytest
 from transformers import AutoTokenizer
 
 from evaluation.questions import DEVELOPMENT, read_questions
-from tuning.calibration_texts import calibration_rows, shop_texts
+from tuning.calibration_texts import calibration_rows, calibration_texts, shop_texts
 
 pytestmark = pytest.mark.slow
 
@@ -23,14 +23,14 @@ def test_texts_are_ordered_by_seed_and_joined_to_rows_of_one_length(tmp_path: Pa
     path = tmp_path / "texts.jsonl"
     texts = [{"text": " ".join(["a" * size] * 7)} for size in range(1, 30)]
     path.write_text("".join(json.dumps(text) + "\n" for text in texts), encoding="utf-8")
-    rows = calibration_rows(Words(), path, 5, 12, seed=1)
+    rows = calibration_rows(Words(), calibration_texts(path, 60, seed=1), 5, 12)
     assert [len(row) for row in rows] == [12] * 5
     joined = [token for row in rows for token in row]
     assert [joined[start : start + 7] for start in range(0, 56, 7)] == [
         [joined[start]] * 7 for start in range(0, 56, 7)
     ]
-    assert rows == calibration_rows(Words(), path, 5, 12, seed=1)
-    assert rows != calibration_rows(Words(), path, 5, 12, seed=2)
+    assert rows == calibration_rows(Words(), calibration_texts(path, 60, seed=1), 5, 12)
+    assert rows != calibration_rows(Words(), calibration_texts(path, 60, seed=2), 5, 12)
 
 
 def test_the_own_texts_are_the_same_for_a_seed() -> None:
@@ -40,7 +40,8 @@ def test_the_own_texts_are_the_same_for_a_seed() -> None:
 
 @pytest.mark.parametrize("rows", [1, 128])
 def test_the_own_texts_fill_any_number_of_rows(tiny_folder: Path, rows: int) -> None:
-    found = calibration_rows(AutoTokenizer.from_pretrained(tiny_folder), None, rows, 64, 1)
+    texts = calibration_texts(None, rows * 64, 1)
+    found = calibration_rows(AutoTokenizer.from_pretrained(tiny_folder), texts, rows, 64)
     assert [len(row) for row in found] == [64] * rows
 
 

@@ -18,7 +18,8 @@ from models.engines.adapter_config import CONFIG, TENSORS, matrix_name
 from models.engines.adapter_matrices import Change, Changes
 from tuning.merging.checkpoint import Checkpoint, by, check_alike
 from tuning.merging.method import Method, Shares, only, places
-from tuning.model_files import copy_files, read_adapter, write_tensors
+from tuning.model_files import read_adapter, write_tensors
+from tuning.output_folder import copy_files
 from utilities.errors import UserError
 from utilities.files import write_json
 from utilities.json_files import read_object

@@ -13,7 +13,8 @@ from tqdm import tqdm
 from models.engines.weight_shards import INDEX, SINGLE
 from tuning.merging.checkpoint import Checkpoint, check_alike, check_dtypes
 from tuning.merging.method import Method, mixed, places
-from tuning.model_files import copy_files, write_tensors
+from tuning.model_files import write_tensors
+from tuning.output_folder import copy_files
 from utilities.files import write_json
 
 FILE_BYTES = 5_000_000_000

@@ -44,7 +44,7 @@ def _with_options(text: str) -> str:
     """Return a question with numbered options before its last line, if that begins the answer."""
     before, newline, last = text.rstrip().rpartition("\n")
     asked, end = (before.rstrip(), last.strip()) if newline and last.endswith(":") else (text.rstrip(), "Answer:")
-    return "\n".join((asked, *(f"{number}. {option}" for number, option in enumerate(YES_NO)), end))
+    return "\n".join((asked, *(f"{number}. {each}" for number, each in enumerate(YES_NO)), end))
 
 
 def _task_type(name: str, place: str) -> TaskType:
