@@ -40,6 +40,7 @@ PACKAGE = (
 
 Json = dict[str, Any]
 _NO_LIMIT = 1e9
+_AGAIN = "remove it or give --fresh"
 
 
 def make_parser(
@@ -210,9 +211,9 @@ def open_results(options: argparse.Namespace, seed: int | None = None) -> Result
 def _read_parts(path: Path) -> dict[str, Json]:
     if not path.exists():
         return {}
-    parts = read_object(path, "remove it or give --fresh").get("parts")
+    parts = read_object(path, _AGAIN).get("parts")
     if not isinstance(parts, dict):
-        raise UserError(f"{path} holds no results of a benchmark: remove it or give --fresh")
+        raise UserError(f"{path} holds no results of a benchmark: {_AGAIN}")
     return parts
 
 

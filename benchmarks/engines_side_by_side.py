@@ -115,6 +115,8 @@ def _interpreters(options: argparse.Namespace) -> dict[str, Path]:
     missing = [path for path in chosen.values() if not path.is_file()]
     if missing:
         raise UserError(f"{missing[0]} is no interpreter: give the path of a python")
+    if options.llama_cpp and not (options.gguf and options.gguf.is_file()):
+        raise UserError("llama.cpp reads the model from a GGUF file: name it by --gguf FILE")
     return chosen
 
 

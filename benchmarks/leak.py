@@ -26,7 +26,7 @@ from retrieval.knowledge import LEXICAL, QUESTION_ALONE, RELATED, FittedSum
 from retrieval.lexical import PLURAL, best_first
 from retrieval.products.build import Request, build
 from retrieval.products.catalogue import Catalog
-from retrieval.products.columns import JUDGEMENT_COLUMNS, PRODUCT_COLUMNS, read_columns
+from retrieval.products.columns import JUDGEMENT_COLUMNS, PRODUCT_COLUMNS, Columns
 from retrieval.products.manifest import BuildSettings
 from utilities.errors import UserError, exit_code
 from utilities.files import write_text
@@ -70,6 +70,8 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
 def measured(options: argparse.Namespace) -> Json:
     """Return the NDCG of each order with rows left in and out, and the origins of the related products."""
     questions = list(ranked(options.data))
+    if not questions:
+        raise UserError("--data holds no ranking question whose query and candidates can be read: name another file")
     with tempfile.TemporaryDirectory() as folder:
         judged = Path(folder) / "judged.jsonl"
         write_text(judged, "".join(judgements([*ranked(options.rows), *questions])))
@@ -108,7 +110,7 @@ def judgements(questions: Sequence[Ranked]) -> Iterator[str]:
 def _built(folder: Path, options: argparse.Namespace, judged: Path, exclude: tuple[Path, ...]) -> Catalog:
     output = folder / f"catalogue{len(exclude)}"
     settings = BuildSettings(stemming=PLURAL, indexed=("title",), locales=(), split="")
-    columns = read_columns(PRODUCT_COLUMNS, "", "--map"), read_columns(JUDGEMENT_COLUMNS, "", "--map-judgements")
+    columns = Columns(PRODUCT_COLUMNS, {}, ""), Columns(JUDGEMENT_COLUMNS, {}, "")
     build(Request(output, (options.titles,), (judged,), *columns, settings, exclude))
     return Catalog.open(output)
 
@@ -124,8 +126,6 @@ def _ordered(catalog: Catalog, questions: Sequence[Ranked], count: int) -> tuple
             given = {source: evidence[source] for source in wanted if source in evidence}
             scores = FittedSum({}).combine("ranking", given) or (0.0,) * len(titles)
             values[name].append(ndcg([index + 1 for index in best_first(scores)], gains))
-    if not questions:
-        raise UserError("--data holds no ranking question whose query and candidates can be read: name another file")
     return values, sources
 
 

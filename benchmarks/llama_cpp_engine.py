@@ -16,7 +16,6 @@ from models.engines.interface import NO_LIMIT, Answer, Usage
 from models.engines.settings import EngineSettings, way_of
 from models.engines.transformers_engine.decoding import constrained
 from prompts.prompt import Prompt
-from utilities.errors import UserError
 
 _ROOM_FOR_ANSWERS = 512
 
@@ -80,14 +79,8 @@ class LlamaCppModel(TextCoder):
 class LlamaCppEngine:
     """Answers prompts with the solvers of the package's engines."""
 
-    def __init__(self, folder: Path, settings: EngineSettings, gguf: Path | None, threads: int) -> None:
-        """Load the model.
-
-        Raises:
-            UserError: no GGUF file is named, or it does not exist.
-        """
-        if gguf is None or not gguf.is_file():
-            raise UserError("llama.cpp reads the model from a GGUF file: name it with --gguf FILE")
+    def __init__(self, folder: Path, settings: EngineSettings, gguf: Path, threads: int) -> None:
+        """Load the model from a GGUF file; the tokenizer comes from `folder`."""
         self._settings, self._gguf = settings, gguf
         self._limits = ScoringSettings(settings.token_budget, settings.max_prompt_tokens)
         self._model = LlamaCppModel(folder, gguf, settings.max_prompt_tokens + _ROOM_FOR_ANSWERS, threads)
