@@ -46,6 +46,7 @@ examples:
 def main(argv: Sequence[str] | None = None) -> int:
     """Select by the options of the command line, write the files, print counts of kept and dropped rows; return 0."""
     options = _options(argv)
+    options.columns = read_columns(reviews.COLUMNS, options.columns, "--columns").named
     places = _places(options)
     texts = (question.input_field for path in options.against for question in read_questions(path))
     # The texts of products and reviews are read without HTML.
@@ -77,7 +78,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--source", type=_source, nargs="+", action="extend", required=True, metavar="[FORMAT=]FILE", help="rows")
     add("--products", type=Path, nargs="+", default=[], metavar="FILE", help="titles of the products of esci")
-    add("--columns", type=_columns, default={}, metavar="FIELD=COLUMN,...", help="columns of reviews: text and stars")
+    add("--columns", default="", metavar="FIELD=COLUMN,...", help="columns of reviews: text and stars, as text=body")
     add("--split", default=ReadingOptions.split, help="of ecinstruct and esci (default: %(default)s)")
     add("--setting", default=ReadingOptions.setting, help="of ecinstruct (default: %(default)s)")
     add("--locale", default=ReadingOptions.locale, help="of esci (default: %(default)s)")
@@ -103,14 +104,6 @@ def _source(text: str) -> tuple[str, Path]:
     if name not in FORMATS:
         raise argparse.ArgumentTypeError(f"{name!r} is not a format: use one of {', '.join(FORMATS)}")
     return name, Path(file)
-
-
-def _columns(text: str) -> dict[str, str]:
-    """Read `text=body,stars=score`."""
-    try:
-        return dict(read_columns(reviews.COLUMNS, text, "--columns").named)
-    except UserError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _most(text: str) -> tuple[str, int]:

@@ -27,6 +27,11 @@ class Places(NamedTuple):
     folder: Path
     held_out: Path
 
+    def option_of(self, path: Path) -> str:
+        """Return the option that names the place of a file."""
+        elsewhere = self.held_out.parent.resolve() != self.folder.resolve()
+        return "--held-out-output" if elsewhere and path.resolve() == self.held_out.resolve() else "--output"
+
     def earlier(self) -> list[Path]:
         """Return the files of an earlier selection."""
         return [path for name in _OWN_NAMES for path in sorted(self.folder.glob(name))]
@@ -89,8 +94,10 @@ class Result:
                 for path in places.earlier():
                     path.unlink()
         except OSError as error:
-            problem = f"{path} cannot be written ({error.strerror})"
-            raise UserError(f"{problem}: make room or name another --output") from None
+            option = places.option_of(path)
+            raise UserError(
+                f"{path} cannot be written ({error.strerror}): make room or name another {option}"
+            ) from None
 
     def _reasons(self) -> list[str]:
         return sorted({reason for _, reason in self.drops})
@@ -104,7 +111,8 @@ def check_inputs_stay(inputs: Iterable[Path], places: Places) -> None:
     replaced = {path.resolve() for path in (*places.earlier(), places.held_out)}
     for path in inputs:
         if path.resolve() in replaced:
-            raise UserError(f"{path} is read, and would be replaced: move it, or name another --output")
+            option = places.option_of(path)
+            raise UserError(f"{path} is read, and would be replaced: move it, or name another {option}")
 
 
 def _counts(rows: Sequence[Usable]) -> dict[str, int]:
