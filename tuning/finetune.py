@@ -54,10 +54,6 @@ in OUTPUT.partial, with metrics.jsonl, and are removed when the output is finish
 def main(argv: Sequence[str] | None = None) -> int:
     """Train by the options of the command line; return 0 when the adapter is written."""
     options = _options(argv)
-    # Imported here, where the lines that transformers and peft print at their import go to the log file.
-    from tuning.answer_trainer import AnswerTrainer, RunMonitor
-    from tuning.lora_model import adapted, load_base
-
     recipe = read_recipe(options.recipe, **_given(options))
     engine = engine_settings(recipe)
     folder = options.base or weights_folder(engine)
@@ -67,6 +63,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     _check_unseen(rows, held_out, options)
     run = RunFolder(options.output.absolute(), lambda work: last_checkpoint(work) is not None)
     record = _record(recipe, folder, options)
+    # Imported here, where the lines that transformers and peft print at their import go to the log file.
+    from tuning.answer_trainer import AnswerTrainer, RunMonitor
+    from tuning.lora_model import adapted, load_base
+
     with disk_errors_reported(run.work), run.held(record) if is_main() else nullcontext():
         take_device()
         model, coder = load_base(recipe, folder)
