@@ -63,9 +63,9 @@ def _check_outputs(options: argparse.Namespace, files: Sequence[Path]) -> None:
     twice = next((stem for stem in stems if stems.count(stem) > 1), None)
     if twice:
         raise UserError(f"two tables are called {twice} and would write the same results: run them one by one")
-    check_folder(options.output, f"--output {options.output}")
+    check_folder(options.output, "--output")
     if page:
-        check_folder(page.parent if _is_page(page) else page, f"--markdown {page}")
+        check_folder(page.parent if _is_page(page) else page, "--markdown")
 
 
 def _is_page(page: Path | None) -> bool:

@@ -44,8 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parents, base = options.parents, options.base
     mixed = [base, *parents] if base and len(parents) == 1 else parents
     check_models(recipe, options.recipe, mixed, base)
-    adapters = _are_adapters(parents)
     _check_folders(parents, base)
+    adapters = _are_adapters(parents)
     if base and base not in mixed:
         (check_adapters_base if adapters else check_full_base)(base, parents)
     if recipe.rank and not adapters:
@@ -85,11 +85,7 @@ def _are_adapters(parents: Sequence[Path]) -> bool:
 
 
 def _is_adapter(folder: Path) -> bool:
-    if any((folder / name).is_file() for name in (CONFIG, TENSORS)):
-        return True
-    if any(True for pattern in ("config.json", "*.safetensors*") for _ in folder.glob(pattern)):
-        return False
-    raise UserError(f"{folder} holds neither {CONFIG} nor config.json: name an adapter or a model")
+    return any((folder / name).is_file() for name in (CONFIG, TENSORS))
 
 
 def _check_folders(parents: Sequence[Path], base: Path | None) -> None:
@@ -98,8 +94,10 @@ def _check_folders(parents: Sequence[Path], base: Path | None) -> None:
     for folder, option in named:
         if _is_adapter(folder):
             check_adapter(folder, f"name another folder by {option}")
+        elif not any(True for pattern in ("config.json", "*.safetensors*") for _ in folder.glob(pattern)):
+            raise UserError(f"{folder} holds neither {CONFIG} nor config.json: name an adapter or a model by {option}")
         else:
-            (check_model if folder == parents[0] else check_weights)(folder, named_by=option)
+            (check_model if folder == parents[0] else check_weights)(folder)
 
 
 def _mix_adapters(recipe: Recipe, mixed: Sequence[Path], output: Path) -> dict[str, Any]:
