@@ -10,8 +10,10 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from models.engines.model_registry import DEFAULT_MODEL, ModelEntry, model_entry
+from models.engines.registry import check_names
 from models.engines.settings import EngineSettings, adapter_name, with_entry
 from models.scheduling.clock import ClockSettings
+from prompts.registry import check_variants
 from prompts.settings import PromptSettings
 from retrieval.settings import KnowledgeSettings
 from utilities.errors import UserError
@@ -96,8 +98,8 @@ def load_settings(path: Path | None = None, environment: Mapping[str, str] = os.
     `engine.adapter`. Other weights have no adapter unless one is named, because an adapter belongs to its base.
 
     Raises:
-        UserError: the file is missing, is not YAML, or holds an unknown key, a value of the wrong type, or a model that
-            the registry lacks.
+        UserError: the file is missing, is not YAML, or holds an unknown key, a value of the wrong type, or the name of
+            a model, an engine, a chat template or a variant that does not exist.
     """
     path = path or settings_file(environment)
     values = read_mapping(path, "the settings", f"name a file by {FILE_VARIABLE}")
@@ -113,7 +115,17 @@ def load_settings(path: Path | None = None, environment: Mapping[str, str] = os.
             _entry(model, f"{path}: cooperation.models.{field_name}")
     if settings.reasoning.source not in (NO_REASONING, OWN_REASONING):
         _entry(settings.reasoning.source, f"{path}: reasoning.source")
+    _check_names(settings, path)
     return dataclasses.replace(settings, engine=_with_variables(settings.engine, environment))
+
+
+def _check_names(settings: Settings, path: Path) -> None:
+    """Check that the engine, the chat template and the variants of prompts exist; an error names the file."""
+    try:
+        check_names(settings.engine)
+        check_variants(settings.prompts)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
 
 
 def _entry(model: str, where: str) -> ModelEntry:

@@ -22,8 +22,7 @@ from prompts.plain import plain_prompt
 from prompts.prompt import Prompt
 from prompts.reading import Question
 from prompts.registry import BUILDERS
-from prompts.settings import PromptSettings
-from retrieval.knowledge import QUESTION_ALONE, Combiner, Knowledge
+from retrieval.knowledge import Combiner, Knowledge
 from retrieval.sources import combiner_for, open_knowledge
 from utilities.errors import UserError
 from utilities.files import ROOT
@@ -45,7 +44,6 @@ class ShopBenchModel(ShopBenchBaseModel):
             UserError: a setting is invalid, or weights are missing or damaged.
         """
         self.settings = settings or load_settings()
-        check_variants(self.settings.prompts)
         check_engines(self.settings, engine)
         self._clock: Clock = Clock(self.settings.clock, track_minutes(self.settings.clock))
         # The engine loads in its own process, and the vectors in this process at the same time.
@@ -193,16 +191,6 @@ def _as_text(prompt: object) -> str:
     if isinstance(prompt, bytes):
         return prompt.decode("utf-8", "replace")
     return prompt if isinstance(prompt, str) else ""
-
-
-def check_variants(settings: PromptSettings) -> None:
-    """Build one prompt for each task type, so that a misspelt variant is reported at the start.
-
-    Raises:
-        UserError: a variant does not exist.
-    """
-    for build in BUILDERS.values():
-        build(Question(""), settings, QUESTION_ALONE)
 
 
 def track_minutes(settings: ClockSettings) -> float:

@@ -130,7 +130,7 @@ def variant(name: str, variants: Mapping[str, str], field: str) -> str:
         UserError: there is no such variant; the message lists the known ones.
     """
     if name not in variants:
-        raise UserError(f"setting prompts.{field} is {name!r}; choose one of: {', '.join(variants)}")
+        raise UserError(f"prompts.{field} is {name!r}; choose one of: {', '.join(variants)}")
     return variants[name]
 
 

@@ -1,4 +1,4 @@
-"""The prompt builder of each task type."""
+"""The prompt builder of each task type, and the check of the variants that settings name."""
 
 from collections.abc import Callable, Mapping
 
@@ -6,7 +6,7 @@ from prompts import generation, multiple_choice, named_entity_recognition, ranki
 from prompts.prompt import Prompt
 from prompts.reading import Question
 from prompts.settings import PromptSettings
-from retrieval.knowledge import Knowledge
+from retrieval.knowledge import QUESTION_ALONE, Knowledge
 from utilities.task_type import TaskType
 
 BUILDERS: Mapping[TaskType, Callable[[Question, PromptSettings, Knowledge], Prompt]] = {
@@ -16,3 +16,13 @@ BUILDERS: Mapping[TaskType, Callable[[Question, PromptSettings, Knowledge], Prom
     TaskType.GENERATION: generation.build,
     TaskType.NAMED_ENTITY_RECOGNITION: named_entity_recognition.build,
 }
+
+
+def check_variants(settings: PromptSettings) -> None:
+    """Build one prompt for each task type, so that a misspelt variant is reported at the start.
+
+    Raises:
+        UserError: a variant does not exist.
+    """
+    for build in BUILDERS.values():
+        build(Question(""), settings, QUESTION_ALONE)

@@ -155,7 +155,7 @@ def template_text(name: str) -> str | None:
         UserError: the package has no such template.
     """
     if name not in _templates():
-        raise UserError(f"setting engine.chat_template is {name!r}; choose one of: {', '.join(_templates())}")
+        raise UserError(f"engine.chat_template is {name!r}; choose one of: {', '.join(_templates())}")
     file = _templates()[name]
     return None if file is None else file.read_text(encoding="utf-8")
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from models.engines.adapter_config import check_adapter
 from models.engines.interface import Engine
-from models.engines.model_registry import model_entry
+from models.engines.model_registry import model_entry, template_text
 from models.engines.scripted import ScriptedEngine
 from models.engines.settings import EngineSettings, adapter_folders, weights_folder
 from models.engines.weights_folder import check_model
@@ -45,14 +45,24 @@ def create_engine(settings: EngineSettings) -> Engine:
     return ENGINES[settings.name](settings)
 
 
+def check_names(settings: EngineSettings) -> None:
+    """Check that the engine and the chat template that the settings name exist.
+
+    Raises:
+        UserError: one of them does not exist.
+    """
+    if settings.name not in ENGINES:
+        raise UserError(f"engine.name is {settings.name!r}; choose one of: {', '.join(ENGINES)}")
+    template_text(settings.chat_template)
+
+
 def check_engine(settings: EngineSettings) -> None:
-    """Check that the settings name an existing engine, and that its weights and adapters exist and are not damaged.
+    """Check the names of the settings, and that weights and adapters exist and are not damaged.
 
     Raises:
         UserError: something is missing or damaged.
     """
-    if settings.name not in ENGINES:
-        raise UserError(f"setting engine.name is {settings.name!r}; choose one of: {', '.join(ENGINES)}")
+    check_names(settings)
     if settings.name in WITHOUT_WEIGHTS:
         return
     check_model(weights_folder(settings), model_entry(settings.model).source)

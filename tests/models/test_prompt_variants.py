@@ -1,15 +1,14 @@
 """Each variant of a prompt can be chosen by the settings, and one that does not exist is refused at the start."""
 
 from dataclasses import replace
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
 from models.engines.scripted import ScriptedEngine
-from models.settings import (
-    Settings,
-)
+from models.settings import Settings, load_settings
 from models.shopbench_model import ShopBenchModel
 from prompts import generation, multiple_choice, named_entity_recognition, ranking, retrieval
 from prompts.settings import PromptSettings
@@ -39,11 +38,15 @@ def test_every_listed_variant_builds(field: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("field", MODULES)
-def test_a_variant_that_is_not_listed_is_refused_at_the_start_with_those_there_are(field: str) -> None:
+def test_a_variant_that_is_not_listed_is_refused_at_the_start_with_the_file_and_those_there_are(
+    field: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text(f"prompts: {{{field}: bsae}}\n", encoding="utf-8")
     with pytest.raises(UserError) as caught:
-        ShopBenchModel(Settings(prompts=prompts_with(field, "bsae")), ScriptedEngine())
+        load_settings(file)
     message = str(caught.value)
-    assert f"prompts.{field}" in message
+    assert message.startswith(f"{file}: prompts.{field} is")
     assert "'bsae'" in message
     assert all(name in message for name in MODULES[field].VARIANTS)
 

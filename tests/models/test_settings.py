@@ -256,11 +256,12 @@ def test_relative_weights_lie_in_the_repository() -> None:
     assert folder == DEFAULT_FILE.parent / "weights" / "some"
 
 
-def test_an_unknown_engine_is_refused_with_those_there_are() -> None:
-    with pytest.raises(UserError) as caught:
-        create_engine(EngineSettings(name="transfromers"))
-    assert "'transfromers'" in str(caught.value)
-    assert all(name in str(caught.value) for name in ENGINES)
+@pytest.mark.parametrize(("name", "known"), [("name", ", ".join(ENGINES)), ("chat_template", "own, alpaca")])
+def test_an_unknown_name_is_refused_with_file_and_key(tmp_path: Path, name: str, known: str) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text(f"engine: {{{name}: vlm}}\n", encoding="utf-8")
+    with pytest.raises(UserError, match=rf"settings\.yaml: engine\.{name} is 'vlm'; choose one of: {known}"):
+        load_settings(file)
 
 
 def test_missing_weights_are_named(tmp_path: Path) -> None:
