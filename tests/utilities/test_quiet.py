@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,22 @@ OURS = re.compile(
     r"amazon-kdd-cup-24|overall: |loading: |[\d.]+ s a question on this machine|slowest batch: |fallbacks: |events: |"
     r"files: |report: |predicting: |.* was fitted for another model .*|$"
 )
+
+MARK = "--- an evaluation\n"
+PROCESS = f"""
+import sys
+
+from local_evaluation import main
+from tests.printed_commands import help_of, programs
+from utilities.errors import exit_code
+from utilities.files import ROOT
+
+for name in programs(ROOT):
+    print("help:", help_of(name))
+for stream in (sys.stdout, sys.stderr):
+    stream.write({MARK!r})
+sys.exit(exit_code(lambda: main(sys.argv[1:])))
+"""
 
 
 @pytest.fixture
@@ -70,30 +87,33 @@ def test_a_log_that_cannot_be_written_is_no_error(
     assert "Traceback" not in capsys.readouterr().err
 
 
-@pytest.mark.slow
-def test_a_local_evaluation_prints_lines_of_the_package_only(tiny_folder: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "local_evaluation.py", "--limit", "2", "--weights", str(tiny_folder)]
-    environment = {**os.environ, LOG_VARIABLE: str(tmp_path / "libraries.log"), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [*command, "--output", str(tmp_path / "out")], cwd=ROOT, env=environment, capture_output=True, text=True,
-        check=True,
-    )  # fmt: skip
-    lines = re.split(r"[\r\n]+", done.stdout + "\n" + done.stderr)
-    assert [line for line in lines if not OURS.match(line)] == []
-    assert "overall: " in done.stdout
-    assert "was fitted for another model" in done.stderr
+@pytest.fixture(scope="module")
+def printed(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, str]]:
+    """What a new process prints to both streams: the helps of all commands, then an evaluation.
 
-
-@pytest.mark.slow
-def test_help_texts_are_all_that_the_commands_print(tmp_path: Path) -> None:
-    """One new process imports all commands, so each library is imported once and could print its lines."""
-    names = programs(ROOT)
-    loop = "for name in sys.argv[1:]: print('help:', help_of(name))"
-    code = f"import sys; from tests.printed_commands import help_of\n{loop}"
-    environment = {**os.environ, LOG_VARIABLE: str(tmp_path / "libraries.log"), "OMP_NUM_THREADS": "1"}
+    One process imports all libraries, so each is imported once and could print its lines.
+    """
+    folder = tmp_path_factory.mktemp("quiet")
+    environment = {**os.environ, LOG_VARIABLE: str(folder / "libraries.log"), "OMP_NUM_THREADS": "1"}
+    evaluation = ["--limit", "2", "--weights", str(tiny_folder), "--output", str(folder / "out")]
     done = subprocess.run(
-        [sys.executable, "-W", "ignore::RuntimeWarning:runpy", "-c", code, *names], cwd=ROOT, env=environment,
+        [sys.executable, "-W", "ignore::RuntimeWarning:runpy", "-c", PROCESS, *evaluation], cwd=ROOT, env=environment,
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert done.stdout.count("help: usage: ") == len(names)
-    assert done.stderr == ""
+    helps, evaluated = zip(done.stdout.split(MARK), done.stderr.split(MARK), strict=True)
+    return {"helps": helps, "evaluation": evaluated}
+
+
+@pytest.mark.slow
+def test_a_local_evaluation_prints_lines_of_the_package_only(printed: Mapping[str, tuple[str, str]]) -> None:
+    output, errors = printed["evaluation"]
+    assert [line for line in re.split(r"[\r\n]+", output + "\n" + errors) if not OURS.match(line)] == []
+    assert "overall: " in output
+    assert "was fitted for another model" in errors
+
+
+@pytest.mark.slow
+def test_help_texts_are_all_that_the_commands_print(printed: Mapping[str, tuple[str, str]]) -> None:
+    output, errors = printed["helps"]
+    assert output.count("help: usage: ") == len(programs(ROOT))
+    assert errors == ""
