@@ -1,4 +1,4 @@
-"""Detects the task type of a question by an ordered table of rules."""
+"""Detects the task type of a question: by a classifier of its wording, in which an ordered table of rules has a say."""
 
 import re
 from collections.abc import Callable
@@ -7,6 +7,7 @@ from prompts import languages as say
 from prompts import order_patterns
 from prompts.reading import Question, asks_to_extract, read_source_text
 from prompts.reading.labels import QUOTE_MARK, introduces_instruction, read_labels
+from prompts.type_classifier import TypeClassifier, classifier, probabilities
 from utilities.task_type import TaskType
 
 _QUOTED = re.compile(QUOTE_MARK)
@@ -30,6 +31,7 @@ _ONLY_A_QUOTED_PLACE = re.compile(
 _COPY = re.compile(r"\b(?:re)?cop[yi]|\bkopier|\babschr|写", re.IGNORECASE)
 _SENTENCE = re.compile(r"\w{3}[.!?](?:\s|$)|[。！？]")
 _FEWEST_WORDS = 5
+_WORD = re.compile(r"[^\W_]")
 
 
 def _asks_for_some(question: Question) -> bool:
@@ -140,6 +142,8 @@ RULES: tuple[Rule, ...] = (
     ("names an entity type", _names_entity, TaskType.NAMED_ENTITY_RECOGNITION),
     ("copies words of a query or title", _copies_from_query, TaskType.NAMED_ENTITY_RECOGNITION),
 )
+SURE_RULES = frozenset({"wants reasons"})
+"""Rules that no score of the classifier outweighs."""
 FLAG_RULE = "is_multiple_choice"
 FALLBACK_RULE = "none applies"
 FALLBACK = TaskType.GENERATION
@@ -151,8 +155,25 @@ def detect_task_type(question: Question, is_multiple_choice: bool) -> TaskType:
 
 
 def explain_detection(question: Question, is_multiple_choice: bool) -> tuple[TaskType, str]:
-    """Return the task type, and the name of the first rule that applies: one of `RULES`, the flag or the fallback."""
+    """Return the task type with its reason: the flag, a rule's name, or the probabilities by the wording."""
     if is_multiple_choice:
         return TaskType.MULTIPLE_CHOICE, FLAG_RULE
+    by_rule = apply_rules(question)
+    is_sure = by_rule[1] in SURE_RULES or not _WORD.search(question.text)
+    return by_rule if is_sure else weigh(question, by_rule, classifier())
+
+
+def apply_rules(question: Question) -> tuple[TaskType, str]:
+    """Return the type and the name of the first rule that applies: one of `RULES`, or the fallback."""
     applying = ((task_type, name) for name, applies, task_type in RULES if applies(question))
     return next(applying, (FALLBACK, FALLBACK_RULE))
+
+
+def weigh(question: Question, by_rule: tuple[TaskType, str], classifier: TypeClassifier) -> tuple[TaskType, str]:
+    """Return the type that is likeliest by the wording and by the rule that applies, with the reason."""
+    scores = classifier.scores(question, by_rule[1])
+    likeliest = sorted(scores, key=lambda task_type: scores[task_type], reverse=True)
+    if likeliest[0] is by_rule[0] or by_rule[0] not in scores:
+        return by_rule
+    share = probabilities(scores)[likeliest[0]]
+    return likeliest[0], f"wording: {likeliest[0]} {share:.2f} over {by_rule[0]} ({by_rule[1]})"

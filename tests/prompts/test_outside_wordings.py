@@ -11,14 +11,21 @@ from prompts.prompt import Choice, Selection, Spans
 from prompts.reading import Question
 from prompts.registry import BUILDERS
 from prompts.settings import PromptSettings
+from prompts.type_classifier import WEIGHTS
 from retrieval.knowledge import QUESTION_ALONE
 from utilities.task_type import TaskType
 
 DATA = Path(__file__).parent / "data"
-MISSED: dict[str, set[int]] = {
-    "outside_wordings_1.jsonl": set(),
-    "outside_wordings_2.jsonl": {33, 66, 69, 70, 92, 96, 130, 168, 175, 176, 183, 196, 197},
+LEAST_RIGHT: dict[str, int] = {
+    "outside_wordings_1.jsonl": 200,
+    "outside_wordings_2.jsonl": 200,
+    "outside_wordings_3.jsonl": 192,
+    "outside_wordings_4.jsonl": 199,
+    "outside_wordings_5.jsonl": 197,
+    "outside_wordings_6.jsonl": 194,
+    "outside_wordings_7.jsonl": 199,
 }
+"""The classifier was fitted on sets 1 and 2. It has seen none of the other sets: their numbers are its first shot."""
 PLAIN: dict[str, set[int]] = {
     "outside_wordings_1.jsonl": set(),
     "outside_wordings_2.jsonl": {7, 21, 41, 69, 92, 96, 175, 189, 196},
@@ -29,14 +36,19 @@ def wordings(name: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (DATA / name).read_text(encoding="utf-8").splitlines()]
 
 
-@pytest.mark.parametrize("name", sorted(MISSED))
-def test_the_type_of_every_wording_is_detected_but_of_the_known_ones(name: str) -> None:
-    missed = {
-        number
-        for number, w in enumerate(wordings(name), 1)
-        if detect_task_type(Question(w["prompt"]), w["is_multiple_choice"]) != w["task_type"]
-    }
-    assert missed == MISSED[name]
+@pytest.mark.parametrize("name", sorted(LEAST_RIGHT))
+def test_at_least_as_many_wordings_are_detected_as_at_first(name: str) -> None:
+    right = sum(
+        detect_task_type(Question(w["prompt"]), w["is_multiple_choice"]) == w["task_type"] for w in wordings(name)
+    )
+    assert right >= LEAST_RIGHT[name]
+
+
+@pytest.mark.parametrize("name", sorted(LEAST_RIGHT))
+def test_the_classifier_was_fitted_on_none_of_the_sets_that_measure_it(name: str) -> None:
+    record = json.loads(WEIGHTS.with_suffix(".json").read_text(encoding="utf-8"))
+    fitted_on = {entry["file"] for entry in record["files"]}
+    assert (name in fitted_on) == (name in PLAIN)
 
 
 @pytest.mark.parametrize("name", sorted(PLAIN))
