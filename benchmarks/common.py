@@ -33,6 +33,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 PACKAGE = (
     "models/**/*.py",
     "prompts/**/*.py",
+    "prompts/type_weights.json",
     "retrieval/**/*.py",
     "retrieval/fitted_weights/*.yaml",
     "utilities/*.py",

@@ -18,6 +18,7 @@ from utilities.task_type import TaskType
 
 EXAMPLES = """\
   python -m benchmarks.detection_accuracy                       tests/prompts/data/detection_wordings.jsonl
+  python -m benchmarks.detection_accuracy --data tests/prompts/data/outside_wordings_7.jsonl
   python -m benchmarks.detection_accuracy --data FILE           the official questions, from your own copy
 
 A line holds prompt (or input_field), task_type and optionally is_multiple_choice.

@@ -1,4 +1,4 @@
-"""Detects the task type of a question: by a classifier of its wording, in which an ordered table of rules has a say."""
+"""Detects the task type of a question: by a classifier of its wording, combined with an ordered table of rules."""
 
 import re
 from collections.abc import Callable

@@ -28,7 +28,7 @@ Hashes = NDArray[np.uint32]
 
 
 class Counts(NamedTuple):
-    """The buckets of one block that a text fills, in ascending order, and how often."""
+    """The buckets of one block that a text fills, in ascending order, and 1 plus the logarithm of how often."""
 
     buckets: NDArray[np.intp]
     counts: NDArray[np.float32]

@@ -1,7 +1,7 @@
-"""Fits the classifier of task types on labelled wordings: a linear model of n-grams, then the say of the rules."""
+"""Fits the classifier of task types on labelled wordings: a linear model of n-grams, then the bonus of each rule."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ _LEAST_ROWS = 2  # an n-gram of one row only is no sign of a type
 _RARITY_UNITS = 24
 """Rarity is kept in steps of 1/24: up to 10.6, which is the rarest n-gram of 15,000 rows."""
 _MOST = 127
+_LOW = -2.0
 
 Floats = NDArray[np.float64]
 
@@ -38,15 +39,14 @@ class WordingRow(NamedTuple):
     blocks: Sequence[Counts]
 
 
-def fit_wording(rows: Sequence[WordingRow], seed: int) -> TypeClassifier:
-    """Return a classifier by the wording alone; its rules have no bonus."""
+def fit_wording(rows: Sequence[WordingRow], task_types: tuple[TaskType, ...], seed: int) -> TypeClassifier:
+    """Return a classifier by the wording alone; its rules have no bonus, and a type without rows scores low."""
     rarity = np.stack([_rarity([row.blocks[number] for row in rows]) for number in range(len(BLOCKS))])
     features = hstack([_matrix(rows, number, rarity[number]) for number in range(len(BLOCKS))]).tocsr()
-    task_types = tuple(sorted({row.task_type for row in rows}))
     model = LinearSVC(random_state=seed).fit(features, [task_types.index(row.task_type) for row in rows])
-    weights = model.coef_.T.reshape(len(BLOCKS), BUCKETS, len(task_types))
-    bonuses = np.zeros((len(_RULES), len(task_types)), np.float32)
-    return _quantised(TypeClassifier, task_types, rarity, weights, model.intercept_, bonuses)
+    coefficients, offsets = _of_each_type(model, len(task_types))
+    bonuses = np.zeros((len(_RULES), len(task_types)))
+    return _quantised(task_types, rarity, coefficients.reshape(len(BLOCKS), BUCKETS, -1), offsets, bonuses)
 
 
 def fit_rules(
@@ -60,8 +60,8 @@ def fit_rules(
     truth = [task_types.index(row.task_type) for row in rows]
     model = LogisticRegression(max_iter=3000)
     model.fit(inputs, truth, sample_weight=[importance.get(row.writer, 1.0) for row in rows])
-    coefficients = model.coef_.T
-    return coefficients[: len(task_types)], model.intercept_, coefficients[len(task_types) :]
+    coefficients, offsets = _of_each_type(model, len(task_types))
+    return coefficients[: len(task_types)], offsets, coefficients[len(task_types) :]
 
 
 def with_rules(wording: TypeClassifier, fitted: tuple[Floats, Floats, Floats]) -> TypeClassifier:
@@ -69,7 +69,7 @@ def with_rules(wording: TypeClassifier, fitted: tuple[Floats, Floats, Floats]) -
     matrix, offsets, bonuses = fitted
     weights = (wording.weights * wording.scales[:, None, None]) @ matrix
     offsets = wording.offsets @ matrix + offsets
-    return _quantised(TypeClassifier, wording.task_types, wording.rarity, weights, offsets, bonuses)
+    return _quantised(wording.task_types, wording.rarity, weights, offsets, bonuses)
 
 
 def rules_of(rows: Sequence[WordingRow]) -> Floats:
@@ -77,19 +77,23 @@ def rules_of(rows: Sequence[WordingRow]) -> Floats:
     return np.eye(len(_RULES))[[_RULES.index(row.by_rule[1]) for row in rows]]
 
 
+def _of_each_type(model: Any, types: int) -> tuple[Floats, Floats]:
+    """Return a model's coefficients, [inputs, types], and its offsets; scikit-learn has one row for two classes."""
+    halves = (-0.5, 0.5) if len(model.classes_) == 2 else (1.0,)
+    coefficients, offsets = np.zeros((types, model.coef_.shape[1])), np.full(types, _LOW)
+    coefficients[model.classes_] = np.concatenate([half * model.coef_ for half in halves])
+    offsets[model.classes_] = np.concatenate([half * model.intercept_ for half in halves])
+    return coefficients.T, offsets
+
+
 def _quantised(
-    make: type[TypeClassifier],
-    task_types: tuple[TaskType, ...],
-    rarity: NDArray[np.uint8],
-    weights: Floats,
-    offsets: Floats,
-    bonuses: Floats | NDArray[np.float32],
+    task_types: tuple[TaskType, ...], rarity: NDArray[np.uint8], weights: Floats, offsets: Floats, bonuses: Floats
 ) -> TypeClassifier:
     scales = np.abs(weights).max(axis=(1, 2)) / _MOST
     scales[scales == 0] = 1.0
     small = np.round(weights / scales[:, None, None]).astype(np.int8)
     rest = (each.astype(np.float32) for each in (scales, offsets, bonuses))
-    return make(task_types, _RULES, rarity, small, *rest)
+    return TypeClassifier(task_types, _RULES, rarity, small, *rest)
 
 
 def _rarity(blocks: Sequence[Counts]) -> NDArray[np.uint8]:

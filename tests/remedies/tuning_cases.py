@@ -15,6 +15,7 @@ FINETUNE = "tuning.finetune --recipe recipe.yaml --base model --output new"
 TRAINED = f"{FINETUNE} --rows selected/train_12.jsonl"
 HYBRIDIZE = "tuning.hybridize --output new --recipe recipes/hybridize"
 FIT = "tuning.fit_fusion --rows ranking.jsonl"
+DETECTION = "tuning.fit_detection --rows ranking.jsonl"
 APPLY = "tuning.apply_adapter --base model"
 REGISTRY = "tuning/merging/registry.py"
 
@@ -58,6 +59,7 @@ def half_adapter(folder: Path, patch: pytest.MonkeyPatch) -> None:
 
 mixing = replaced("tuning.hybridize._mix_adapters", "tuning.hybridize.mix_full_weights")
 applying = replaced("tuning.apply_adapter.apply")
+fitting_detection = replaced("tuning.fit_detection.held_out_scores")
 fitting = replaced("tuning.fit_fusion.scored_rows")
 
 CASES = (
@@ -69,6 +71,10 @@ CASES = (
     Case("tuning/calibration_texts.py", "lower --rows", CALIBRATED, "... --rows 3", quantizing),
     Case("tuning/output_folder.py", "exists: move it", "tuning.quantize --source model --output filled",
          f"{QUANTIZE} --source model", quantizing),
+    Case("tuning/fit_detection.py", "--rows: two files", f"{DETECTION} --output w.safetensors",
+         f"{DETECTION} generation.jsonl --output w.safetensors", fitting_detection),
+    Case("tuning/fit_detection.py", "check_folder(--output)",
+         f"{DETECTION} generation.jsonl --output file/w.safetensors", "... --output w.safetensors", fitting_detection),
 )  # fmt: skip
 SLOW = (
     Case("tuning/quantize.py", "--device cuda", f"{QUANTIZE} --source model --device cuda",
