@@ -74,15 +74,18 @@ def has_bfloat16() -> bool:
     return any(found.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
+def multiplier(way: Precision, weight: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Return the function that multiplies states [rows, in] of any dtype by a weight [out, in] in this way."""
+    laid = packed(weight.to(way.dtype)) if way.packed else weight.to(way.dtype)
+    if way.packed:
+        return lambda states: product(states.to(way.dtype), laid, None)
+    return lambda states: linear(states.to(way.dtype), laid)
+
+
 @torch.inference_mode()
 def _rate(way: Precision, shape: tuple[int, int]) -> float:
     """Return GFLOP/s: the harmonic mean over `_ROWS`, since each stands for a part of the work."""
-    weight = torch.full((shape[1], shape[0]), 0.01, dtype=way.dtype)
-    laid = packed(weight) if way.packed else weight
-
-    def multiply(states: torch.Tensor) -> torch.Tensor:
-        return product(states, laid, None) if way.packed else linear(states, laid)
-
+    multiply = multiplier(way, torch.full((shape[1], shape[0]), 0.01))
     seconds = [_seconds(multiply, torch.full((rows, shape[0]), 0.01, dtype=way.dtype)) / rows for rows in _ROWS]
     return 2e-9 * shape[0] * shape[1] * len(seconds) / sum(seconds)
 
