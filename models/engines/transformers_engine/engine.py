@@ -21,10 +21,10 @@ from models.engines.transformers_engine.attention import numbered, use_grouped_a
 from models.engines.transformers_engine.decoding import write
 from models.engines.transformers_engine.loading import AUTO, load_causal_lm
 from models.engines.transformers_engine.lora import attach
-from models.engines.transformers_engine.packed_products import PackedLinear, pack, pack_again
 from models.engines.transformers_engine.precision import Precision, precision_of
 from prompts.prompt import Prompt
 from utilities.fingerprint import fingerprint, fingerprints_of_adapters
+from utilities.packed_products import PackedLinear, pack, pack_again
 
 NO_ADAPTER: Mapping[str, Path | None] = MappingProxyType({"": None})
 _PASS_COST = 24  # tokens that a CPU reads in the time that a forward pass takes beside its products
@@ -69,7 +69,7 @@ class CausalLM(TextCoder):
         """Load the model; `awq` says how AWQ weights are run (`models.engines.transformers_engine.loading`).
 
         `adapters` are the folders of LoRA adapters by name, None for the base without one; the first is used first.
-        `packs` lays the weights out for a CPU (`models.engines.transformers_engine.packed_products`).
+        `packs` lays the weights out for a CPU (`utilities.packed_products`).
 
         Raises:
             UserError: weights or an adapter cannot be loaded.
@@ -106,8 +106,8 @@ class CausalLM(TextCoder):
 
     def _packed(self, *, several: bool) -> PackedLinear:
         """Pack the model's weights; return its output embeddings in float32, since scores are differences of logits."""
-        pack(self.model, keeps_weights=several)
         head = self.model.get_output_embeddings()
+        pack(self.model, but=head, keeps_weights=several)
         plain = torch.nn.Linear(head.in_features, head.out_features, bias=False, device="meta")
         plain.weight = torch.nn.Parameter(head.weight.data.float(), requires_grad=False)
         return PackedLinear(plain)

@@ -12,7 +12,7 @@ from transformers import AutoConfig
 
 from models.engines.local_folder import LOCAL
 from models.engines.settings import AUTO
-from models.engines.transformers_engine.packed_products import can_pack, packed, product
+from utilities.packed_products import can_pack, packed, product
 
 _ROWS = (4, 64, 256)
 """A step of decoding, a short question, and a batch of questions."""

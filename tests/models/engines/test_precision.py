@@ -12,15 +12,16 @@ from hypothesis import strategies as st
 from torch.nn.functional import scaled_dot_product_attention
 
 from models.engines.answering.tokens import TokenTree, grow_tree
-from models.engines.transformers_engine import packed_products, precision
+from models.engines.transformers_engine import precision
 from models.engines.transformers_engine.attention import grouped_attention, numbered
 from models.engines.transformers_engine.decoding import Row, decode
 from models.engines.transformers_engine.engine import CausalLM, TransformersEngine
-from models.engines.transformers_engine.packed_products import PackedLinear, can_pack
 from models.engines.transformers_engine.precision import Precision, fastest, precision_of
 from tests.conftest import TINY
 from tests.tiny_adapter import save_tiny_adapter
 from tests.tiny_model import ARCHITECTURES, save_tiny_model
+from utilities import packed_products
+from utilities.packed_products import PackedLinear, can_pack
 
 pytestmark = pytest.mark.slow
 

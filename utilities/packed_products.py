@@ -5,8 +5,6 @@ torch's own for compiled models and are not part of its public interface: `can_p
 missing or compute something else, the layers stay as they are.
 """
 
-from typing import Any
-
 import torch
 from torch.nn.functional import linear
 
@@ -59,18 +57,17 @@ def can_pack(dtype: torch.dtype) -> bool:
     return bool((found.float() - linear(states, weight)).abs().max() < _TOLERANCE[dtype])
 
 
-def pack(model: Any, *, keeps_weights: bool = False) -> None:
-    """Replace every plain linear layer of a model of transformers by a packed one, but for its output embeddings.
+def pack(model: torch.nn.Module, *, but: object = None, keeps_weights: bool = False) -> None:
+    """Replace every plain linear layer of a model by a packed one, except `but`.
 
     `keeps_weights` keeps the plain weights too, for adapters that change them.
     """
-    head = model.get_output_embeddings()
-    found = [(name, each) for name, each in model.named_modules() if type(each) is torch.nn.Linear and each is not head]
+    found = [(name, each) for name, each in model.named_modules() if type(each) is torch.nn.Linear and each is not but]
     for name, layer in found:
         model.set_submodule(name, PackedLinear(layer, keeps_weight=keeps_weights))
 
 
-def pack_again(model: Any) -> None:
+def pack_again(model: torch.nn.Module) -> None:
     """Pack the layers of a model anew, after an adapter has changed their plain weights."""
     for module in model.modules():
         if isinstance(module, PackedLinear):

@@ -37,9 +37,9 @@ from utilities.options import positive
 from utilities.printed_tables import print_table
 
 EXAMPLES = """\
-  python -m benchmarks.precision                                       data/development.json, all three
-  python -m benchmarks.precision --data FILE --repeats 3               median seconds of three runs in turns
-  python -m benchmarks.precision --ways float32-packed,bfloat16-packed --data held_out.jsonl
+  python -m benchmarks.compare_precisions                                       data/development.json, all three
+  python -m benchmarks.compare_precisions --data FILE --repeats 3               median seconds of three runs in turns
+  python -m benchmarks.compare_precisions --ways float32-packed,bfloat16-packed --data held_out.jsonl
 """
 _SEED = 0
 _SPEEDS = ("seconds", "tokens_per_second", "milliseconds_per_step")
@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = make_parser("precision", __doc__, EXAMPLES, data=DEVELOPMENT, threads=True)
+    parser = make_parser("compare_precisions", __doc__, EXAMPLES, data=DEVELOPMENT, threads=True)
     add = parser.add_argument
     add("--ways", type=names_of(WAYS, "precision"), metavar="A,B", default=WAYS, help="names (default: all)")
     add("--repeats", type=positive, metavar="N", default=1, help="runs of each (default: 1)")
