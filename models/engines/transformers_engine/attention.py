@@ -1,7 +1,7 @@
 """Masks of attention, and attention for models with fewer key heads than query heads that copies no keys or values.
 
-The query heads that share a key head are stacked along the tokens: [batch, heads, tokens, size] becomes
-[batch, key heads, group x tokens, size]. The mask is repeated in the same way, once for all layers.
+The query heads that share a key head are stacked behind each token: [batch, heads, tokens, size] becomes
+[batch, key heads, tokens x group, size]. The mask is repeated in the same way, once for all layers.
 """
 
 from typing import Any
@@ -11,6 +11,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
 _NAME = "shopalign_grouped"
+_BLOCK = 64
 
 
 def windowed(mask: torch.Tensor, config: Any) -> torch.Tensor | dict[str, torch.Tensor]:
@@ -39,20 +40,18 @@ def newest(mask: torch.Tensor, window: int) -> torch.Tensor:
     return mask & (mask.flip(-1).cumsum(-1).flip(-1) <= window)
 
 
-def numbered(
-    mask: torch.Tensor | dict[str, torch.Tensor], dtype: torch.dtype, group: int
-) -> torch.Tensor | dict[str, torch.Tensor]:
+def numbered(mask: torch.Tensor | dict[str, torch.Tensor], group: int) -> torch.Tensor | dict[str, torch.Tensor]:
     """Return masks, true where a token looks, as numbers to add for each head of a group; unchanged if it is 0."""
     if not group:
         return mask
     if isinstance(mask, dict):
-        return {kind: _added(each, dtype, group) for kind, each in mask.items()}
-    return _added(mask, dtype, group)
+        return {kind: _added(each, group) for kind, each in mask.items()}
+    return _added(mask, group)
 
 
-def _added(mask: torch.Tensor, dtype: torch.dtype, group: int) -> torch.Tensor:
-    numbers = torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill_(~mask, -torch.inf)
-    return numbers.repeat(1, 1, group, 1)
+def _added(mask: torch.Tensor, group: int) -> torch.Tensor:
+    numbers = torch.zeros(mask.shape, device=mask.device).masked_fill_(~mask, -torch.inf)
+    return numbers.repeat_interleave(group, dim=2)
 
 
 def use_grouped_attention(model: Any) -> int:
@@ -78,15 +77,24 @@ def grouped_attention(
     scaling: float | None = None,
     **others: Any,  # noqa: ARG001 - transformers passes more than is used without training
 ) -> tuple[torch.Tensor, None]:
-    """Attend as transformers' `sdpa` does; `attention_mask` comes from `numbered`, None for a causal one.
+    """Attend as transformers' `eager` does; `attention_mask` comes from `numbered`, None for a causal one.
 
     `query` is [batch, heads, tokens, size], `key` and `value` are [batch, key heads, keys, size]; the result is [batch,
-    tokens, heads, size].
+    tokens, heads, size]. No token looks at a key behind its own, so a block of tokens leaves out the keys behind it.
     """
     rows, heads, tokens, size = query.shape
+    scale = size**-0.5 if scaling is None else scaling
     if attention_mask is None:
-        found = scaled_dot_product_attention(query, key, value, is_causal=tokens > 1, scale=scaling, enable_gqa=True)
-    else:
-        stacked = query.reshape(rows, key.shape[1], heads // key.shape[1] * tokens, size)
-        found = scaled_dot_product_attention(stacked, key, value, attn_mask=attention_mask, scale=scaling)
-    return found.view(rows, heads, tokens, size).transpose(1, 2).contiguous(), None
+        found = scaled_dot_product_attention(query, key, value, is_causal=tokens > 1, scale=scale, enable_gqa=True)
+        return found.transpose(1, 2).contiguous(), None
+    group, past = heads // key.shape[1], key.shape[2] - tokens
+    stacked = query.view(rows, -1, group, tokens, size).transpose(2, 3).reshape(rows, -1, tokens * group, size)
+    blocks = []
+    for begin in range(0, tokens, _BLOCK):
+        end = min(begin + _BLOCK, tokens)
+        these, seen = slice(begin * group, end * group), past + end
+        logits = torch.matmul(stacked[:, :, these], key[:, :, :seen].transpose(-1, -2)).float()
+        shares = torch.add(attention_mask[:, :, these, :seen], logits, alpha=scale).softmax(-1)
+        blocks.append(torch.matmul(shares.to(value.dtype), value[:, :, :seen]))
+    found = torch.cat(blocks, dim=2).view(rows, -1, tokens, group, size)
+    return found.transpose(1, 2).reshape(rows, tokens, heads, size), None

@@ -173,7 +173,7 @@ class CausalLM(TextCoder):
         output = self.model.base_model(
             input_ids=ids.to(self.device),
             position_ids=positions.to(self.device),
-            attention_mask=numbered(windowed(mask.to(self.device), self.model.config), self.model.dtype, self._group),
+            attention_mask=numbered(windowed(mask.to(self.device), self.model.config), self._group),
             past_key_values=cache,
             use_cache=cache is not None,
         )

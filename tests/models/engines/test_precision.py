@@ -122,7 +122,7 @@ def test_grouped_attention_equals_attention_with_copied_keys(
     mask = torch.ones(rows, 1, tokens, past + tokens, dtype=torch.bool).tril(past)
     keys_of_all, values_of_all = (each.repeat_interleave(group, dim=1) for each in (key, value))
     wanted = scaled_dot_product_attention(query, keys_of_all, values_of_all, attn_mask=mask).transpose(1, 2)
-    added = numbered(mask, torch.float32, group)
+    added = numbered(mask, group)
     assert isinstance(added, torch.Tensor)
     torch.testing.assert_close(grouped_attention(torch.nn.Identity(), query, key, value, added)[0], wanted)
     if not past:
