@@ -100,9 +100,9 @@ def asked_in(way: str, questions: Sequence[QuestionRow]) -> list[QuestionRow]:
 
 
 def settings_for(way: str) -> Settings:
-    """Return the settings in use with this way of answering, without clock and, as llama.cpp has none, adapter."""
+    """Return the settings in use with this way: float32, without clock and, as llama.cpp has none, without adapter."""
     settings = unhurried(load_settings())
-    settings = replace(settings, engine=replace(settings.engine, adapter=""))
+    settings = replace(settings, engine=replace(settings.engine, adapter="", dtype="float32"))
     if way == OWN:
         return settings
     scoring = cast(Scoring, way)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from benchmarks.common import (
     Json,
@@ -24,9 +24,6 @@ from models.settings import load_settings
 from submission.time_budget.devices import best_seconds
 from utilities.errors import exit_code
 from utilities.printed_tables import print_table
-
-if TYPE_CHECKING:
-    import torch
 
 EXAMPLES = """\
   python -m benchmarks.floor
@@ -95,22 +92,23 @@ def _embeddings(model: Any) -> list[Any]:
 
 
 def matrix_rate(folder: Path, settings: EngineSettings) -> float:
-    """Return float operations per second: the best of several products with the shapes of the model's MLP."""
+    """Return float operations per second: the best of several products with the shapes of the model's MLP.
+
+    They are in the precision that the engine has with these settings.
+    """
     import torch
+
+    from models.engines.transformers_engine.precision import multiplier, precision_of
 
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     hidden, intermediate = int(config["hidden_size"]), int(config["intermediate_size"])
     device = _device(settings)
-    dtype = getattr(torch, settings.dtype)
-    rows = torch.randn(_ROWS, hidden, device=device, dtype=dtype)
-    matrix = torch.randn(hidden, intermediate, device=device, dtype=dtype)
-    seconds = best_seconds(lambda: _multiply(rows, matrix))
-    return 2.0 * _ROWS * hidden * intermediate / seconds
-
-
-def _multiply(rows: "torch.Tensor", matrix: "torch.Tensor") -> None:
+    way = precision_of(settings.dtype, settings.device, folder)
+    rows = torch.randn(_ROWS, hidden, device=device).to(way.dtype)
+    multiply = multiplier(way, torch.randn(intermediate, hidden, device=device))
     # Reading one number waits until a GPU has finished.
-    (rows @ matrix)[0, 0].item()
+    seconds = best_seconds(lambda: multiply(rows)[0, 0].item())
+    return 2.0 * _ROWS * hidden * intermediate / seconds
 
 
 def _device(settings: EngineSettings) -> str:

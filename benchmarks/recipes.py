@@ -9,7 +9,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, LogitsProcessor, LogitsProcessorList
 
 from evaluation.loop import Model
-from models.engines.settings import EngineSettings, weights_folder
+from models.engines.settings import AUTO, EngineSettings, weights_folder
 from models.settings import Settings
 from models.shopbench_model import ShopBenchModel
 from prompts.detection import detect_task_type
@@ -45,7 +45,7 @@ class Writer:
         self.tokenizer = tokenizer.from_pretrained(folder, padding_side="left", **options)
         if self.tokenizer.pad_token_id is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
-        dtype = getattr(torch, settings.dtype)
+        dtype = torch.float32 if settings.dtype == AUTO else getattr(torch, settings.dtype)
         self.model = model.from_pretrained(folder, dtype=dtype, device_map=settings.device, **options).eval()
 
     def write(

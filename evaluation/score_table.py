@@ -50,7 +50,7 @@ def print_run(run: RunRecord, data_sha256: object) -> None:
     prediction, slowest = run.prediction, run.prediction.slowest_batch
     per_question = prediction.seconds / len(prediction.answers)
     verdict = "within" if slowest.seconds <= slowest.limit else "OVER"
-    print(f"loading: {run.load_seconds:.1f} s; predicting: {prediction.seconds:.1f} s")
+    print(f"loading: {run.load_seconds:.1f} s; predicting: {prediction.seconds:.1f} s{_precision(run)}")
     print(
         f"{per_question:.2f} s a question on this machine; track {_track()} allows {SECONDS_A_QUESTION:.2f} s on the "
         "evaluator's four GPUs"
@@ -64,6 +64,13 @@ def print_run(run: RunRecord, data_sha256: object) -> None:
         print(f"catalogue: {_catalogue(catalogue, data_sha256)}")
     if run.events:
         print(f"events: {', '.join(f'{event}: {count}' for event, count in run.events.items())}")
+
+
+def _precision(run: RunRecord) -> str:
+    """Return the precision that the engine computes in, which decides over small differences; empty if unknown."""
+    weights = run.description["weights"]
+    found = weights.get("precision") if isinstance(weights, Mapping) else None
+    return f" in {found}" if found else ""
 
 
 def _track() -> str:

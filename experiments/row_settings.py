@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from experiments.table import Row, Table
-from models.engines.model_registry import DEFAULT_MODEL
-from models.engines.settings import NO_ADAPTER
+from models.engines.model_registry import DEFAULT_MODEL, model_entry
+from models.engines.settings import AUTO, NO_ADAPTER
 from models.settings import ADAPTER_VARIABLE, FILE_VARIABLE, MODEL_VARIABLE, WEIGHTS_VARIABLE, settings_file
 from utilities.errors import UserError
 from utilities.files import ROOT
@@ -60,11 +60,26 @@ def inherited(engine: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, An
 
 
 def settings_of(table: Table, row: Row, base: Mapping[str, Any], adapters: Path) -> dict[str, Any]:
-    """Return the complete settings of a row, with `{adapters}` replaced by the folder."""
+    """Return the complete settings of a row, with `{adapters}` replaced by the folder.
+
+    A dtype that would be chosen by speed is float32, since a table has to give the same figures on every machine.
+    """
     filled: dict[str, Any] = _filled(_merged(table.settings, row.settings or {}), adapters)
     engine = filled.get("engine") or {}
     below = inherited(base.get("engine") or {}, engine) if isinstance(engine, dict) else {}
-    return _merged({**base, "engine": below}, filled)
+    complete = _merged({**base, "engine": below}, filled)
+    named = complete.get("engine")
+    if isinstance(named, dict) and named.get("dtype", _dtype_of(named.get("model", DEFAULT_MODEL))) == AUTO:
+        named["dtype"] = "float32"
+    return complete
+
+
+def _dtype_of(model: object) -> str:
+    try:
+        return model_entry(str(model)).dtype
+    except UserError:
+        # The check of the row's settings names the mistake.
+        return ""
 
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -149,5 +149,8 @@ def part_of(allowance: Allowance, share: float) -> Allowance:
 
 
 def _described(member: _Member) -> dict[str, Any]:
+    weights = dict(member.engine.describe())
+    # Measured rates differ from run to run, so they must not be part of the description that identifies a run.
+    rates = weights.pop("rates", None)
     speed = {**asdict(member.engine.usage()), **member.asking.speed.to_json()}
-    return {"weights": dict(member.engine.describe()), "speed": speed}
+    return {"weights": weights, "speed": {**speed, "rates": rates} if rates else speed}

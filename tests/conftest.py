@@ -81,7 +81,7 @@ def _only_quick(config: pytest.Config) -> bool:
     return str(config.getoption("markexpr")) == "not slow"
 
 
-TINY = EngineSettings(device="cpu", token_budget=4096, max_prompt_tokens=256)
+TINY = EngineSettings(dtype="float32", device="cpu", token_budget=4096, max_prompt_tokens=256)
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ AWQ_GROUP = 128
 Scoring = Literal["label", "text", "pmi", "decode"]
 """The ways to score options."""
 
-_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
+_BYTES = {"auto": 4, "float32": 4, "float16": 2, "bfloat16": 2}
 _AWQ_BYTES = 0.5 + (2.0 + 0.5) / AWQ_GROUP
 """Bytes of a weight in 4 bits, with its part of its group's scale (2 bytes) and zero point (4 bits)."""
 
@@ -79,7 +79,7 @@ class ModelEntry:
     weights: str
     source: str
     engine: Literal["transformers", "vllm"]
-    dtype: Literal["float32", "float16", "bfloat16"]
+    dtype: Literal["auto", "float32", "float16", "bfloat16"]
     quantisation: Literal["none", "awq"]
     chat_template: str
     context_length: Positive

@@ -15,6 +15,7 @@ from utilities.fingerprint import fingerprint_of_both
 from utilities.typed_yaml import Positive, Share, build, checked
 
 NO_ADAPTER = "none"
+AUTO = "auto"
 FROM_REGISTRY = ("weights", "adapter", "dtype", "chat_template", "choice", "selection", "spans")
 """Settings that come from the registry's entry of `model` if the settings file leaves them out."""
 
@@ -61,7 +62,8 @@ class EngineSettings:
         weights: a folder in Hugging Face layout, relative to the repository.
         adapter: the folder of a LoRA adapter for these weights in peft's layout, empty for none.
         adapters: further adapters that prompts may name.
-        dtype: the type of weights and activations.
+        dtype: the type of weights and activations; `auto` takes the fastest on a CPU, which is measured when the engine
+            starts, bfloat16 on a GPU, or float16 if it has no bfloat16.
         device: `auto` takes all GPUs, or the CPU if there is none.
         chat_template: `own` for the tokenizer's, else the name of a file of models/engines/chat_templates.
         awq: how 4-bit weights are multiplied: packed by `kernels`, made `dense` at loading, or `auto`, the faster of
@@ -82,7 +84,7 @@ class EngineSettings:
     weights: str = "models/weights/smollm2-135m-instruct"
     adapter: str = ""
     adapters: tuple[str, ...] = ()
-    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
+    dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     chat_template: str = OWN_TEMPLATE
     awq: Literal["auto", "kernels", "dense"] = "auto"

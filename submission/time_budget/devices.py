@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Annotated
 
 from pydantic import Field
@@ -97,19 +98,24 @@ def best_seconds(work: Callable[[], object], warm_ups: int = 3, runs: int = 20) 
 
 
 def measured_cpu() -> Device:
-    """Measure this machine's arithmetic and bandwidth in float32, as matrix products of torch reach them."""
+    """Measure this machine's arithmetic and bandwidth, as products in the precision that the engine would choose.
+
+    Sizes are counted as in float32, whatever the precision: a model's dtype is `auto` before its engine has started.
+    """
     # Here, because torch takes seconds to import.
     import torch
-    from torch.nn.functional import linear
+
+    from models.engines.transformers_engine.precision import fastest, multiplier
 
     side = _MEASURED_SIDE
-    rows, matrix = torch.randn(_MEASURED_ROWS, side), torch.randn(side, side)
-    product = best_seconds(lambda: rows @ matrix, runs=_MEASURED_RUNS)
-    matrices = [torch.randn(side, side) for _ in range(_STREAMED_MATRICES)]
+    way = fastest(SimpleNamespace(hidden_size=side, intermediate_size=side))
+    rows = torch.randn(_MEASURED_ROWS, side).to(way.dtype)
+    multipliers = [multiplier(way, torch.randn(side, side)) for _ in range(_STREAMED_MATRICES)]
+    product = best_seconds(lambda: multipliers[0](rows), runs=_MEASURED_RUNS)
     few = rows[:_STREAMED_ROWS]
-    streamed = best_seconds(lambda: [linear(few, each) for each in matrices], runs=_MEASURED_RUNS)
+    streamed = best_seconds(lambda: [multiply(few) for multiply in multipliers], runs=_MEASURED_RUNS)
     tflops = 2.0 * _MEASURED_ROWS * side * side / product / 1e12
-    bandwidth = 4.0 * side * side * len(matrices) / streamed / 1e9
+    bandwidth = 4.0 * side * side * len(multipliers) / streamed / 1e9
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
     return Device(
         name=CPU,

@@ -82,7 +82,7 @@ def test_rows_override_the_settings_and_the_model_of_the_environment(tmp_path: P
     [planned] = planned_rows(tmp_path, given, choice="label")
     asked = read_mapping(planned.folder / "settings.yaml", "the settings", "")
     assert asked["batch_size"] == 5
-    assert asked["engine"] == {"weights": str(weights), "adapter": "none", "choice": "label"}
+    assert asked["engine"] == {"weights": str(weights), "adapter": "none", "choice": "label", "dtype": "float32"}
     assert base_settings(given).name == f"mine.yaml, weights {weights.name}"
 
 

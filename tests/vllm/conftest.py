@@ -20,7 +20,9 @@ os.environ.update({"OMP_NUM_THREADS": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"
 
 HEADS = 2  # of size 32, the smallest that vLLM's attention on a CPU has
 VLLM = VllmSettings(max_model_len=1024, memory_fraction=0.1, enforce_eager=True)
-SETTINGS = EngineSettings(name="vllm", device="cpu", token_budget=512, max_prompt_tokens=512, vllm=VLLM)
+SETTINGS = EngineSettings(
+    name="vllm", dtype="float32", device="cpu", token_budget=512, max_prompt_tokens=512, vllm=VLLM
+)
 
 
 @pytest.fixture(scope="session")

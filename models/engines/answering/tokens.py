@@ -245,16 +245,27 @@ def _fill_row(
         sees[column, past + column] = True
 
 
-def batches_by_budget(lengths: Sequence[int], budget: int) -> list[list[int]]:
+def batches_by_budget(lengths: Sequence[int], budget: int, pass_cost: int | None = None) -> list[list[int]]:
     """Group indices, longest first, so that no group's padded size (rows x longest row) is over `budget` tokens.
 
-    A row that is longer than the budget is a group by itself.
+    The padded tokens of all groups and `pass_cost` tokens for each group are as few as they can be. Without a cost a
+    group costs the budget, so that groups are few. A row that is longer than the budget is a group by itself.
     """
-    groups: list[list[int]] = []
-    for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
-        fits = groups and (len(groups[-1]) + 1) * lengths[groups[-1][0]] <= budget
-        if fits:
-            groups[-1].append(index)
-        else:
-            groups.append([index])
-    return groups
+    cost = budget if pass_cost is None else pass_cost
+    order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
+    cheapest, begins = [0], [0]
+    for end in range(1, len(order) + 1):
+        found = []
+        for begin in range(end - 1, -1, -1):
+            size = (end - begin) * lengths[order[begin]]
+            if size > budget and begin < end - 1:
+                break
+            found.append((cheapest[begin] + size + cost, begin))
+        least, begin = min(found)
+        cheapest.append(least)
+        begins.append(begin)
+    groups, end = [], len(order)
+    while end:
+        groups.append(order[begins[end] : end])
+        end = begins[end]
+    return groups[::-1]

@@ -110,7 +110,8 @@ def write(model: ForwardModel, rows: Sequence[WritingRow], budget: int) -> list[
 def decode(model: ForwardModel, rows: Sequence[Row], prefix: Prefix | None) -> None:
     """Decode all `rows` behind the tokens of `prefix`, one token a step, until each is done or the deadline passes.
 
-    Rows are padded on the left, so that every row's next token stands in the same column.
+    Rows are padded on the left, so that every row's next token stands in the same column. A row that is done leaves
+    the batch.
     """
     started = time.perf_counter()
     past = len(prefix.tokens) if prefix else 0
@@ -120,14 +121,17 @@ def decode(model: ForwardModel, rows: Sequence[Row], prefix: Prefix | None) -> N
     chosen = _choose(model, rows, states)
     prefilled = time.perf_counter()
     model.usage.prefilled(sum(len(row.prompt) for row in rows), prefilled - started)
-    seen = packed.mask[:, :, -1:, :]
-    positions = packed.position_ids[:, -1:]
-    steps = 0
-    while not all(row.done for row in rows) and not _is_late(model, rows):
-        seen = torch.cat([seen, torch.ones(len(rows), 1, 1, 1, dtype=torch.bool)], dim=-1)
+    seen, positions = packed.mask[:, :, -1:, :], packed.position_ids[:, -1:]
+    steps, left = 0, list(rows)
+    while (alive := [index for index, row in enumerate(left) if not row.done]) and not _is_late(model, rows):
+        if len(alive) < len(left):
+            left, chosen = [left[index] for index in alive], [chosen[index] for index in alive]
+            seen, positions = seen[alive], positions[alive]
+            cache.batch_select_indices(torch.tensor(alive, device=states.device))
+        seen = torch.cat([seen, torch.ones(len(left), 1, 1, 1, dtype=torch.bool)], dim=-1)
         positions = positions + 1
         steps += 1
-        chosen = _choose(model, rows, model.forward(torch.tensor(chosen)[:, None], positions, seen, cache))
+        chosen = _choose(model, left, model.forward(torch.tensor(chosen)[:, None], positions, seen, cache))
     model.usage.decoded(steps, sum(len(row.tokens) for row in rows), time.perf_counter() - prefilled)
 
 

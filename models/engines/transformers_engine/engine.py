@@ -17,13 +17,17 @@ from models.engines.answering.solvers import SolvingEngine
 from models.engines.answering.tokens import TextCoder, TokenTree, batches_by_budget, by_head, grow_tree, pack_trees
 from models.engines.interface import NO_LIMIT, Answer, EngineError, Usage
 from models.engines.settings import EngineSettings, adapter_folders
+from models.engines.transformers_engine.attention import numbered, use_grouped_attention, windowed
 from models.engines.transformers_engine.decoding import write
 from models.engines.transformers_engine.loading import AUTO, load_causal_lm
 from models.engines.transformers_engine.lora import attach
+from models.engines.transformers_engine.precision import Precision, precision_of
 from prompts.prompt import Prompt
 from utilities.fingerprint import fingerprint, fingerprints_of_adapters
+from utilities.packed_products import PackedLinear, pack, pack_again
 
 NO_ADAPTER: Mapping[str, Path | None] = MappingProxyType({"": None})
+_PASS_COST = 24  # tokens that a CPU reads in the time that a forward pass takes beside its products
 _LOGIT_ROWS = 256  # 256 x 49,152 float32 logits are 50 MB: large enough for full speed, small enough for a laptop
 
 
@@ -59,10 +63,13 @@ class CausalLM(TextCoder):
         device: str,
         awq: str = AUTO,
         adapters: Mapping[str, Path | None] = NO_ADAPTER,
+        *,
+        packs: bool = False,
     ) -> None:
         """Load the model; `awq` says how AWQ weights are run (`models.engines.transformers_engine.loading`).
 
         `adapters` are the folders of LoRA adapters by name, None for the base without one; the first is used first.
+        `packs` lays the weights out for a CPU (`utilities.packed_products`).
 
         Raises:
             UserError: weights or an adapter cannot be loaded.
@@ -71,8 +78,11 @@ class CausalLM(TextCoder):
         self._switch = attach(self.model, adapters)
         self._known = frozenset(adapters)
         self.adapter: str | None = next(iter(adapters))
+        self._head = self._packed(several=len(adapters) > 1) if packs else self.model.get_output_embeddings()
+        self._group = use_grouped_attention(self.model) if packs else 0
         super().__init__(folder, self.model.generation_config)
         self.device = self.model.device
+        self._pass_cost = _PASS_COST if self.device.type == "cpu" else None
         self.usage = Usage()
         self.deadline = math.inf
         """The monotonic time of the timeout: texts end there, scores are given up."""
@@ -91,7 +101,16 @@ class CausalLM(TextCoder):
         # A switch that breaks off leaves weights of both adapters.
         self.adapter = None
         self._switch(adapter)
+        pack_again(self.model)
         self.adapter = adapter
+
+    def _packed(self, *, several: bool) -> PackedLinear:
+        """Pack the model's weights; return its output embeddings in float32, since scores are differences of logits."""
+        head = self.model.get_output_embeddings()
+        pack(self.model, but=head, keeps_weights=several)
+        plain = torch.nn.Linear(head.in_features, head.out_features, bias=False, device="meta")
+        plain.weight = torch.nn.Parameter(head.weight.data.float(), requires_grad=False)
+        return PackedLinear(plain)
 
     def score_rows(self, rows: Sequence[ScoringRow], budget: int) -> LogProbabilities:
         """Score every row's continuations; the head that chats with one system message share is computed once.
@@ -121,7 +140,7 @@ class CausalLM(TextCoder):
         """
         started = time.perf_counter()
         scores: list[list[list[float]]] = [[] for _ in trees]
-        for group in batches_by_budget([tree.length for tree in trees], budget):
+        for group in batches_by_budget([tree.length for tree in trees], budget, self._pass_cost):
             if time.monotonic() > self.deadline:
                 raise EngineError("the deadline passed before all options were scored")
             chosen = [trees[index] for index in group]
@@ -154,7 +173,7 @@ class CausalLM(TextCoder):
         output = self.model.base_model(
             input_ids=ids.to(self.device),
             position_ids=positions.to(self.device),
-            attention_mask=windowed(mask.to(self.device), self.model.config),
+            attention_mask=numbered(windowed(mask.to(self.device), self.model.config), self._group),
             past_key_values=cache,
             use_cache=cache is not None,
         )
@@ -164,61 +183,36 @@ class CausalLM(TextCoder):
     @torch.inference_mode()
     def log_probabilities(self, states: torch.Tensor) -> Iterator[torch.Tensor]:
         """Yield log-probabilities over the vocabulary, [rows, vocabulary] in float32, for [n, size] hidden states."""
-        head = self.model.get_output_embeddings()
-        for rows in torch.split(states, _LOGIT_ROWS):
-            yield head(rows).to(rows.device).float().log_softmax(-1)
+        inputs = states.float() if isinstance(self._head, PackedLinear) else states
+        for rows in torch.split(inputs, _LOGIT_ROWS):
+            yield self._head(rows).to(rows.device).float().log_softmax(-1)
 
     def _score_batch(self, trees: Sequence[TokenTree], prefix: PrefixCache | None) -> list[list[list[float]]]:
         packed = pack_trees(trees, len(prefix.tokens) if prefix else 0, self.pad)
         cache = prefix.expanded(len(trees)) if prefix else None
         states = self.forward(packed.input_ids, packed.position_ids, packed.mask, cache)
-        rows, columns, tokens = _predictions(trees, packed.columns)
-        picked = states[rows, columns]
-        wanted = torch.tensor(tokens, device=picked.device)
-        values: list[float] = []
+        predicting, places, tokens = _predictions(trees, packed.columns)
+        picked = states[[row for row, _ in predicting], [column for _, column in predicting]]
+        values = torch.empty(len(tokens))
+        begin = 0
         for block in self.log_probabilities(picked):
-            index = wanted[len(values) : len(values) + len(block)]
-            values.extend(block.gather(1, index[:, None]).squeeze(1).tolist())
-        return _along_paths(trees, values)
-
-
-def windowed(mask: torch.Tensor, config: Any) -> torch.Tensor | dict[str, torch.Tensor]:
-    """Return the mask that the layers of the model with this `config` take for `mask`, [batch, 1, length, keys].
-
-    transformers adds no sliding window to a mask that it is given. Mistral and Phi-3 have one window for all layers; a
-    model whose layers differ gets a mask for each kind.
-    """
-    window = getattr(config, "sliding_window", None)
-    if window is None:
-        return mask
-    limited = newest(mask, window)
-    if "sliding_attention" in (getattr(config, "layer_types", None) or ()):
-        return {"full_attention": mask, "sliding_attention": limited}
-    return limited
-
-
-def newest(mask: torch.Tensor, window: int) -> torch.Tensor:
-    """Return the mask in which every token looks at no more than the last `window` of the keys that it sees.
-
-    Keys stand in the order of their positions, and a token sees each position once, in a token tree too, so counting
-    visible keys counts positions.
-    """
-    if mask.shape[-1] <= window:
-        return mask
-    return mask & (mask.flip(-1).cumsum(-1).flip(-1) <= window)
+            inside = (places >= begin) & (places < begin + len(block))
+            values[inside] = block[(places[inside] - begin).to(block.device), tokens[inside].to(block.device)].cpu()
+            begin += len(block)
+        return _along_paths(trees, values.tolist())
 
 
 def _predictions(
     trees: Sequence[TokenTree], columns: Sequence[Mapping[int, int]]
-) -> tuple[list[int], list[int], list[int]]:
-    """List for every node of every tree: its row, the column that predicts it, its token."""
-    rows, where, tokens = [], [], []
+) -> tuple[list[tuple[int, int]], torch.Tensor, torch.Tensor]:
+    """List each row and column that predicts nodes once; and for every node its place in that list, and its token."""
+    predicting: dict[tuple[int, int], int] = {}
+    places: list[int] = []
+    tokens: list[int] = []
     for row, (tree, column) in enumerate(zip(trees, columns, strict=True)):
-        for parent, token in zip(tree.parents, tree.tokens, strict=True):
-            rows.append(row)
-            where.append(column[parent])
-            tokens.append(token)
-    return rows, where, tokens
+        places += [predicting.setdefault((row, column[parent]), len(predicting)) for parent in tree.parents]
+        tokens += tree.tokens
+    return list(predicting), torch.tensor(places), torch.tensor(tokens)
 
 
 def _along_paths(trees: Sequence[TokenTree], values: Sequence[float]) -> list[list[list[float]]]:
@@ -233,15 +227,17 @@ def _along_paths(trees: Sequence[TokenTree], values: Sequence[float]) -> list[li
 class TransformersEngine(SolvingEngine):
     """Answers prompts with a model of transformers in this process."""
 
-    def __init__(self, folder: Path, settings: EngineSettings) -> None:
-        """Load the model and its adapters.
+    def __init__(self, folder: Path, settings: EngineSettings, precision: Precision | None = None) -> None:
+        """Load the model and its adapters; `precision` replaces the one that the settings mean.
 
         Raises:
             UserError: weights or an adapter cannot be loaded.
         """
         self._folder = folder
         self._adapters = adapter_folders(settings)
-        self._lm = CausalLM(folder, getattr(torch, settings.dtype), settings.device, settings.awq, self._adapters)
+        self._precision = precision or precision_of(settings.dtype, settings.device, folder)
+        chosen = self._precision
+        self._lm = CausalLM(folder, chosen.dtype, settings.device, settings.awq, self._adapters, packs=chosen.packed)
         super().__init__(self._lm, settings)
 
     def answer(
@@ -269,6 +265,8 @@ class TransformersEngine(SolvingEngine):
             "adapters": fingerprints_of_adapters(self._adapters),
             "parameters": self._lm.model.num_parameters(),
             "device": str(self._lm.device),
+            "precision": str(self._precision),
+            "rates": self._precision.rates,
             "torch": version("torch"),
             "transformers": version("transformers"),
         }

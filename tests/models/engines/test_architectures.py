@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from models.engines.settings import EngineSettings
+from models.engines.transformers_engine.attention import newest, windowed
 from models.engines.transformers_engine.decoding import Row, decode
-from models.engines.transformers_engine.engine import CausalLM, TransformersEngine, newest, windowed
+from models.engines.transformers_engine.engine import CausalLM, TransformersEngine
 from models.settings import Settings
 from models.shopbench_model import ShopBenchModel
 from prompts.detection import detect_task_type

@@ -14,7 +14,7 @@ from utilities.typed_yaml import build
     [
         ({"token_budget": 63}, "token_budget is 63; it must be at least 64"),
         ({"max_prompt_tokens": 0}, "max_prompt_tokens is 0; it must be at least 64"),
-        ({"dtype": "float8"}, "dtype is 'float8'; choose one of: float32, float16, bfloat16"),
+        ({"dtype": "float8"}, "dtype is 'float8'; choose one of: auto, float32, float16, bfloat16"),
         ({"device": "tpu"}, "device is 'tpu'; choose one of: auto, cpu, cuda"),
         ({"spans": "copy"}, "spans is 'copy'; choose one of: score, write"),
         ({"adapters": "mine"}, "adapters is 'mine'; it must be a list"),

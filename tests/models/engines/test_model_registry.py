@@ -198,7 +198,7 @@ def test_an_unknown_model_is_answered_with_the_known_ones() -> None:
     [
         ({"colour": "red"}, {}, "mine.unknown field colour; known ones: name, weights"),
         ({"dtype": None}, {}, "mine.dtype: not given; add a line for each"),
-        ({"dtype": "float64"}, {}, "mine.dtype is 'float64'; choose one of: float32, float16, bfloat16"),
+        ({"dtype": "float64"}, {}, "mine.dtype is 'float64'; choose one of: auto, float32, float16, bfloat16"),
         ({"context_length": "long"}, {}, "mine.context_length is 'long'; it must be a whole number"),
         ({"context_length": True}, {}, "mine.context_length is True; it must be a whole number"),
         ({"tensor_parallel": 3}, {}, "mine.tensor_parallel is 3; it must divide heads and kv_heads, 32 and 8"),

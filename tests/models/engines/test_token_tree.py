@@ -1,3 +1,7 @@
+import math
+from collections.abc import Sequence
+from itertools import product
+
 import pytest
 import torch
 from hypothesis import given
@@ -97,6 +101,23 @@ def test_batches_hold_every_index_once_within_the_budget_longest_first(lengths: 
     assert sorted(order) == list(range(len(lengths)))
     assert [lengths[index] for index in order] == sorted(lengths, reverse=True)
     assert all(len(group) == 1 or len(group) * max(lengths[i] for i in group) <= budget for group in groups)
+
+
+def padded(lengths: Sequence[int], groups: Sequence[Sequence[int]], cost: int) -> int:
+    return sum(len(group) * max(lengths[index] for index in group) + cost for group in groups)
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=7), st.integers(1, 100), st.integers(0, 50))
+def test_no_other_batches_of_neighbours_have_fewer_padded_tokens(lengths: list[int], budget: int, cost: int) -> None:
+    order = sorted(range(len(lengths)), key=lambda index: -lengths[index])
+    least = math.inf
+    for cuts in product([False, True], repeat=len(order) - 1):
+        groups = [[order[0]]]
+        for index, cut in zip(order[1:], cuts, strict=True):
+            groups = [*groups, [index]] if cut else [*groups[:-1], [*groups[-1], index]]
+        if all(len(group) == 1 or len(group) * lengths[group[0]] <= budget for group in groups):
+            least = min(least, padded(lengths, groups, cost))
+    assert padded(lengths, batches_by_budget(lengths, budget, cost), cost) == least
 
 
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=30))
