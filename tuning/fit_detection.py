@@ -141,16 +141,15 @@ def _with_rules_held_out(
     rows: Sequence[WordingRow], scores: Floats, task_types: Sequence[TaskType]
 ) -> Sequence[TaskType]:
     """Return the detected type of each row, by scores and rules' bonuses that were fitted on the other writers."""
-    found: list[TaskType] = []
-    writers = list(dict.fromkeys(row.writer for row in rows))
-    for writer in writers:
+    found: dict[int, TaskType] = {}
+    for writer in dict.fromkeys(row.writer for row in rows):
         own = [index for index, row in enumerate(rows) if row.writer == writer]
         matrix, offsets, bonuses = fit_rules(rows, scores, {**IMPORTANCE, writer: 0.0}, task_types)
         logits = scores[own] @ matrix + offsets + rules_of([rows[index] for index in own]) @ bonuses
         for index, likeliest in zip(own, logits.argmax(axis=1), strict=True):
             task_type, rule = rows[index].by_rule
-            found.append(task_type if rule in SURE_RULES else task_types[likeliest])
-    return found
+            found[index] = task_type if rule in SURE_RULES else task_types[likeliest]
+    return [found[index] for index in range(len(rows))]
 
 
 def _rates(rows: Sequence[WordingRow], right: Any, of: Callable[[WordingRow], str]) -> Mapping[str, Any]:
