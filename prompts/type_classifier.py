@@ -1,5 +1,6 @@
 """Scores of the task types by a question's wording and by the rule that applies: a linear model, loaded once."""
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from utilities.task_type import TaskType
 
 WEIGHTS = Path(__file__).with_name("type_weights.safetensors")
 """Made by `python -m tuning.fit_detection`."""
-_LIST = "\n"
+_NAMES = "names"  # one entry of the header: safetensors writes several in no fixed order
 
 
 @dataclass(frozen=True)
@@ -78,15 +79,15 @@ def classifier() -> TypeClassifier:
 def read(path: Path) -> TypeClassifier:
     """Read a classifier that `write` has written."""
     with safe_open(path, framework="numpy") as file:
-        names: Mapping[str, str] = file.metadata()
+        names: Mapping[str, list[str]] = json.loads(file.metadata()[_NAMES])
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-    task_types = tuple(TaskType(name) for name in names["task_types"].split(_LIST))
-    return TypeClassifier(task_types, tuple(names["rules"].split(_LIST)), **tensors)
+    task_types = tuple(TaskType(name) for name in names["task_types"])
+    return TypeClassifier(task_types, tuple(names["rules"]), **tensors)
 
 
 def write(classifier: TypeClassifier, path: Path) -> None:
     """Write a classifier atomically: a safetensors file that holds the names of types and rules in its header."""
-    names = {"task_types": _LIST.join(classifier.task_types), "rules": _LIST.join(classifier.rules)}
+    names = json.dumps({"task_types": classifier.task_types, "rules": classifier.rules})
     tensors = {name: getattr(classifier, name) for name in ("rarity", "weights", "scales", "offsets", "bonuses")}
     with replacing(path) as temporary:
-        temporary.write_bytes(save(tensors, metadata=names))
+        temporary.write_bytes(save(tensors, metadata={_NAMES: names}))
