@@ -18,6 +18,8 @@ pytestmark = pytest.mark.slow
 
 QUESTION = "Which product keeps water cold?\n0. a lamp\n1. a steel bottle\n2. a fork\n3. a wool sock\nAnswer:"
 MOST = 20
+LAYERS = {"models/engines/transformers_engine/attention.py", "utilities/packed_products.py"}
+"""These replace layers of libraries, which do not count either."""
 
 
 def listed() -> list[str]:
@@ -43,8 +45,10 @@ def run_by(model: ShopBenchModel) -> set[str]:
 
 def test_the_design_page_lists_the_files_of_one_answer(tiny_folder: Path) -> None:
     settings = load_settings()
-    engine = replace(settings.engine, weights=str(tiny_folder), adapter="", adapters=(), device="cpu")
+    engine = replace(settings.engine, weights=str(tiny_folder), adapter="", adapters=(), dtype="float32", device="cpu")
     settings = replace(settings, engine=engine)
     model = ShopBenchModel(settings, TransformersEngine(tiny_folder, engine))
-    assert run_by(model) == set(listed())
+    found = run_by(model)
+    assert found - LAYERS == set(listed())
+    assert LAYERS <= found
     assert len(listed()) <= MOST
