@@ -7,17 +7,21 @@ from pathlib import Path
 from types import FrameType
 
 import pytest
+import torch
 
 from models.engines.transformers_engine.engine import TransformersEngine
 from models.settings import load_settings
 from models.shopbench_model import ShopBenchModel
 from tests.house import files_of
 from utilities.files import ROOT
+from utilities.packed_products import can_pack
 
 pytestmark = pytest.mark.slow
 
 QUESTION = "Which product keeps water cold?\n0. a lamp\n1. a steel bottle\n2. a fork\n3. a wool sock\nAnswer:"
 MOST = 20
+LAYERS = {"models/engines/transformers_engine/attention.py", "utilities/packed_products.py"}
+"""These replace layers of libraries, which do not count either."""
 
 
 def listed() -> list[str]:
@@ -43,8 +47,10 @@ def run_by(model: ShopBenchModel) -> set[str]:
 
 def test_the_design_page_lists_the_files_of_one_answer(tiny_folder: Path) -> None:
     settings = load_settings()
-    engine = replace(settings.engine, weights=str(tiny_folder), adapter="", adapters=(), device="cpu")
+    engine = replace(settings.engine, weights=str(tiny_folder), adapter="", adapters=(), dtype="float32", device="cpu")
     settings = replace(settings, engine=engine)
     model = ShopBenchModel(settings, TransformersEngine(tiny_folder, engine))
-    assert run_by(model) == set(listed())
+    found = run_by(model)
+    assert found - LAYERS == set(listed())
+    assert found >= LAYERS or not can_pack(torch.float32)
     assert len(listed()) <= MOST
