@@ -88,6 +88,8 @@ def read(path: Path) -> TypeClassifier:
 def write(classifier: TypeClassifier, path: Path) -> None:
     """Write a classifier atomically: a safetensors file that holds the names of types and rules in its header."""
     names = json.dumps({"task_types": classifier.task_types, "rules": classifier.rules})
-    tensors = {name: getattr(classifier, name) for name in ("rarity", "weights", "scales", "offsets", "bonuses")}
+    # safetensors writes the memory of an array, whatever the order of its axes is.
+    arrays = ("rarity", "weights", "scales", "offsets", "bonuses")
+    tensors = {name: np.ascontiguousarray(getattr(classifier, name)) for name in arrays}
     with replacing(path) as temporary:
         temporary.write_bytes(save(tensors, metadata={_NAMES: names}))

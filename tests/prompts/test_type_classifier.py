@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +61,12 @@ def test_a_classifier_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert read(tmp_path / "w.safetensors").scores(Question(RANK), FALLBACK_RULE) == classifier().scores(
         Question(RANK), FALLBACK_RULE
     )
+
+
+def test_arrays_in_another_order_of_memory_are_written_by_their_values(tmp_path: Path) -> None:
+    turned = replace(classifier(), bonuses=np.asfortranarray(classifier().bonuses))
+    write(turned, tmp_path / "w.safetensors")
+    assert (tmp_path / "w.safetensors").read_bytes() == WEIGHTS.read_bytes()
 
 
 @given(st.text(alphabet=st.characters()))
