@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from utilities.errors import UserError, exit_code
 from utilities.files import check_folder, write_json, write_json_lines
-from utilities.options import command_parser, positive
+from utilities.options import command_parser, positive, text
 
 if TYPE_CHECKING:
     from evaluation.questions import QuestionRow
@@ -72,15 +72,18 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--limit", type=positive, metavar="N", help="use the first N questions only")
     add(
         "--samples",
+        type=text,
         metavar="LIST",
         help="use these questions only: numbers from 1, ranges, tasks, as in 3,8-20,my_task",
     )
     add("--no-report", action="store_true", help="write no report.html")
     add("--answers", type=Path, metavar="FILE", help="score these saved answers instead of running the model")
     model = parser.add_argument_group("the model", "each option replaces the environment variable in brackets")
-    model.add_argument("--model", metavar="NAME", help="an entry of the model registry (SHOPALIGN_MODEL)")
-    model.add_argument("--weights", metavar="DIR", help="a folder in Hugging Face layout (SHOPALIGN_WEIGHTS)")
-    model.add_argument("--adapter", metavar="DIR", help="a LoRA adapter, or none (SHOPALIGN_ADAPTER)")
+    model.add_argument("--model", type=text, metavar="NAME", help="an entry of the model registry (SHOPALIGN_MODEL)")
+    model.add_argument(
+        "--weights", type=text, metavar="DIR", help="a folder in Hugging Face layout (SHOPALIGN_WEIGHTS)"
+    )
+    model.add_argument("--adapter", type=text, metavar="DIR", help="a LoRA adapter, or none (SHOPALIGN_ADAPTER)")
     model.add_argument("--settings", type=Path, metavar="FILE", help="a settings file (SHOPALIGN_SETTINGS)")
     model.add_argument("--set", action="append", metavar="NAME=VALUE", help="change one setting; may be repeated")
     clock = "none: only an engine that hangs is ended (default); track: the evaluator's limits end slow answers"

@@ -108,8 +108,9 @@ def _difference(before: str, now: str) -> str:
         first, second = _flat(json.loads(before)), _flat(json.loads(now))
     except ValueError:
         return "its first line is damaged"
-    name = next(name for name in sorted({*first, *second}) if first.get(name) != second.get(name))
-    return f"{name} was {first.get(name)!r} and is {second.get(name)!r}"
+    names = (name for name in sorted({*first, *second}) if first.get(name) != second.get(name))
+    name = next(names, "")
+    return f"{name} was {first.get(name)!r} and is {second.get(name)!r}" if name else "its first line was changed"
 
 
 def _flat(value: Any, name: str = "") -> dict[str, object]:

@@ -50,7 +50,7 @@ def read_questions(path: Path) -> list[QuestionRow]:
         with naming(place):
             questions.append(_question(row if is_json else with_types(row)))
     if not questions:
-        raise UserError(f"{path} holds no question: write one JSON object a line into it")
+        raise UserError(f"{path} holds no question: give each question a line or a row")
     _check_mixed_metrics(path, questions)
     return questions
 

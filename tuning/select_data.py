@@ -137,6 +137,8 @@ def _places(options: argparse.Namespace) -> Places:
     """Return where the files go."""
     if options.held_out_output and not options.held_out:
         raise UserError("--held-out-output needs --held-out N: give the number of held-out rows")
+    if options.held_out_output and options.held_out_output.is_dir():
+        raise UserError(f"--held-out-output {options.held_out_output} is a folder: name a file in it")
     places = Places(options.output, options.held_out_output or options.output / HELD_OUT)
     check_inputs_stay((*(path for _, path in options.source), *options.against, *options.products), places)
     return places

@@ -8,6 +8,7 @@ HEAD = 512
 """The number of first bytes that decide."""
 POINTER, HTML, XML, ZIP, GZIP, BZIP2, XZ, ZSTD = "pointer", "html", "xml", "zip", "gzip", "bzip2", "xz", "zstd"
 UTF16, GGUF, HDF5, PICKLE = "utf-16", "gguf", "hdf5", "pickle"
+OLD_WORKBOOK, SEVEN_ZIP, RAR, PDF = "old workbook", "7z", "rar", "pdf"
 _BEGINNINGS: Mapping[bytes, str] = {
     b"version https://git-lfs": POINTER,
     b"<!doctype": HTML,
@@ -22,6 +23,10 @@ _BEGINNINGS: Mapping[bytes, str] = {
     BOM_UTF16_BE: UTF16,
     b"gguf": GGUF,
     b"\x89hdf": HDF5,
+    b"\xd0\xcf\x11\xe0": OLD_WORKBOOK,
+    b"7z\xbc\xaf": SEVEN_ZIP,
+    b"rar!": RAR,
+    b"%pdf-": PDF,
     b"\x80\x02\x8a\nl\xfc\x9cf": PICKLE,
 }
 """Beginnings of files, in lower case."""

@@ -9,7 +9,23 @@ from itertools import count
 from pathlib import Path
 
 from utilities.errors import UserError
-from utilities.file_kinds import BZIP2, GZIP, HEAD, HTML, POINTER, UTF16, XML, XZ, ZIP, ZSTD, kind_of
+from utilities.file_kinds import (
+    BZIP2,
+    GZIP,
+    HEAD,
+    HTML,
+    OLD_WORKBOOK,
+    PDF,
+    POINTER,
+    RAR,
+    SEVEN_ZIP,
+    UTF16,
+    XML,
+    XZ,
+    ZIP,
+    ZSTD,
+    kind_of,
+)
 
 Stream = BufferedReader | gzip.GzipFile
 
@@ -24,6 +40,10 @@ _FOREIGN: Mapping[str, str] = {
     BZIP2: "packed with bzip2: unpack it with bunzip2",
     XZ: "packed with xz: unpack it with unxz",
     ZSTD: "packed with zstd: unpack it with unzstd",
+    SEVEN_ZIP: "a 7z archive: unpack it",
+    RAR: "a RAR archive: unpack it",
+    OLD_WORKBOOK: "a workbook: save its table as CSV",
+    PDF: f"a PDF document: {_DOWNLOAD}",
     UTF16: f"UTF-16 text: {_SAVE_AGAIN}",
 }
 """The kind of a file that holds neither rows nor text -> its content and a remedy."""

@@ -26,6 +26,13 @@ def _whole_from(least: int) -> Callable[[str], int]:
     return read
 
 
+def text(value: str) -> str:
+    """Return the value of an option that must not be empty, as a shell leaves it for a variable that is not set."""
+    if not value.strip():
+        raise argparse.ArgumentTypeError("the value is empty: write one")
+    return value
+
+
 whole = _whole_from(0)
 positive = _whole_from(1)
 """The types of options that take whole numbers from 0, and from 1."""

@@ -77,6 +77,12 @@ def test_a_damaged_journal_is_begun_anew(tmp_path: Path, content: bytes) -> None
     assert Journal(tmp_path / "unfinished.jsonl", KEY).answered((2, 0)) == BATCHES[0]
 
 
+def test_a_journal_whose_first_line_has_the_same_values_in_another_form_is_begun_anew(tmp_path: Path) -> None:
+    path = tmp_path / "unfinished.jsonl"
+    path.write_text(json.dumps(KEY, indent=None, separators=(",", ":")) + "\n", encoding="utf-8")
+    assert "its first line was changed" in journal(tmp_path).note
+
+
 def test_other_batches_than_those_of_the_journal_are_asked(tmp_path: Path) -> None:
     journal(tmp_path)
     again = Journal(tmp_path / "unfinished.jsonl", KEY)

@@ -142,6 +142,17 @@ def run_program(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("option", ["--model", "--weights", "--adapter", "--samples"])
+@pytest.mark.parametrize("value", ["", " "])
+def test_an_empty_value_is_refused_and_does_not_mean_the_default(
+    option: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        local_evaluation.main([option, value])
+    assert ended.value.code == 2
+    assert f"argument {option}: the value is empty" in capsys.readouterr().err
+
+
 def test_a_missing_data_file_ends_in_one_line_and_exit_code_2(tmp_path: Path) -> None:
     missing = tmp_path / "nowhere.json"
     finished = run_program("--data", str(missing))

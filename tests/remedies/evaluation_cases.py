@@ -74,6 +74,7 @@ CASES = (
     Case("local_evaluation.py", "leave it out beside --answers", f"{SAVED} --limit 2 --model x", f"{SAVED} --limit 2"),
     Case("local_evaluation.py", "--data, --limit and --samples", SAVED, "... --limit 2"),
     Case("local_evaluation.py", "--data, --limit and --samples", SAVED, "... --samples 2-3"),
+    Case("utilities/options.py", "the value is empty", f"{EVALUATE} --samples ''", f"{EVALUATE} --samples 1", echoing),
     Case("utilities/options.py", "is not a whole number from", f"{EVALUATE} --limit 0", f"{EVALUATE} --limit 1",
          echoing),
 )  # fmt: skip

@@ -64,6 +64,7 @@ CASES = (
          f"{SELECT} --source esci=plain.jsonl"),
     Case(FILES, "cannot be written", f"{DATA} --output file", OTHER),
     Case(FILES, "cannot be written", f"{HELD_OUT} file/held.jsonl", f"{HELD_OUT} held.jsonl"),
+    Case(FILE, "is a folder: name a file", f"{HELD_OUT} .", f"{HELD_OUT} ./held.jsonl"),
     Case(FILES, "would be replaced", f"{SELECT} --source out/train_6.jsonl",
          "tuning.select_data --source out/train_6.jsonl --output other", selected_before),
     Case(FILES, "would be replaced", f"{SELECT} --source choices.jsonl --held-out 1 --held-out-output choices.jsonl",

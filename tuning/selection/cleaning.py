@@ -98,7 +98,9 @@ class Cleaner:
         if not question.input_field.strip() or not _is_given(answer):
             return "empty field"
         metric = METRICS[question.metric]
-        if question.task_type not in metric.task_types or not metric.reference.fits(answer):
+        if question.task_type not in metric.task_types:
+            return f"metric {question.metric!r} scores no {question.task_type}"
+        if not metric.reference.fits(answer):
             return "answer of another kind than the metric's"
         if question.task_type is TaskType.RANKING and isinstance(answer, list) and len(set(answer)) == 1:
             return "all candidates are worth the same"

@@ -100,7 +100,9 @@ def _questions(
     for number, (query, members) in enumerate(sorted(queries.items())):
         named = {each.title or titles.get(each.product, ""): each.gain for each in members}
         named.pop("", None)
-        yield _ranking(query, named, number, draw) or Dropped(RANKING, "fewer than five products, or all alike")
+        # Without the titles, a query has too few products for a reason that only the file of products explains.
+        short = "fewer than five products, or all alike" if named else "no title in the files of products"
+        yield _ranking(query, named, number, draw) or Dropped(RANKING, short)
         relations = sorted(gain for gain in set(named.values()) if gain in _RELATIONS)
         if relations:
             gain = min(relations, key=lambda each: asked[each])

@@ -118,6 +118,14 @@ def test_judgements_of_both_publications_are_read(
     assert "Watering can, 0 l" in titles(catalog, "garden")
 
 
+def test_judgements_whose_products_are_in_no_file_are_dropped_for_that_reason(tmp_path: Path) -> None:
+    judged, products = esci_files(tmp_path, KDD_CUP, WORDS)
+    header, *_ = products.read_text(encoding="utf-8").splitlines()
+    products.write_text(f"{header}\n", encoding="utf-8")
+    with pytest.raises(UserError, match=r"no title in the files of products 1"):
+        selected(tmp_path, "--source", str(judged), "--products", str(products))
+
+
 def test_the_colours_of_both_publications_are_indexed(tmp_path: Path) -> None:
     for number, column in enumerate(("product_color", "product_color_name")):
         path = tmp_path / f"{number}.csv"
