@@ -62,8 +62,8 @@ class EngineSettings:
         weights: a folder in Hugging Face layout, relative to the repository.
         adapter: the folder of a LoRA adapter for these weights in peft's layout, empty for none.
         adapters: further adapters that prompts may name.
-        dtype: the type of weights and activations; `auto` takes the fastest on a CPU, which is measured when the engine
-            starts, bfloat16 on a GPU, or float16 if it has no bfloat16.
+        dtype: the type of weights and activations; `auto` takes bfloat16 if the processor or the GPU has units for it,
+            else float32 on a CPU and float16 on a GPU.
         device: `auto` takes all GPUs, or the CPU if there is none.
         chat_template: `own` for the tokenizer's, else the name of a file of models/engines/chat_templates.
         awq: how 4-bit weights are multiplied: packed by `kernels`, made `dense` at loading, or `auto`, the faster of

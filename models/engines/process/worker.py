@@ -68,6 +68,12 @@ def serve(link: Connection, make: Callable[[], Engine]) -> None:
     except UserError as error:
         send(link, {"user_error": str(error)})
         return
+    except Exception as error:  # noqa: BLE001 - whatever a library raises while it loads a folder ends the start
+        _LOG.exception("the engine cannot start")
+        found = " ".join(f"{type(error).__name__}: {error}".split())
+        remedy = "check the configuration, the tokenizer and the template of the weights, and the memory of the device"
+        send(link, {"user_error": f"the engine cannot start ({found}): {remedy}"})
+        return
     send(link, {"ready": dict(engine.describe()), "usage": asdict(engine.usage())})
     while True:
         send(link, _reply(engine, receive(link)))

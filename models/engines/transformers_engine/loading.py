@@ -1,6 +1,7 @@
 """Loads a model from a local folder: dense weights unchanged, AWQ weights packed (with kernels) or made dense."""
 
 import logging
+import re
 from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
@@ -83,6 +84,12 @@ def _checked(folder: Path, model: Any, found: Any) -> Any:
     if missing:
         raise UserError(
             f"{folder}: {len(missing)} tensors are missing, {missing[0]} among them: fetch the folder again"
+        )
+    beyond = sorted(name for name in found["unexpected_keys"] if re.search(r"\blayers\.\d+\.", name))
+    if beyond:
+        raise UserError(
+            f"{folder / 'config.json'}: the model of this config has no place for {beyond[0]} of the weights: "
+            "num_hidden_layers or model_type belongs to another model, so fetch the folder again"
         )
     places = {str(place) for place in getattr(model, "hf_device_map", {}).values()}
     if len(places) > 1 and places & {"cpu", "disk"}:

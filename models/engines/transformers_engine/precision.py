@@ -1,4 +1,4 @@
-"""Chooses how a CPU multiplies matrices fastest: float32 or bfloat16, plain or packed, by timing the model's shapes."""
+"""Chooses how a CPU multiplies matrices, float32 or bfloat16, plain or packed, and times the model's shapes."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -18,13 +18,11 @@ _ROWS = (4, 64, 256)
 """A step of decoding, a short question, and a batch of questions."""
 _LARGEST = 4096
 _RUNS = 3
-_GAIN = 1.1
-"""How much faster than plain float32 another way has to be: within noise, nothing is changed."""
 
 
 @dataclass(frozen=True)
 class Precision:
-    """The type of weights and activations, whether weights are packed, and the rates that led to it.
+    """The type of weights and activations, whether weights are packed, and the measured rates.
 
     `rates` are in GFLOP/s for each way that was timed, empty if nothing was.
     """
@@ -56,16 +54,14 @@ def precision_of(dtype: str, device: str, folder: Path) -> Precision:
 def fastest(config: Any) -> Precision:
     """Return the fastest precision of this machine's CPU for a model with this `config` of transformers.
 
-    bfloat16 is tried only where the processor has units for it: elsewhere it is emulated.
+    The processor's capabilities decide, so that a machine always computes in the same precision, however busy it is:
+    packed bfloat16 with units for it, else packed float32. The rates are measured for the record only.
     """
     shape = min(config.hidden_size, _LARGEST), min(config.intermediate_size, _LARGEST)
     ways = [Precision(torch.float32)]
     ways += [Precision(torch.float32, packed=True)] if can_pack(torch.float32) else []
     ways += [Precision(torch.bfloat16, packed=True)] if has_bfloat16() and can_pack(torch.bfloat16) else []
-    rates = {str(way): round(_rate(way, shape), 1) for way in ways}
-    best = max(ways, key=lambda way: rates[str(way)])
-    chosen = best if rates[str(best)] > _GAIN * rates[str(ways[0])] else ways[0]
-    return replace(chosen, rates=rates)
+    return replace(ways[-1], rates={str(way): round(_rate(way, shape), 1) for way in ways})
 
 
 def has_bfloat16() -> bool:
