@@ -1,7 +1,7 @@
 """Detects the task type of a question: by a classifier of its wording, combined with an ordered table of rules."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from prompts import languages as say
 from prompts import order_patterns
@@ -144,6 +144,8 @@ RULES: tuple[Rule, ...] = (
 )
 SURE_RULES = frozenset({"wants reasons"})
 """Rules that no score of the classifier outweighs."""
+FIRM_RULES: Mapping[str, float] = {"orders all candidates": 0.95}
+"""The least probability of another type by the wording: names of products must not change a plain order."""
 FLAG_RULE = "is_multiple_choice"
 FALLBACK_RULE = "none applies"
 FALLBACK = TaskType.GENERATION
@@ -173,7 +175,7 @@ def weigh(question: Question, by_rule: tuple[TaskType, str], classifier: TypeCla
     """Return the type that is likeliest by the wording and by the rule that applies, with the reason."""
     scores = classifier.scores(question, by_rule[1])
     likeliest = sorted(scores, key=lambda task_type: scores[task_type], reverse=True)
-    if likeliest[0] is by_rule[0] or by_rule[0] not in scores:
-        return by_rule
     share = probabilities(scores)[likeliest[0]]
+    if likeliest[0] is by_rule[0] or by_rule[0] not in scores or share < FIRM_RULES.get(by_rule[1], 0.0):
+        return by_rule
     return likeliest[0], f"wording: {likeliest[0]} {share:.2f} over {by_rule[0]} ({by_rule[1]})"

@@ -19,13 +19,14 @@ DATA = Path(__file__).parent / "data"
 LEAST_RIGHT: dict[str, int] = {
     "outside_wordings_1.jsonl": 200,
     "outside_wordings_2.jsonl": 200,
-    "outside_wordings_3.jsonl": 192,
-    "outside_wordings_4.jsonl": 199,
-    "outside_wordings_5.jsonl": 197,
-    "outside_wordings_6.jsonl": 194,
+    "outside_wordings_3.jsonl": 191,
+    "outside_wordings_4.jsonl": 197,
+    "outside_wordings_5.jsonl": 196,
+    "outside_wordings_6.jsonl": 195,
     "outside_wordings_7.jsonl": 199,
 }
-"""The classifier was fitted on sets 1 and 2. It has seen none of the other sets: their numbers are its first shot."""
+"""The classifier was fitted on sets 1 and 2. It has seen none of the other sets; their
+numbers are those with `FIRM_RULES`, added after a plain order was misread (first shots: docs/log.md)."""
 PLAIN: dict[str, set[int]] = {
     "outside_wordings_1.jsonl": set(),
     "outside_wordings_2.jsonl": {7, 21, 41, 69, 92, 96, 175, 189, 196},

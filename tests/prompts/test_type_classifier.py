@@ -128,3 +128,21 @@ def test_an_order_inside_a_quoted_review_does_not_change_the_type(order: str) ->
 def test_a_request_for_reasons_is_generation_whatever_its_options_are() -> None:
     prompt = "Tim has 5 pens and buys 3. How many are there?\n0. 8\n1. 2\n2. 15\nAnswer: Let's think step by step."
     assert explain_detection(Question(prompt), False) == (TaskType.GENERATION, "wants reasons")
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "Rank the products for the search.\nQuery: {0}\nProducts:\n{1}\nAnswer with the numbers:",
+        "Order these products by relevance for: {0}\n{1}",
+        'Sort the following items from most to least relevant to the query "{0}".\n{1}\nOutput all numbers.',
+    ],
+)
+def test_names_of_products_do_not_change_a_plain_order(template: str) -> None:
+    nouns = ("kettle", "garden hose", "desk lamp", "mug", "scarf", "steel bottle", "paper bag", "princess doll")
+    for color in ("red", "blue", "green", "black", "white", "copper", "wool", "Disney", "all", "next"):
+        for noun in nouns:
+            items = [f"{color} {noun}", *nouns[:4]]
+            listed = "\n".join(f"{number}. {item}" for number, item in enumerate(items, start=1))
+            question = Question(template.format(items[0], listed))
+            assert explain_detection(question, is_multiple_choice=False)[0] is TaskType.RANKING, question.text

@@ -109,8 +109,8 @@ def warm_up(engine: Engine) -> None:
     except Exception as error:
         found = " ".join(f"{type(error).__name__}: {error}".split())
         raise UserError(
-            f"the engine cannot answer a trial question ({found}): check the tokenizer and the config of the "
-            "weights, and the memory of the device"
+            f"the engine cannot answer a trial question ({found}): check the chat template, the tokenizer and the "
+            "config of the weights, and the memory of the device"
         ) from error
 
 
