@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -216,6 +217,21 @@ def _read_parts(path: Path) -> dict[str, Json]:
     if not isinstance(parts, dict):
         raise UserError(f"{path} holds no results of a benchmark: {_AGAIN}")
     return parts
+
+
+def runs_in_turns(
+    results: Results,
+    names: Sequence[str],
+    repeats: int,
+    inputs: Callable[[str], Mapping[str, Any]],
+    run: Callable[[str], Json],
+) -> dict[str, list[Json]]:
+    """Return the runs of each name, made in this process in turns; each is a part with these inputs and its turn."""
+    runs: dict[str, list[Json]] = {name: [] for name in names}
+    for repeat in range(repeats):
+        for name in names:
+            runs[name].append(results.part({"repeat": repeat, **inputs(name)}, partial(run, name)))
+    return runs
 
 
 def in_turns(ways: tuple[str, str], repeats: int, measure: Callable[[str], Json]) -> Json:

@@ -10,7 +10,6 @@ import statistics
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 from benchmarks.common import (
@@ -21,6 +20,7 @@ from benchmarks.common import (
     names_of,
     open_results,
     read_asked,
+    runs_in_turns,
     shown,
     source_digest,
     unhurried,
@@ -53,11 +53,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     settings = unhurried(load_settings())
     weights = weights_of(settings.engine)
     results = open_results(options)
-    runs: dict[str, list[Json]] = {way: [] for way in options.ways}
-    for repeat in range(options.repeats):
-        for way in options.ways:
-            inputs = {"repeat": repeat, "way": way, "weights": weights, "data": data, "code": source_digest(PACKAGE)}
-            runs[way].append(results.part(inputs, partial(_run, way, settings, questions)))
+    inputs = {"weights": weights, "data": data, "code": source_digest(PACKAGE)}
+    runs = runs_in_turns(
+        results,
+        options.ways,
+        options.repeats,
+        lambda way: {"way": way, **inputs},
+        lambda way: _run(way, settings, questions),
+    )
     first = runs[options.ways[0]][0]["answers"]
     report = [_row(way, made, questions, first) for way, made in runs.items()]
     results.finish({"precisions": report, "data": data, "weights": weights})

@@ -11,7 +11,6 @@ import statistics
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.common import (
@@ -21,6 +20,7 @@ from benchmarks.common import (
     names_of,
     open_results,
     read_asked,
+    runs_in_turns,
     shown,
     source_digest,
     unhurried,
@@ -66,11 +66,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     settings = unhurried(load_settings())
     weights = weights_of(settings.engine)
     results = open_results(options)
-    runs: dict[str, list[Json]] = {name: [] for name in options.recipes}
-    for repeat in range(options.repeats):
-        for name in options.recipes:
-            inputs = {"repeat": repeat, "weights": weights, **_inputs(name, settings, data)}
-            runs[name].append(results.part(inputs, partial(_run, name, settings, questions)))
+    runs = runs_in_turns(
+        results,
+        options.recipes,
+        options.repeats,
+        lambda name: {"weights": weights, **_inputs(name, settings, data)},
+        lambda name: _run(name, settings, questions),
+    )
     floor = measure_floor(settings.engine, [question.input_field for question in questions])
     report = [_row(name, made, questions, floor) for name, made in runs.items()]
     report = [{**row, "times_as_fast": report[0]["seconds"] / row["seconds"]} for row in report]

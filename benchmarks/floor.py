@@ -21,7 +21,6 @@ from benchmarks.common import (
 from evaluation.questions import DEVELOPMENT
 from models.engines.settings import EngineSettings
 from models.settings import load_settings
-from submission.time_budget.devices import best_seconds
 from utilities.errors import exit_code
 from utilities.printed_tables import print_table
 
@@ -98,7 +97,7 @@ def matrix_rate(folder: Path, settings: EngineSettings) -> float:
     """
     import torch
 
-    from models.engines.transformers_engine.precision import multiplier, precision_of
+    from models.engines.transformers_engine.precision import best_seconds, multiplier, precision_of
 
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     hidden, intermediate = int(config["hidden_size"]), int(config["intermediate_size"])

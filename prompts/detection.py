@@ -1,13 +1,15 @@
 """Detects the task type of a question: by a classifier of its wording, combined with an ordered table of rules."""
 
+import math
 import re
 from collections.abc import Callable, Mapping
 
 from prompts import languages as say
 from prompts import order_patterns
+from prompts.prompt import softmax
 from prompts.reading import Question, asks_to_extract, read_source_text
 from prompts.reading.labels import QUOTE_MARK, introduces_instruction, read_labels
-from prompts.type_classifier import TypeClassifier, classifier, probabilities
+from prompts.type_classifier import TypeClassifier, classifier
 from utilities.task_type import TaskType
 
 _QUOTED = re.compile(QUOTE_MARK)
@@ -142,10 +144,8 @@ RULES: tuple[Rule, ...] = (
     ("names an entity type", _names_entity, TaskType.NAMED_ENTITY_RECOGNITION),
     ("copies words of a query or title", _copies_from_query, TaskType.NAMED_ENTITY_RECOGNITION),
 )
-SURE_RULES = frozenset({"wants reasons"})
-"""Rules that no score of the classifier outweighs."""
-FIRM_RULES: Mapping[str, float] = {"orders all candidates": 0.95}
-"""The least probability of another type by the wording: names of products must not change a plain order."""
+FIRM_RULES: Mapping[str, float] = {"wants reasons": math.inf, "orders all candidates": 0.95}
+"""The least probability of another type that outweighs a rule; infinity for a rule that nothing outweighs."""
 FLAG_RULE = "is_multiple_choice"
 FALLBACK_RULE = "none applies"
 FALLBACK = TaskType.GENERATION
@@ -161,8 +161,7 @@ def explain_detection(question: Question, is_multiple_choice: bool) -> tuple[Tas
     if is_multiple_choice:
         return TaskType.MULTIPLE_CHOICE, FLAG_RULE
     by_rule = apply_rules(question)
-    is_sure = by_rule[1] in SURE_RULES or not _WORD.search(question.text)
-    return by_rule if is_sure else weigh(question, by_rule, classifier())
+    return weigh(question, by_rule, classifier()) if _WORD.search(question.text) else by_rule
 
 
 def apply_rules(question: Question) -> tuple[TaskType, str]:
@@ -173,9 +172,15 @@ def apply_rules(question: Question) -> tuple[TaskType, str]:
 
 def weigh(question: Question, by_rule: tuple[TaskType, str], classifier: TypeClassifier) -> tuple[TaskType, str]:
     """Return the type that is likeliest by the wording and by the rule that applies, with the reason."""
-    scores = classifier.scores(question, by_rule[1])
-    likeliest = sorted(scores, key=lambda task_type: scores[task_type], reverse=True)
-    share = probabilities(scores)[likeliest[0]]
-    if likeliest[0] is by_rule[0] or by_rule[0] not in scores or share < FIRM_RULES.get(by_rule[1], 0.0):
+    task_type, share = decide(by_rule, classifier.scores(question, by_rule[1]))
+    if task_type is by_rule[0]:
         return by_rule
-    return likeliest[0], f"wording: {likeliest[0]} {share:.2f} over {by_rule[0]} ({by_rule[1]})"
+    return task_type, f"wording: {task_type} {share:.2f} over {by_rule[0]} ({by_rule[1]})"
+
+
+def decide(by_rule: tuple[TaskType, str], scores: Mapping[TaskType, float]) -> tuple[TaskType, float]:
+    """Return the likeliest type and its probability; a firm rule gives way to a high one only."""
+    likeliest = max(scores, key=scores.__getitem__)
+    share = max(softmax(list(scores.values())))
+    gives_way = by_rule[0] in scores and share >= FIRM_RULES.get(by_rule[1], 0.0)
+    return (likeliest if gives_way else by_rule[0]), share

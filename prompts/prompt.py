@@ -3,6 +3,7 @@
 An answer space lists the allowed answers. An engine returns members of the space only.
 """
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -81,6 +82,14 @@ def _check_labels(labels: tuple[str, ...], texts: tuple[str, ...]) -> None:
         raise ValueError(f"labels repeat: {labels}")
     if texts and len(texts) != len(labels):
         raise ValueError(f"{len(labels)} labels but {len(texts)} texts")
+
+
+def softmax(scores: Sequence[float]) -> list[float]:
+    """Return exp(score) of each over their sum."""
+    top = max(scores)
+    weights = [math.exp(score - top) for score in scores]
+    total = sum(weights)
+    return [weight / total for weight in weights]
 
 
 def best_labels(space: Choice | Selection, scores: Sequence[float]) -> str:

@@ -1,7 +1,6 @@
 """Scores of the task types by a question's wording and by the rule that applies: a linear model, loaded once."""
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -62,12 +61,6 @@ def scaled(block: Counts, rarity: NDArray[np.uint8], length: float) -> NDArray[n
     values = block.counts * rarity[block.buckets]
     norm = float(np.sqrt(values @ values))
     return values * np.float32(length / norm if norm else 0.0)
-
-
-def probabilities(scores: Mapping[TaskType, float]) -> Mapping[TaskType, float]:
-    """Return the probability of each type: scores are logits."""
-    powers = {task_type: math.exp(score - max(scores.values())) for task_type, score in scores.items()}
-    return {task_type: power / sum(powers.values()) for task_type, power in powers.items()}
 
 
 @cache

@@ -17,7 +17,7 @@ import numpy as np
 import sklearn  # type: ignore[import-untyped]
 from tqdm import tqdm
 
-from prompts.detection import SURE_RULES, apply_rules
+from prompts.detection import apply_rules, decide
 from prompts.reading import Question
 from prompts.type_classifier import WEIGHTS, write
 from prompts.wording_features import counted
@@ -146,9 +146,8 @@ def _with_rules_held_out(
         own = [index for index, row in enumerate(rows) if row.writer == writer]
         matrix, offsets, bonuses = fit_rules(rows, scores, {**IMPORTANCE, writer: 0.0}, task_types)
         logits = scores[own] @ matrix + offsets + rules_of([rows[index] for index in own]) @ bonuses
-        for index, likeliest in zip(own, logits.argmax(axis=1), strict=True):
-            task_type, rule = rows[index].by_rule
-            found[index] = task_type if rule in SURE_RULES else task_types[likeliest]
+        for index, each in zip(own, logits.tolist(), strict=True):
+            found[index] = decide(rows[index].by_rule, dict(zip(task_types, each, strict=True)))[0]
     return [found[index] for index in range(len(rows))]
 
 

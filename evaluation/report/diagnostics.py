@@ -10,6 +10,7 @@ from evaluation.loop import Batch
 from evaluation.parsers import parse
 from evaluation.question_record import QuestionRecord
 from evaluation.report.runs import Run
+from prompts.prompt import softmax
 from utilities.task_type import TaskType
 from utilities.tracks import SECONDS_A_QUESTION, TRACK_3_QUESTIONS, TRACKS, Track
 
@@ -114,14 +115,6 @@ class Calibration:
     confidence: float
     right: float
     error: float
-
-
-def softmax(scores: Sequence[float]) -> list[float]:
-    """Return exp(score) of each over their sum."""
-    top = max(scores)
-    weights = [math.exp(score - top) for score in scores]
-    total = sum(weights)
-    return [weight / total for weight in weights]
 
 
 def calibrations(run: Run) -> list[Calibration]:

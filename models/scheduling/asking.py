@@ -21,7 +21,7 @@ from models.engines.settings import EngineSettings
 from models.scheduling.clock import Allowance, ClockSettings
 from models.scheduling.planning import EVIDENCE, Effort, Efforts, Speed, efforts, plan, together
 from prompts.orders import scores_in_order
-from prompts.prompt import Choice, Prompt, Selection, best_labels
+from prompts.prompt import Choice, Prompt, Selection, best_labels, softmax
 
 _LOG = logging.getLogger("shopalign")
 _RESERVE = 0.8
@@ -236,12 +236,6 @@ def combined(prompts: Sequence[Prompt], answers: Sequence[Answer]) -> Answer:
     if not all(answer.scores for answer in answers):
         return answers[0]
     given = [scores_in_order(first, *pair) for pair in zip(prompts, (a.scores for a in answers), strict=True)]
-    means = (statistics.fmean(column) for column in zip(*map(_probabilities, given), strict=True))
+    means = (statistics.fmean(column) for column in zip(*map(softmax, given), strict=True))
     scores = tuple(math.log(max(mean, _LEAST)) for mean in means)
     return Answer(best_labels(first.space, scores), scores)
-
-
-def _probabilities(scores: Sequence[float]) -> list[float]:
-    top = max(scores)
-    weights = [math.exp(score - top) for score in scores]
-    return [weight / sum(weights) for weight in weights]

@@ -1,8 +1,6 @@
 """Devices by name: peaks, bandwidths and assumed efficiencies; the CPU is measured when it is asked for."""
 
 import os
-import time
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated
@@ -85,18 +83,6 @@ def device_named(name: str, path: Path = DEVICES_FILE) -> tuple[Device, Assumpti
     return devices[name], assumptions
 
 
-def best_seconds(work: Callable[[], object], warm_ups: int = 3, runs: int = 20) -> float:
-    """Return the shortest of `runs` runs after `warm_ups` that do not count."""
-    for _ in range(warm_ups):
-        work()
-    shortest = float("inf")
-    for _ in range(runs):
-        started = time.perf_counter()
-        work()
-        shortest = min(shortest, time.perf_counter() - started)
-    return shortest
-
-
 def measured_cpu() -> Device:
     """Measure this machine's arithmetic and bandwidth, as products in the precision that the engine would choose.
 
@@ -105,7 +91,7 @@ def measured_cpu() -> Device:
     # Here, because torch takes seconds to import.
     import torch
 
-    from models.engines.transformers_engine.precision import fastest, multiplier
+    from models.engines.transformers_engine.precision import best_seconds, fastest, multiplier
 
     side = _MEASURED_SIDE
     way = fastest(SimpleNamespace(hidden_size=side, intermediate_size=side))

@@ -35,7 +35,7 @@ def test_the_floor_counts_the_tokens_of_the_bare_questions(tiny_folder: Path) ->
 
 
 def test_the_best_of_several_runs_counts_and_no_warm_up() -> None:
-    from submission.time_budget.devices import best_seconds
+    from models.engines.transformers_engine.precision import best_seconds
 
     calls: list[int] = []
     assert best_seconds(lambda: calls.append(1), warm_ups=2, runs=3) >= 0

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prompts.detection import FALLBACK_RULE, RULES, apply_rules, explain_detection, weigh
+from prompts.prompt import softmax
 from prompts.reading import Question
-from prompts.type_classifier import WEIGHTS, TypeClassifier, classifier, probabilities, read, write
+from prompts.type_classifier import WEIGHTS, TypeClassifier, classifier, read, write
 from prompts.wording_features import BLOCKS, BUCKETS, counted
 from utilities.files import ROOT
 from utilities.fingerprint import sha256
@@ -74,7 +75,7 @@ def test_any_text_has_finite_scores_that_are_the_same_again(text: str) -> None:
     scores = classifier().scores(Question(text), FALLBACK_RULE)
     assert np.isfinite(list(scores.values())).all()
     assert classifier().scores(Question(text), FALLBACK_RULE) == scores
-    assert sum(probabilities(scores).values()) == pytest.approx(1.0)
+    assert sum(softmax(list(scores.values()))) == pytest.approx(1.0)
 
 
 def test_capitals_digits_and_spaces_make_no_difference() -> None:

@@ -16,10 +16,10 @@ from models.engines.answering.language_model import LogProbabilities, ScoringRow
 from models.engines.answering.solvers import SolvingEngine
 from models.engines.answering.tokens import TextCoder, TokenTree, batches_by_budget, by_head, grow_tree, pack_trees
 from models.engines.interface import NO_LIMIT, Answer, EngineError, Usage
-from models.engines.settings import EngineSettings, adapter_folders
+from models.engines.settings import AUTO, EngineSettings, adapter_folders
 from models.engines.transformers_engine.attention import numbered, use_grouped_attention, windowed
 from models.engines.transformers_engine.decoding import write
-from models.engines.transformers_engine.loading import AUTO, load_causal_lm
+from models.engines.transformers_engine.loading import load_causal_lm
 from models.engines.transformers_engine.lora import attach
 from models.engines.transformers_engine.precision import Precision, precision_of
 from prompts.prompt import Prompt

@@ -13,11 +13,12 @@ from safetensors import SafetensorError
 
 from models.engines.local_folder import INSTALL, LOCAL, model_class
 from models.engines.quantization import old_awq
+from models.engines.settings import AUTO
 from models.engines.transformers_engine.awq import check_awq, dense_tensors
 from utilities.errors import UserError
 
 _LOG = logging.getLogger("shopalign")
-AUTO, DENSE = "auto", "dense"
+DENSE = "dense"
 _GENERATION = "generation_config.json"
 
 

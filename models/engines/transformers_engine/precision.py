@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -82,15 +83,18 @@ def multiplier(way: Precision, weight: torch.Tensor) -> Callable[[torch.Tensor],
 def _rate(way: Precision, shape: tuple[int, int]) -> float:
     """Return GFLOP/s: the harmonic mean over `_ROWS`, since each stands for a part of the work."""
     multiply = multiplier(way, torch.full((shape[1], shape[0]), 0.01))
-    seconds = [_seconds(multiply, torch.full((rows, shape[0]), 0.01, dtype=way.dtype)) / rows for rows in _ROWS]
+    states = [torch.full((rows, shape[0]), 0.01, dtype=way.dtype) for rows in _ROWS]
+    seconds = [best_seconds(partial(multiply, each), 1, _RUNS) / len(each) for each in states]
     return 2e-9 * shape[0] * shape[1] * len(seconds) / sum(seconds)
 
 
-def _seconds(work: Callable[[torch.Tensor], torch.Tensor], states: torch.Tensor) -> float:
-    work(states)
+def best_seconds(work: Callable[[], object], warm_ups: int = 3, runs: int = 20) -> float:
+    """Return the shortest of `runs` runs after `warm_ups` that do not count."""
+    for _ in range(warm_ups):
+        work()
     shortest = float("inf")
-    for _ in range(_RUNS):
+    for _ in range(runs):
         started = time.perf_counter()
-        work(states)
+        work()
         shortest = min(shortest, time.perf_counter() - started)
     return shortest

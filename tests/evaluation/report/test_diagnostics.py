@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluation.report.diagnostics import batch_times, calibration, softmax, track_times
+from evaluation.report.diagnostics import batch_times, calibration, track_times
 from evaluation.report.runs import read_run
+from prompts.prompt import softmax
 from tests.evaluation.report.report_runs import make_run, written
 
 
